@@ -1,0 +1,77 @@
+# Python is all that is needed; `make help` lists the targets.
+# Extra arguments go in ARGS: make test ARGS="-k places"
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
+JAVA_FLOOR := 17
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test check fix lock clean java
+
+help: ## Show this list
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-9s %s\n", $$1, $$2 }'
+
+run: $(VENV)/.project java ## Serve the API on this machine (PORT, DYNAMODB_PORT, STORE)
+	@exec $(BIN)/pushreg local $(if $(PORT),--port $(PORT)) $(if $(DYNAMODB_PORT),--dynamodb-port $(DYNAMODB_PORT)) \
+	  $(if $(STORE),--store $(STORE)) $(ARGS)
+
+test: $(VENV)/.project $(VENV)/.test java ## Run the tests (ARGS goes to pytest)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.project $(VENV)/.dev ## Format, lint, types, template, import rule; changes nothing
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/cfn-lint template.yaml
+	@$(BIN)/python -m pytest -q tests/unit/test_layers.py
+
+fix: $(VENV)/.dev ## Format, and repair what the linter can
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+# The one target that needs uv; it may come from anywhere, as in: make lock UV=/path/to/uv
+UV ?= uv
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+
+lock: ## Resolve requirements/*.in again (needs uv; ARGS=--upgrade for newer releases)
+	$(COMPILE) $(ARGS) requirements/layer.in -o layers/common/requirements.txt
+	@for name in run java test dev; do \
+	  echo "requirements/$$name.txt"; \
+	  $(COMPILE) $(ARGS) requirements/$$name.in -o requirements/$$name.txt || exit 1; \
+	done
+
+clean: ## Remove what the other targets made, but not the data in .data
+	rm -rf $(VENV) .aws-sam .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache htmlcov
+	find layers functions ops tests -name __pycache__ -prune -exec rm -rf {} +
+
+# A name on the PATH is no proof that it runs (pyenv's shims), nor that Debian's python3-venv is there.
+$(BIN)/python:
+	@for python in $(or $(PYTHON),python3.13 python3.12 python3.11 python3); do \
+	  if $$python -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    echo "Making $(VENV) with $$($$python --version)"; \
+	    exec $$python -m venv --clear $(VENV); \
+	  fi; \
+	done; \
+	echo "Python 3.11 or newer with its venv module is needed; name one with PYTHON=/path/to/python3" >&2; \
+	exit 1
+
+$(VENV)/.run $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: requirements/%.txt | $(BIN)/python
+	@echo "Installing $<"
+	@$(PIP) --require-hashes -r $<
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+$(VENV)/.dev: $(VENV)/.test
+
+# The project itself, in place: its folders on the path and the pushreg command.
+$(VENV)/.project: pyproject.toml $(VENV)/.run
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+java: $(VENV)/.run
+	@[ -e $(VENV)/.java ] || \
+	[ "$$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p')" -ge $(JAVA_FLOOR) ] 2>/dev/null || \
+	{ echo "Installing a Java runtime"; $(PIP) --require-hashes -r requirements/java.txt && touch $(VENV)/.java; } || \
+	echo "No Java $(JAVA_FLOOR) here, and none could be installed" >&2
