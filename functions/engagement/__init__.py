@@ -1,0 +1,1 @@
+"""Volt MX and Quantum Fabric Engagement: subscribers known by their KSID."""

@@ -1,0 +1,1 @@
+"""Kazoo: one push subscription per device of an account."""

@@ -1,0 +1,1 @@
+"""The Device Token Service: FCM registration tokens by place."""

@@ -1,0 +1,143 @@
+"""`/dts/places/{place_id}/subscriptions`: route, parse, render (seed 002, spec/places.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from places.operations import UnknownTokenError, register, unregister
+from pushreg.codecs import json
+from pushreg.credentials import admit, bearer
+from pushreg.errors import (
+    ForbiddenError,
+    MalformedError,
+    MethodError,
+    PushregError,
+    RouteError,
+    StoreError,
+    TooLargeError,
+    UnauthenticatedError,
+)
+from pushreg.http import Handler, Request, Response, Services
+from pushreg.models.directory import Credential
+from pushreg.models.places import Registration, to_place_id
+from pushreg.stores.directory import Kind
+from pushreg.stores.places import Places
+from pushreg.table import Client
+from pydantic import ValidationError
+
+CONTENT_TYPE = "application/json"
+VERBS = {
+    "PUT": (register, "Device subscription created/updated successfully"),
+    "DELETE": (unregister, "Device subscription deleted successfully"),
+}
+
+
+class PlaceIdError(PushregError):
+    """The path names no UUID."""
+
+
+class TokenError(PushregError):
+    """The body names no token."""
+
+
+class UnknownPlaceError(PushregError):
+    """No place has this id."""
+
+
+class Family:
+    """The Device Token Service's dialect."""
+
+    def answer(self, request: Request, services: Services) -> Response:
+        """Register or unregister the token that the body names."""
+        if request.method not in VERBS:
+            raise MethodError(tuple(VERBS))
+        operate, text = VERBS[request.method]
+        if "place_id" not in request.parameters:
+            raise RouteError
+        body = request.read_body()
+        place_id = to_place_id(request.parameters["place_id"])
+        # Removal asks only for the row: seed 002 lists no `Place not found` for it.
+        exists = _admit(request, services, place_id, look_up=request.method == "PUT")
+        if place_id is None:
+            raise PlaceIdError
+        token = _token(body)
+        if not exists:
+            raise UnknownPlaceError
+        lifetime = services.settings.stale_after_days * 86_400
+        places = Places(request.session, services.settings.table, request.moment, request.epoch, lifetime)
+        outcome = operate(places, place_id, token)
+        data = {"place_id": place_id, "device_token": token}
+        message = {"message": text, "error": None, "data": data, "extra": None}
+        return _render(200, {"status": 200, "responseType": "success", "message": message}, outcome)
+
+    def fail(self, request: Request, error: Exception) -> Response:
+        """Return the flat `{error, message}` form of spec/places.md section 3."""
+        match error:
+            case PlaceIdError():
+                return _refuse(400, "Bad Request", "placeId must be a valid UUID", "invalid")
+            case TokenError() | MalformedError():
+                text = "device_token is required and must be a non-empty string"
+                return _refuse(400, "Bad Request", text, "invalid")
+            case UnauthenticatedError():
+                headers = {"www-authenticate": "Bearer"}
+                return _refuse(401, "Unauthorized", "Invalid or missing API key", "denied", headers)
+            case ForbiddenError():
+                return _refuse(403, "Forbidden", error.cause, "denied")
+            case UnknownPlaceError():
+                return _refuse(404, "Not Found", "Place not found", "missing")
+            case UnknownTokenError():
+                return _refuse(404, "Not Found", "Device subscription not found", "missing")
+            case RouteError():
+                return _refuse(404, "Not Found", "Route not found", "missing")
+            case MethodError():
+                text = f"Only {' and '.join(error.allowed)} are supported"
+                headers = {"allow": ", ".join(error.allowed)}
+                return _refuse(405, "Method Not Allowed", text, "invalid", headers)
+            case TooLargeError():
+                return _refuse(413, "Payload Too Large", "The body is larger than 64 KiB", "invalid")
+            case StoreError():
+                return _refuse(500, "Internal Server Error", "Database error", "fault")
+        return _refuse(500, "Internal Server Error", "Unexpected error", "fault")
+
+
+def _admit(request: Request, services: Services, place_id: str | None, *, look_up: bool) -> bool:
+    """Let the caller pass, and tell whether the place exists if that is to be looked up."""
+
+    def check(credential: Credential) -> None:
+        if not credential.may_write:
+            raise ForbiddenError("The API key's scope does not allow this")
+        if place_id is not None and not credential.reaches_place(place_id):
+            raise ForbiddenError("The API key has no access to this place")
+
+    target: tuple[Kind, str] | None = ("place", place_id) if look_up and place_id is not None else None
+    secret = bearer(request.headers.get("authorization"))
+    entry = admit(services.directory, request.session, "places", secret, check, target)
+    return entry is not None or not look_up
+
+
+def _token(body: bytes) -> str:
+    try:
+        return Registration.model_validate(json.decode(body)).device_token
+    except ValidationError as error:
+        raise TokenError from error
+
+
+def _refuse(
+    status: int, error: str, message: str, outcome: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    return _render(status, {"error": error, "message": message}, outcome, headers)
+
+
+def _render(status: int, data: Any, outcome: str, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(status, json.encode(data), CONTENT_TYPE, outcome, headers or {})
+
+
+def create_handler(
+    environ: Mapping[str, str] | None = None, client: Client | None = None, **options: Any
+) -> Handler:
+    """Return a handler of its own; `options` are those of Handler."""
+    return Handler(Family(), environ, client, **options)
+
+
+handler = create_handler()

@@ -1,0 +1,1 @@
+"""What the functions share: models, codecs, stores, credentials and errors of the push-subscription registry."""

@@ -1,0 +1,1 @@
+"""Pairs of functions between bytes and plain data; they know no model."""

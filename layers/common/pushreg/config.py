@@ -1,0 +1,66 @@
+"""The functions' settings: the only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from pushreg.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a function is told by its environment; see the parameters of `template.yaml` for each meaning."""
+
+    family: str
+    table: str
+    directory_table: str
+    region: str
+    endpoint: str | None
+    data_path: str | None
+    namespace: str
+    function_name: str
+    always_http_200: bool
+    duplicate_as_update: bool
+    stale_after_days: int
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Read the settings from a mapping, the process environment by default; ConfigurationError names a bad one."""
+        variables = os.environ if environ is None else environ
+        return cls(
+            family=_required(variables, "POWERTOOLS_SERVICE_NAME"),
+            table=_required(variables, "TABLE"),
+            directory_table=_required(variables, "DIRECTORY_TABLE"),
+            region=variables.get("AWS_REGION") or variables.get("AWS_DEFAULT_REGION") or "us-east-1",
+            endpoint=variables.get("DYNAMODB_ENDPOINT") or None,
+            data_path=variables.get("BOTOCORE_DATA") or None,
+            namespace=variables.get("POWERTOOLS_METRICS_NAMESPACE") or "Pushreg",
+            function_name=variables.get("AWS_LAMBDA_FUNCTION_NAME") or "local",
+            always_http_200=_flag(variables, "ENGAGEMENT_ALWAYS_HTTP_200"),
+            duplicate_as_update=_flag(variables, "ENGAGEMENT_DUPLICATE_AS_UPDATE"),
+            stale_after_days=_days(variables, "STALE_AFTER_DAYS"),
+        )
+
+
+def _required(variables: Mapping[str, str], name: str) -> str:
+    value = variables.get(name)
+    if not value:
+        raise ConfigurationError(name, "is not set")
+    return value
+
+
+def _flag(variables: Mapping[str, str], name: str) -> bool:
+    value = variables.get(name) or "false"
+    if value not in ("true", "false"):
+        raise ConfigurationError(name, "is neither true nor false")
+    return value == "true"
+
+
+def _days(variables: Mapping[str, str], name: str) -> int:
+    value = variables.get(name) or "0"
+    if not value.isascii() or not value.isdigit():
+        raise ConfigurationError(name, "is not a whole number of days")
+    return int(value)

@@ -1,0 +1,73 @@
+"""Every error that Pushreg raises, under one root; evidence travels as attributes, never in the message of a response."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class PushregError(Exception):
+    """Root of all errors raised by Pushreg's own code."""
+
+
+class ConfigurationError(PushregError):
+    """A setting is missing or malformed; `name` is its environment variable."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name}: {problem}")
+        self.name = name
+
+
+class MalformedError(PushregError):
+    """Bytes that are not the format they claim to be; `reason` is fit for the caller."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class RouteError(PushregError):
+    """No resource stands at this path."""
+
+
+class MethodError(PushregError):
+    """The resource does not know the method; `allowed` lists those it knows."""
+
+    def __init__(self, allowed: tuple[str, ...]) -> None:
+        super().__init__(", ".join(allowed))
+        self.allowed = allowed
+
+
+class TooLargeError(PushregError):
+    """The body is over the limit of 64 KiB."""
+
+
+class UnauthenticatedError(PushregError):
+    """No credential that the registry knows came with the request."""
+
+
+class ForbiddenError(PushregError):
+    """The credential is known but does not reach this far; `cause` is fit for the caller."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
+class RefusedError(PushregError):
+    """A conditional write was refused; `items` holds what stood at each written key (None: nothing, or no objection).
+
+    `failed` tells for each key whether its own condition was the one that failed.
+    """
+
+    def __init__(self, items: list[dict[str, Any] | None], failed: list[bool]) -> None:
+        super().__init__("condition failed")
+        self.items = items
+        self.failed = failed
+
+
+class StoreError(PushregError):
+    """The database gave no usable answer within the request's time limit; `code` is its last word."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code

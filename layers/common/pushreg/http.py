@@ -1,0 +1,178 @@
+"""From an HTTP API event to an answer: the request, the time limit, the one place where errors become responses."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pushreg.clock import Clock, now
+from pushreg.config import Settings
+from pushreg.errors import MalformedError, TooLargeError
+from pushreg.observability import Journal
+from pushreg.stores.directory import Directory
+from pushreg.table import Client, Session, connect
+
+MAX_BODY = 64 * 1024
+# What remains of the function's time when the database is given up: enough for one stalled call and the answer.
+TIME_RESERVE = 5.0
+TIME_LIMIT = 8.0
+
+
+@dataclass(slots=True)
+class Request:
+    """One call; `operation` starts as the method and may be refined by the family for the log line."""
+
+    method: str
+    path: str
+    parameters: Mapping[str, str]
+    headers: Mapping[str, str]
+    event: Mapping[str, Any]
+    session: Session
+    moment: str
+    epoch: int
+    request_id: str
+    operation: str
+
+    def read_body(self) -> bytes:
+        """Return the body's bytes; TooLargeError over 64 KiB, MalformedError if its base64 is none."""
+        text = self.event.get("body") or ""
+        # API Gateway encodes media types that it takes for binary (AWS docs, payload format 2.0).
+        if self.event.get("isBase64Encoded"):
+            try:
+                body = base64.b64decode(text, validate=True)
+            except (binascii.Error, ValueError) as error:
+                raise MalformedError("invalid base64") from error
+        else:
+            body = text.encode("utf-8", "surrogatepass")
+        if len(body) > MAX_BODY:
+            raise TooLargeError
+        return body
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What the caller gets; `outcome` is the word that the log line and the metrics use for it."""
+
+    status: int
+    body: bytes
+    content_type: str | None
+    outcome: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def to_event(self) -> dict[str, Any]:
+        """Return the answer in payload format 2.0."""
+        headers = dict(self.headers)
+        if self.content_type is not None:
+            headers["content-type"] = self.content_type
+        return {
+            "statusCode": self.status,
+            "headers": headers,
+            "body": self.body.decode("utf-8"),
+            "isBase64Encoded": False,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a function holds between requests."""
+
+    settings: Settings
+    directory: Directory
+
+
+class Family(Protocol):
+    """What a function adds: the meaning of a request and the form of an error."""
+
+    def answer(self, request: Request, services: Services) -> Response:
+        """Return the answer, or raise what `fail` can render."""
+
+    def fail(self, request: Request, error: Exception) -> Response:
+        """Return the family's form of any error, a bland 500 for one it does not know."""
+
+
+class Handler:
+    """A Lambda handler; reads the environment and connects on first use, not on import."""
+
+    def __init__(
+        self,
+        family: Family,
+        environ: Mapping[str, str] | None = None,
+        client: Client | None = None,
+        clock: Clock = now,
+        timer: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        emit: Callable[[str], None] = print,
+    ) -> None:
+        self._family = family
+        self._environ = environ
+        self._client = client
+        self._clock = clock
+        self._timer = timer
+        self._sleep = sleep
+        self._emit = emit
+        self._services: Services | None = None
+        self._journal: Journal | None = None
+
+    def prepare(self) -> tuple[Services, Client, Journal]:
+        """Return the settings, client and journal, made once; ConfigurationError names a bad setting."""
+        if self._services is None or self._client is None or self._journal is None:
+            settings = Settings.from_environ(self._environ)
+            self._client = self._client or connect(settings)
+            self._journal = Journal(settings, self._emit)
+            self._services = Services(settings, Directory(settings.directory_table, self._timer))
+        return self._services, self._client, self._journal
+
+    def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        """Answer one event of payload format 2.0; every failure has the family's own form."""
+        started = self._timer()
+        services, client, journal = self.prepare()
+        session = Session(client, _limit(context), self._timer, self._sleep)
+        request = _request(event, session, self._clock)
+        failure: Exception | None = None
+        try:
+            response = self._family.answer(request, services)
+        except Exception as error:  # noqa: BLE001 The edge: whatever it is, the caller gets the family's own form.
+            failure = error
+            response = self._family.fail(request, error)
+        journal.record(
+            request.operation,
+            response.outcome,
+            response.status,
+            (self._timer() - started) * 1000,
+            session.calls,
+            request.request_id,
+            failure,
+        )
+        return response.to_event()
+
+
+def _limit(context: Any) -> float:
+    remaining: Callable[[], int] | None = getattr(context, "get_remaining_time_in_millis", None)
+    return TIME_LIMIT if remaining is None else min(TIME_LIMIT, remaining() / 1000 - TIME_RESERVE)
+
+
+def _request(event: Mapping[str, Any], session: Session, clock: Clock) -> Request:
+    http = event.get("requestContext", {}).get("http", {})
+    method = str(http.get("method") or "").upper()
+    moment = clock()
+    return Request(
+        method=method,
+        path=event.get("rawPath") or "/",
+        parameters=event.get("pathParameters") or {},
+        # HTTP API lowers header names, `sam local` keeps them.
+        headers={name.lower(): value for name, value in (event.get("headers") or {}).items() if value is not None},
+        event=event,
+        session=session,
+        moment=f"{moment:%Y-%m-%dT%H:%M:%SZ}",
+        epoch=int(moment.timestamp()),
+        request_id=event.get("requestContext", {}).get("requestId") or uuid.uuid4().hex,
+        operation=method.lower() if method in _METHODS else "other",
+    )
+
+
+_METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS"})

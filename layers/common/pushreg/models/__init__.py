@@ -1,0 +1,1 @@
+"""The wire and stored shapes of each family."""

@@ -1,0 +1,76 @@
+"""Who may call and what exists: credentials, applications, places and accounts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from hmac import compare_digest
+from typing import Literal
+
+Scope = Literal["read", "write", "admin"]
+EVERY_PLACE = "all"
+
+
+def digest(value: str) -> str:
+    """Return the hex SHA-256 of the text: how secrets rest, and how long values become keys."""
+    return sha256(value.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a bearer of a secret may do; the secret itself is known by its digest alone."""
+
+    secret_digest: str
+    family: Literal["kazoo", "places"]
+    scope: Scope
+    created_at: str
+    account_id: str | None = None
+    places: frozenset[str] = frozenset()
+
+    @property
+    def key_id(self) -> str:
+        """The name a person may see: the first 16 digits of the digest."""
+        return self.secret_digest[:16]
+
+    @property
+    def may_write(self) -> bool:
+        """Whether the scope reaches beyond reading."""
+        return self.scope != "read"
+
+    def reaches_place(self, place_id: str) -> bool:
+        """Whether the place is on the credential's list."""
+        return EVERY_PLACE in self.places or place_id in self.places
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """An engagement application; without a digest it asks nobody for an authToken."""
+
+    application_id: str
+    created_at: str
+    auth_token_digest: str | None = None
+
+    def admits(self, auth_token: str | None) -> bool:
+        """Whether the token, if one is needed, is the right one; compared in constant time."""
+        if self.auth_token_digest is None:
+            return True
+        return auth_token is not None and compare_digest(digest(auth_token), self.auth_token_digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place that tokens may be registered for; its id is a lower-case UUID."""
+
+    place_id: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A Kazoo account; its id has 32 characters."""
+
+    account_id: str
+    created_at: str
+
+
+Entry = Credential | Application | Place | Account

@@ -1,0 +1,1 @@
+"""Entities to items and back, one method per access pattern."""
