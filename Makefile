@@ -3,7 +3,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
+# A lock names everything, so pip has nothing to resolve; without --no-deps it tries for several seconds.
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --no-deps
 JAVA_FLOOR := 17
 
 .DEFAULT_GOAL := help
@@ -67,7 +68,7 @@ $(VENV)/.dev: $(VENV)/.test
 
 # The project itself, in place: its folders on the path and the pushreg command.
 $(VENV)/.project: pyproject.toml $(VENV)/.run
-	@$(PIP) --no-deps --no-build-isolation --editable .
+	@$(PIP) --no-build-isolation --editable .
 	@touch $@
 
 java: $(VENV)/.run
