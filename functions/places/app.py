@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from places.operations import UnknownTokenError, register, unregister
 from pushreg.codecs import json
 from pushreg.credentials import admit, bearer
@@ -24,7 +26,6 @@ from pushreg.models.places import Registration, to_place_id
 from pushreg.stores.directory import Kind
 from pushreg.stores.places import Places
 from pushreg.table import Client
-from pydantic import ValidationError
 
 CONTENT_TYPE = "application/json"
 VERBS = {
@@ -71,7 +72,7 @@ class Family:
         message = {"message": text, "error": None, "data": data, "extra": None}
         return _render(200, {"status": 200, "responseType": "success", "message": message}, outcome)
 
-    def fail(self, request: Request, error: Exception) -> Response:
+    def fail(self, request: Request, services: Services, error: Exception) -> Response:
         """Return the flat `{error, message}` form of spec/places.md section 3."""
         match error:
             case PlaceIdError():
@@ -123,9 +124,7 @@ def _token(body: bytes) -> str:
         raise TokenError from error
 
 
-def _refuse(
-    status: int, error: str, message: str, outcome: str, headers: Mapping[str, str] | None = None
-) -> Response:
+def _refuse(status: int, error: str, message: str, outcome: str, headers: Mapping[str, str] | None = None) -> Response:
     return _render(status, {"error": error, "message": message}, outcome, headers)
 
 
@@ -133,9 +132,7 @@ def _render(status: int, data: Any, outcome: str, headers: Mapping[str, str] | N
     return Response(status, json.encode(data), CONTENT_TYPE, outcome, headers or {})
 
 
-def create_handler(
-    environ: Mapping[str, str] | None = None, client: Client | None = None, **options: Any
-) -> Handler:
+def create_handler(environ: Mapping[str, str] | None = None, client: Client | None = None, **options: Any) -> Handler:
     """Return a handler of its own; `options` are those of Handler."""
     return Handler(Family(), environ, client, **options)
 

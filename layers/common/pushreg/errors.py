@@ -1,4 +1,4 @@
-"""Every error that Pushreg raises, under one root; evidence travels as attributes, never in the message of a response."""
+"""The errors shared by the layers, under one root; their evidence travels as attributes."""
 
 from __future__ import annotations
 

@@ -25,7 +25,10 @@ TIME_LIMIT = 8.0
 
 @dataclass(slots=True)
 class Request:
-    """One call; `operation` starts as the method and may be refined by the family for the log line."""
+    """One call; `operation` starts as the method and may be refined by the family for the log line.
+
+    `secret` is what the caller presented as its token, kept because Kazoo echoes it; it is never logged.
+    """
 
     method: str
     path: str
@@ -37,6 +40,7 @@ class Request:
     epoch: int
     request_id: str
     operation: str
+    secret: str | None = field(default=None, repr=False)
 
     def read_body(self) -> bytes:
         """Return the body's bytes; TooLargeError over 64 KiB, MalformedError if its base64 is none."""
@@ -91,7 +95,7 @@ class Family(Protocol):
     def answer(self, request: Request, services: Services) -> Response:
         """Return the answer, or raise what `fail` can render."""
 
-    def fail(self, request: Request, error: Exception) -> Response:
+    def fail(self, request: Request, services: Services, error: Exception) -> Response:
         """Return the family's form of any error, a bland 500 for one it does not know."""
 
 
@@ -138,7 +142,7 @@ class Handler:
             response = self._family.answer(request, services)
         except Exception as error:  # noqa: BLE001 The edge: whatever it is, the caller gets the family's own form.
             failure = error
-            response = self._family.fail(request, error)
+            response = self._family.fail(request, services, error)
         journal.record(
             request.operation,
             response.outcome,

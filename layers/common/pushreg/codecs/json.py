@@ -10,6 +10,7 @@ from pushreg.errors import MalformedError
 
 MAX_DEPTH = 64
 
+
 def decode(body: bytes) -> Any:
     """Return the data in a UTF-8 JSON text.
 

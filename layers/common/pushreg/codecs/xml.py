@@ -1,6 +1,6 @@
 """XML: bytes to plain data and back, for documents of nested elements with text.
 
-Written on expat itself: xmltodict can neither bound the depth nor refuse every DTD, and takes two and a half times as long.
+Written on expat itself: xmltodict can neither bound the depth nor refuse every DTD, and takes 2.5 times as long.
 """
 
 from __future__ import annotations

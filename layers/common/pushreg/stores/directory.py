@@ -35,11 +35,7 @@ class Directory:
         if missing:
             until = self._timer() + CACHE_SECONDS
             keys = [{"record": f"{kind}#{key}"} for kind, key in missing]
-            items = (
-                [session.get(self._table, keys[0])]
-                if len(keys) == 1
-                else session.get_many(self._table, keys)
-            )
+            items = [session.get(self._table, keys[0])] if len(keys) == 1 else session.get_many(self._table, keys)
             for name, item in zip(missing, items, strict=True):
                 if item is not None:
                     found[name] = self._remember(item, until)

@@ -1,0 +1,133 @@
+"""`/v2/accounts/{account_id}/push_notification_subscriptions/{app}/{device_id}`: route, parse, dispatch (seed 000)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kazoo import envelope
+from kazoo.operations import PreconditionError, UnknownDeviceError, create, fetch, remove, replace
+from pushreg.credentials import admit, bearer
+from pushreg.errors import ForbiddenError, MethodError, RouteError, UnauthenticatedError
+from pushreg.http import Handler, Request, Response, Services
+from pushreg.models.directory import Credential
+from pushreg.models.kazoo import Content, Precondition
+from pushreg.stores.devices import Devices
+from pushreg.stores.directory import Kind
+from pushreg.table import Client
+
+METHODS = ("GET", "PUT", "POST", "DELETE")
+ACCOUNT_ID_LENGTH = 32
+# What a path can carry and a key can hold; Kazoo's own ids are 32 hex digits.
+_ID = re.compile(r"[ -~]{1,255}")
+_NOT_IN_IDS = frozenset('/#%?\\"')
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as the operations see it."""
+
+    verb: str
+    account_id: str
+    app_name: str
+    device_id: str
+    data: Any
+
+
+class Family:
+    """Kazoo's dialect."""
+
+    def answer(self, request: Request, services: Services) -> Response:
+        """Carry out the verb on the subscription that the path names."""
+        header = request.headers.get("x-auth-token")
+        request.secret = header or bearer(request.headers.get("authorization"))
+        sent = envelope.read(request.read_body())
+        if not header:
+            request.secret = envelope.text(sent, "auth_token") or request.secret
+        call = _parse(request, sent)
+        request.operation = call.verb.lower()
+        if not _admit(request, services, call):
+            raise envelope.AccountError(call.account_id)
+        if not envelope.accepts_json(request.headers.get("accept")):
+            raise envelope.AcceptError
+        if not (_is_id(call.device_id) and _is_id(call.app_name)):
+            raise UnknownDeviceError
+        devices = Devices(request.session, services.settings.table, call.account_id, request.moment)
+        return _operate(request, devices, call)
+
+    def fail(self, request: Request, services: Services, error: Exception) -> Response:
+        """Return Kazoo's error envelope (spec/kazoo.md section 2)."""
+        return envelope.refuse(request, error)
+
+
+def _parse(request: Request, sent: Mapping[str, Any]) -> Call:
+    parameters = request.parameters
+    if not all(name in parameters for name in ("account_id", "app", "device_id")):
+        raise RouteError
+    verb = request.method
+    if verb == "POST":
+        # Tunnelling, on POST alone: a query string or a GET must not be able to delete.
+        verb = (envelope.text(sent, "verb") or verb).upper()
+    if verb not in METHODS:
+        raise MethodError(METHODS)
+    if verb in ("PUT", "POST"):
+        envelope.check_data(sent)
+    return Call(verb, parameters["account_id"], parameters["app"], parameters["device_id"], sent.get("data"))
+
+
+def _admit(request: Request, services: Services, call: Call) -> bool:
+    """Let the caller pass, and tell whether the account exists."""
+    well_formed = len(call.account_id) == ACCOUNT_ID_LENGTH
+
+    def check(credential: Credential) -> None:
+        if request.headers.get("x-auth-account-id", credential.account_id) != credential.account_id:
+            raise UnauthenticatedError
+        if well_formed and credential.account_id != call.account_id:
+            raise ForbiddenError("")
+        if call.verb != "GET" and not credential.may_write:
+            raise ForbiddenError("access denied by token restrictions")
+
+    target: tuple[Kind, str] | None = ("account", call.account_id) if well_formed else None
+    account = admit(services.directory, request.session, "kazoo", request.secret, check, target)
+    return account is not None
+
+
+def _operate(request: Request, devices: Devices, call: Call) -> Response:
+    precondition = Precondition.from_headers(request.headers)
+    match call.verb:
+        case "GET":
+            found = fetch(devices, call.device_id, call.app_name)
+            headers = {"etag": f'"{found.revision}"', "expires": "Fri, 01 Jan 1999 00:00:00 GMT"}
+            if precondition.wanted is not None and not Precondition(precondition.wanted).holds(found.revision):
+                raise PreconditionError
+            if precondition.excludes(found.revision):
+                return Response(304, b"", None, "unchanged", headers)
+            return envelope.succeed(request, 200, found.content.document, found.revision, "found", headers)
+        case "PUT":
+            content = Content.from_data(call.data, call.app_name)
+            created = create(devices, call.device_id, content, precondition)
+            # Kazoo's own Location repeats the device id, an artefact of its framework that leads nowhere.
+            headers = {"location": request.path}
+            document = created.content.document
+            return envelope.succeed(request, 201, document, created.revision, "created", headers)
+        case "POST":
+            content = Content.from_data(call.data, call.app_name)
+            replaced, outcome = replace(devices, call.device_id, content, precondition)
+            return envelope.succeed(request, 200, replaced.content.document, replaced.revision, outcome)
+    removed = remove(devices, call.device_id, call.app_name, precondition)
+    data = {"id": call.device_id, "_read_only": {"deleted": True}}
+    return envelope.succeed(request, 200, data, removed.revision, "deleted")
+
+
+def _is_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None and not _NOT_IN_IDS & set(text)
+
+
+def create_handler(environ: Mapping[str, str] | None = None, client: Client | None = None, **options: Any) -> Handler:
+    """Return a handler of its own; `options` are those of Handler."""
+    return Handler(Family(), environ, client, **options)
+
+
+handler = create_handler()

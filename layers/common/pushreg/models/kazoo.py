@@ -1,0 +1,171 @@
+"""Kazoo's push notification subscription: its schema, the rules beyond it, and the revision of a stored one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic_core import ErrorDetails
+
+from pushreg.codecs import json
+from pushreg.errors import PushregError
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+Preference = Literal["chat", "incoming_call", "new_unowned_voicemail", "new_voicemail"]
+JSON_TYPES = {"string_type": "string", "list_type": "array", "dict_type": "object", "model_type": "object"}
+
+
+class Registration(BaseModel):
+    """How one registration token wants to be notified (seed 000, additional schema properties)."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    notification_preferences: list[Preference]
+    notification_type: Literal["apns", "fcm"]
+
+
+class Schema(BaseModel):
+    """The `data` of PUT and POST; properties beyond these are kept as they are (seed 000)."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    app_name: Text
+    mobile_device_id: Text
+    notification_registration_ids: dict[Text, Registration]
+    platform: Literal["android", "ios"]
+    sip_proxy_server: Text
+
+
+class InvalidError(PushregError):
+    """The data breaks the schema (`validation error`) or a rule beyond it (`invalid data`), as `problems` tells."""
+
+    def __init__(self, message: str, problems: dict[str, dict[str, Any]]) -> None:
+        super().__init__(message)
+        self.message = message
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a caller asks to be stored."""
+
+    app_name: str
+    mobile_device_id: str
+    document: dict[str, Any]
+    digest: str
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any], app_name: str) -> Content:
+        """Return the content of an envelope's `data` under the app of the path; InvalidError names what is wrong.
+
+        Private members, `_…` and `pvt_…`, are dropped.
+        """
+        document = {name: value for name, value in data.items() if not name.startswith(("_", "pvt_"))}
+        document["app_name"] = app_name
+        try:
+            schema = Schema.model_validate(document)
+        except ValidationError as error:
+            problems = dict(_problem(detail) for detail in error.errors(include_url=False, include_context=False))
+            raise InvalidError("validation error", problems) from error
+        _check_preferences(schema)
+        digest = blake2b(json.canonical(document), digest_size=16).hexdigest()
+        return cls(app_name, schema.mobile_device_id, document, digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A stored subscription; `writes` counts the changes since its creation."""
+
+    device_id: str
+    content: Content
+    writes: int
+    created_at: str
+
+    @property
+    def revision(self) -> str:
+        """CouchDB's form, `N-<32 hex>`: the count of writes and the digest of the content."""
+        return f"{self.writes}-{self.content.digest}"
+
+
+@dataclass(frozen=True, slots=True)
+class Precondition:
+    """If-Match and If-None-Match (RFC 9110 section 13.1); `wanted` None means that any revision will do."""
+
+    wanted: frozenset[str] | None = None
+    unwanted: frozenset[str] = frozenset()
+
+    @classmethod
+    def from_headers(cls, headers: Mapping[str, str]) -> Precondition:
+        """Read both headers, names in lower case."""
+        wanted = headers.get("if-match")
+        return cls(None if wanted is None else _revisions(wanted), _revisions(headers.get("if-none-match", "")))
+
+    def holds(self, revision: str) -> bool:
+        """Whether a subscription of this revision may be acted on."""
+        matches = self.wanted is None or "*" in self.wanted or revision in self.wanted
+        return matches and not self.excludes(revision)
+
+    def excludes(self, revision: str) -> bool:
+        """Whether If-None-Match names this revision."""
+        return "*" in self.unwanted or revision in self.unwanted
+
+
+def _revisions(header: str) -> frozenset[str]:
+    # W/ tags drop out: the revisions are strong.
+    tags = (tag.strip() for tag in header.split(","))
+    return frozenset(tag.strip('"') for tag in tags if tag == "*" or tag.startswith('"'))
+
+
+def _problem(detail: ErrorDetails) -> tuple[str, dict[str, Any]]:
+    """Return the flattened path and Kazoo's words for one schema violation (spec/kazoo.md, schema violations)."""
+    location, value = detail["loc"], detail["input"]
+    if location[-1] == "[key]":
+        location = location[:-2]
+    path = ".".join(str(part).replace(".", "%2E") for part in location)
+    kind = detail["type"]
+    if kind == "missing":
+        name = str(location[-1])
+        return path, {"required": {"message": "Field is required but missing", "value": name}}
+    if kind == "string_too_short":
+        text = "String must have at least 1 characters"
+        return path, {"minLength": {"message": text, "target": 1, "value": value}}
+    if kind == "literal_error" and isinstance(value, str):
+        text = "Value not found in enumerated list of values"
+        return path, {"enum": {"message": text, "target": _choices(location), "value": value}}
+    target = JSON_TYPES.get(kind, "string")
+    text = f"Value did not match type(s): {target}"
+    return path, {"type": {"message": text, "target": target, "value": value}}
+
+
+def _choices(location: tuple[int | str, ...]) -> list[str]:
+    if location[0] == "platform":
+        return ["android", "ios"]
+    return ["apns", "fcm"] if location[-1] == "notification_type" else list(get_args(Preference))
+
+
+def _check_preferences(schema: Schema) -> None:
+    registrations = schema.notification_registration_ids.values()
+    counts = Counter(name for each in registrations for name in each.notification_preferences)
+    duplicates = sorted(name for name, count in counts.items() if count > 1)
+    if duplicates:
+        text = (
+            "Each notification preference can only appear once "
+            "across all notification registration ids in the subscription"
+        )
+        raise _invalid_preferences(text, duplicates=duplicates)
+    if schema.platform == "ios":
+        for each in registrations:
+            if "incoming_call" in each.notification_preferences and each.notification_type != "apns":
+                text = (
+                    'The incoming_call notification preference is only supported under notification_type "apns" on iOS'
+                )
+                raise _invalid_preferences(text, notification_type=each.notification_type)
+
+
+def _invalid_preferences(message: str, **evidence: Any) -> InvalidError:
+    problem = {"invalid": {"message": message, **evidence}}
+    return InvalidError("invalid data", {"notification_preferences": problem})
