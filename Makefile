@@ -4,7 +4,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 # A lock names everything, so pip has nothing to resolve; without --no-deps it tries for several seconds.
-PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --no-deps
+INSTALL := -m pip --disable-pip-version-check install -qq --no-deps
 JAVA_FLOOR := 17
 
 .DEFAULT_GOAL := help
@@ -14,7 +14,7 @@ JAVA_FLOOR := 17
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-9s %s\n", $$1, $$2 }'
 
-run: $(VENV)/.project java ## Serve the API on this machine (PORT, DYNAMODB_PORT, STORE)
+run: $(VENV)/.project $(if $(filter memory http%,$(STORE)),,java) ## Serve the API on this machine (PORT, DYNAMODB_PORT, STORE)
 	@exec $(BIN)/pushreg local $(if $(PORT),--port $(PORT)) $(if $(DYNAMODB_PORT),--dynamodb-port $(DYNAMODB_PORT)) \
 	  $(if $(STORE),--store $(STORE)) $(ARGS)
 
@@ -27,6 +27,7 @@ check: $(VENV)/.project $(VENV)/.dev ## Format, lint, types, template, import ru
 	@$(BIN)/mypy
 	@$(BIN)/cfn-lint template.yaml
 	@$(BIN)/python -m pytest -q tests/unit/test_layers.py
+	@$(BIN)/python -m pip check
 
 fix: $(VENV)/.dev ## Format, and repair what the linter can
 	@$(BIN)/ruff check --fix-only .
@@ -34,17 +35,19 @@ fix: $(VENV)/.dev ## Format, and repair what the linter can
 
 # The one target that needs uv; it may come from anywhere, as in: make lock UV=/path/to/uv
 UV ?= uv
+# In the order of their -c lines.
+LOCKS := run java test dev sam checkov
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 lock: ## Resolve requirements/*.in again (needs uv; ARGS=--upgrade for newer releases)
 	$(COMPILE) $(ARGS) requirements/layer.in -o layers/common/requirements.txt
-	@for name in run java test dev; do \
+	@for name in $(LOCKS); do \
 	  echo "requirements/$$name.txt"; \
 	  $(COMPILE) $(ARGS) requirements/$$name.in -o requirements/$$name.txt || exit 1; \
 	done
 
 clean: ## Remove what the other targets made, but not the data in .data
-	rm -rf $(VENV) .aws-sam .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache htmlcov
+	rm -rf $(VENV) $(VENV)-* .aws-sam .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache htmlcov
 	find layers functions ops tests -name __pycache__ -prune -exec rm -rf {} +
 
 # A name on the PATH is no proof that it runs (pyenv's shims), nor that Debian's python3-venv is there.
@@ -60,19 +63,26 @@ $(BIN)/python:
 
 $(VENV)/.run $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: requirements/%.txt | $(BIN)/python
 	@echo "Installing $<"
-	@$(PIP) --require-hashes -r $<
+	@$(BIN)/python $(INSTALL) --require-hashes -r $<
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run
 $(VENV)/.dev: $(VENV)/.test
 
+# Tools that want other releases of our libraries than we do live apart, as in .venv-sam.
+$(VENV)-%/.installed: requirements/%.txt | $(BIN)/python
+	@echo "Installing $<"
+	@$(BIN)/python -m venv --clear $(@D)
+	@$(@D)/bin/python $(INSTALL) --require-hashes -r $<
+	@touch $@
+
 # The project itself, in place: its folders on the path and the pushreg command.
 $(VENV)/.project: pyproject.toml $(VENV)/.run
-	@$(PIP) --no-build-isolation --editable .
+	@$(BIN)/python $(INSTALL) --no-build-isolation --editable .
 	@touch $@
 
 java: $(VENV)/.run
 	@[ -e $(VENV)/.java ] || \
 	[ "$$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p')" -ge $(JAVA_FLOOR) ] 2>/dev/null || \
-	{ echo "Installing a Java runtime"; $(PIP) --require-hashes -r requirements/java.txt && touch $(VENV)/.java; } || \
+	{ echo "Installing a Java runtime"; $(BIN)/python $(INSTALL) --require-hashes -r requirements/java.txt && touch $(VENV)/.java; } || \
 	echo "No Java $(JAVA_FLOOR) here, and none could be installed" >&2

@@ -79,9 +79,7 @@ def _module_faults(module: Module, imports: list[tuple[int, str]]) -> Iterator[s
         yield f"{module.name} has no place in the order"
         return
     for line, target in imports:
-        complaint = (
-            _direction(module.name, target) or _family(module.name, target) or _home(module.name, target)
-        )
+        complaint = _direction(module.name, target) or _family(module.name, target) or _home(module.name, target)
         if complaint:
             yield f"{module.name}:{line} imports {target}, {complaint}"
     tree = ast.parse(module.source)

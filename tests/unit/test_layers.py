@@ -40,9 +40,7 @@ def test_project_keeps_the_import_rule() -> None:
 def test_no_python_file_is_too_long() -> None:
     files = [path for folder in ("tests", "bench") for path in (PROJECT / folder).rglob("*.py")]
     assert files
-    assert [
-        path for path in files if len(path.read_text(encoding="utf-8").splitlines()) > LONGEST_MODULE
-    ] == []
+    assert [path for path in files if len(path.read_text(encoding="utf-8").splitlines()) > LONGEST_MODULE] == []
 
 
 def test_importing_deployed_code_does_no_io() -> None:

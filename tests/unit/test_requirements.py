@@ -1,0 +1,48 @@
+import re
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+PROJECT = Path(__file__).parents[2]
+LAYER = PROJECT / "layers" / "common" / "requirements.txt"
+LOCKS = [LAYER, *sorted((PROJECT / "requirements").glob("*.txt"))]
+# These are installed together; the others have a venv each.
+TOGETHER = [path for path in LOCKS if path == LAYER or path.stem in {"run", "java", "test", "dev"}]
+
+
+def entries(lock: Path) -> list[str]:
+    text = re.sub(r"#.*", "", lock.read_text(encoding="utf-8")).replace("\\\n", " ")
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def pins(lock: Path) -> dict[str, set[str]]:
+    """Each package's pins, of which there may be several, told apart by their markers."""
+    found: dict[str, set[str]] = {}
+    for entry in entries(lock):
+        requirement = Requirement(entry.split("--hash", 1)[0])
+        found.setdefault(requirement.name, set()).add(str(requirement.specifier))
+    return found
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_everything_is_pinned_by_version_and_hash(lock: Path) -> None:
+    pinned = re.compile(r"[\w.-]+==[\w.]+ (; [^@]+ )?( *--hash=sha256:[0-9a-f]{64})+")
+    assert entries(lock)
+    assert [entry for entry in entries(lock) if not pinned.fullmatch(entry)] == []
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_no_lock_names_a_host(lock: Path) -> None:
+    assert re.findall(r"\w+://\S+|--\w*index\S*|--find-links\S*", lock.read_text(encoding="utf-8")) == []
+
+
+def test_locks_that_share_a_venv_agree() -> None:
+    releases: dict[str, set[str]] = {}
+    for lock in TOGETHER:
+        for name, versions in pins(lock).items():
+            assert releases.setdefault(name, versions) == versions, f"{name} in {lock.name}"
+
+
+def test_layer_leaves_out_what_the_lambda_runtime_carries() -> None:
+    assert {"boto3", "s3transfer", "snapshot-restore-py"}.isdisjoint(pins(LAYER))
