@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from snapshot_restore_py import register_before_snapshot
+
 from engagement import answers
 from engagement.operations import NoSubscriptionError, subscribe, unsubscribe
 from pushreg.errors import MethodError
@@ -75,3 +77,5 @@ def create_handler(environ: Mapping[str, str] | None = None, client: Client | No
 
 
 handler = create_handler()
+# SnapStart takes its picture with the client made; nothing in it is unique or bound to a moment.
+register_before_snapshot(handler.prepare)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
+from snapshot_restore_py import register_before_snapshot
 
 from places.operations import UnknownTokenError, register, unregister
 from pushreg.codecs import json
@@ -138,3 +139,5 @@ def create_handler(environ: Mapping[str, str] | None = None, client: Client | No
 
 
 handler = create_handler()
+# SnapStart takes its picture with the client made; nothing in it is unique or bound to a moment.
+register_before_snapshot(handler.prepare)
