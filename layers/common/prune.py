@@ -1,0 +1,52 @@
+"""Takes out of the built layer what Lambda never reads; run by the Makefile beside it, before compiling."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+SERVICE = "dynamodb"
+# What botocore reads to make any client, besides the service's own folder.
+DATA = {"_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json", SERVICE}
+# Half of Powertools, for other triggers than ours. Should the functions come to import some of it, the check that
+# follows the build fails.
+UNUSED = ("event_handler", "utilities/[a-ik-z]*")
+# Licences have to travel with the code; METADATA names the version.
+KEPT_RECORDS = ("METADATA", "LICEN", "NOTICE", "COPYING", "AUTHORS")
+
+
+def prune(packages: Path) -> None:
+    """Remove tests, type stubs, scripts, installation records, unused parts, and data on services that nobody calls."""
+    powertools = packages / "aws_lambda_powertools"
+    data = packages / "botocore" / "data"
+    unwanted = [
+        *(path for pattern in ("**/__pycache__", "**/tests", "**/*.pyi", "bin") for path in packages.glob(pattern)),
+        *(path for path in packages.glob("*.dist-info/*") if not path.name.upper().startswith(KEPT_RECORDS)),
+        *(path for pattern in UNUSED for path in powertools.glob(pattern)),
+        *(path for path in data.iterdir() if path.name not in DATA),
+        *sorted((data / SERVICE).iterdir())[:-1],
+        *data.glob(f"{SERVICE}/*/examples-1.json"),
+    ]
+    for path in unwanted:
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.exists():
+            path.unlink()
+    trim(data / "endpoints.json")
+
+
+def trim(endpoints: Path) -> None:
+    """Leave out the other services: parsing the whole file is a tenth of the start. All partitions stay.
+
+    A file cut to the partition `aws` would resolve regions in China to the wrong suffix.
+    """
+    content = json.loads(endpoints.read_text(encoding="utf-8"))
+    for partition in content["partitions"]:
+        partition["services"] = {name: service for name, service in partition["services"].items() if name == SERVICE}
+    endpoints.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    prune(Path(sys.argv[1]))
