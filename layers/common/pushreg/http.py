@@ -164,12 +164,15 @@ def _request(event: Mapping[str, Any], session: Session, clock: Clock) -> Reques
     http = event.get("requestContext", {}).get("http", {})
     method = str(http.get("method") or "").upper()
     moment = clock()
+    parameters = event.get("pathParameters") or {}
     return Request(
         method=method,
-        path=event.get("rawPath") or "/",
-        parameters=event.get("pathParameters") or {},
+        path=_clean(event.get("rawPath") or "/"),
+        parameters={name: _clean(value) for name, value in parameters.items()},
         # HTTP API lowers header names, `sam local` keeps them.
-        headers={name.lower(): value for name, value in (event.get("headers") or {}).items() if value is not None},
+        headers={
+            name.lower(): _clean(value) for name, value in (event.get("headers") or {}).items() if value is not None
+        },
         event=event,
         session=session,
         moment=f"{moment:%Y-%m-%dT%H:%M:%SZ}",
@@ -177,6 +180,11 @@ def _request(event: Mapping[str, Any], session: Session, clock: Clock) -> Reques
         request_id=event.get("requestContext", {}).get("requestId") or uuid.uuid4().hex,
         operation=method.lower() if method in _METHODS else "other",
     )
+
+
+def _clean(text: str) -> str:
+    # A percent-encoded byte that is no UTF-8 can arrive as half a character, which no answer and no key may hold.
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 _METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS"})
