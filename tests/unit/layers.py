@@ -34,7 +34,8 @@ FAMILIES = {
 
 HOMES = {
     "boto3": {"pushreg.table"},
-    "botocore": {"pushreg.table"},
+    # The functions' client, and the operators' ones.
+    "botocore": {"pushreg.table", "pushreg_ops.aws"},
     "defusedxml": {"pushreg.codecs.xml"},
     "lxml": {"pushreg.codecs.xml"},
     "pyexpat": {"pushreg.codecs.xml"},

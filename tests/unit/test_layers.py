@@ -97,7 +97,7 @@ def test_importing_deployed_code_does_no_io() -> None:
         (
             "pushreg.http",
             "from botocore.exceptions import ClientError",
-            "pushreg.http:1 imports botocore.exceptions, which belongs to pushreg.table",
+            "pushreg.http:1 imports botocore.exceptions, which belongs to pushreg.table, pushreg_ops.aws",
         ),
         (
             "pushreg_ops.cli",
