@@ -50,9 +50,9 @@ clean: ## Remove what the other targets made, but not the data in .data
 	rm -rf $(VENV) $(VENV)-* .aws-sam .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache htmlcov
 	find layers functions ops tests -name __pycache__ -prune -exec rm -rf {} +
 
-# A name on the PATH is no proof that it runs (pyenv's shims), nor that Debian's python3-venv is there.
+# Lambda's own version first. A name on the PATH is no proof that it runs (pyenv's shims), nor that Debian's python3-venv is there.
 $(BIN)/python:
-	@for python in $(or $(PYTHON),python3.13 python3.12 python3.11 python3); do \
+	@for python in $(or $(PYTHON),python3.13 python3.12 python3.11 python3.14 python3); do \
 	  if $$python -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	    echo "Making $(VENV) with $$($$python --version)"; \
 	    exec $$python -m venv --clear $(VENV); \
