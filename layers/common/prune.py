@@ -13,6 +13,7 @@ DATA = {"_retry.json", "endpoints.json", "partitions.json", "sdk-default-configu
 # Half of Powertools, for other triggers than ours. Should the functions come to import some of it, the check that
 # follows the build fails.
 UNUSED = ("event_handler", "utilities/[a-ik-z]*")
+UNWANTED = ("**/__pycache__", "**/tests", "**/*.pyi", "**/py.typed", "urllib3/contrib/emscripten", "bin")
 # Licences have to travel with the code; METADATA names the version.
 KEPT_RECORDS = ("METADATA", "LICEN", "NOTICE", "COPYING", "AUTHORS")
 
@@ -22,7 +23,7 @@ def prune(packages: Path) -> None:
     powertools = packages / "aws_lambda_powertools"
     data = packages / "botocore" / "data"
     unwanted = [
-        *(path for pattern in ("**/__pycache__", "**/tests", "**/*.pyi", "bin") for path in packages.glob(pattern)),
+        *(path for pattern in UNWANTED for path in packages.glob(pattern)),
         *(path for path in packages.glob("*.dist-info/*") if not path.name.upper().startswith(KEPT_RECORDS)),
         *(path for pattern in UNUSED for path in powertools.glob(pattern)),
         *(path for path in data.iterdir() if path.name not in DATA),
