@@ -33,7 +33,8 @@ FAMILIES = {
 }
 
 HOMES = {
-    "boto3": {"pushreg.table"},
+    # The layer has a botocore of its own; the boto3 beside it in Lambda is of another release.
+    "boto3": {"nobody"},
     # The functions' client, and the operators' ones.
     "botocore": {"pushreg.table", "pushreg_ops.aws"},
     "defusedxml": {"pushreg.codecs.xml"},

@@ -93,7 +93,7 @@ def test_importing_deployed_code_does_no_io() -> None:
             "if TYPE_CHECKING:\n    from pushreg.models import kazoo",
             "pushreg.stores.places:2 imports pushreg.models.kazoo, another family's",
         ),
-        ("places.app", "import boto3", "places.app:1 imports boto3, which belongs to pushreg.table"),
+        ("places.app", "import boto3", "places.app:1 imports boto3, which belongs to nobody"),
         (
             "pushreg.http",
             "from botocore.exceptions import ClientError",
