@@ -1,0 +1,1 @@
+"""The `pushreg` command: the local stack and the operators' tools. Never deployed."""

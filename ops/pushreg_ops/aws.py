@@ -1,0 +1,104 @@
+"""The operators' clients, and what AWS's errors mean to an operator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol, cast
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+
+from pushreg.table import Client
+from pushreg_ops.errors import OperatorError
+from pushreg_ops.intrinsics import REGION
+
+_CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5})
+_ONE_TRY = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
+
+
+class AdminClient(Client, Protocol):
+    """A DynamoDB client that also handles tables."""
+
+    def list_tables(self, **parameters: Any) -> dict[str, Any]: ...
+    def create_table(self, **parameters: Any) -> dict[str, Any]: ...
+    def describe_table(self, **parameters: Any) -> dict[str, Any]: ...
+    def describe_time_to_live(self, **parameters: Any) -> dict[str, Any]: ...
+    def update_time_to_live(self, **parameters: Any) -> dict[str, Any]: ...
+
+
+def connect_endpoint(endpoint: str) -> AdminClient:
+    """Return a client of a local engine, which tries once and carries none of the machine's credentials."""
+    session = botocore.session.Session()
+    session.set_credentials("local", "local")
+    client = session.create_client("dynamodb", region_name=REGION, endpoint_url=endpoint, config=_ONE_TRY)
+    return cast("AdminClient", client)
+
+
+def is_answering(client: AdminClient) -> bool:
+    """Tell whether the endpoint lists its tables."""
+    try:
+        client.list_tables(Limit=1)
+    except (BotoCoreError, ClientError):
+        return False
+    return True
+
+
+def connect_stack(name: str) -> tuple[AdminClient, Mapping[str, str]]:
+    """Return a client in the stack's region and the stack's outputs; OperatorError names the fix."""
+    with explain(f"the stack {name}"):
+        session = botocore.session.Session()
+        formation: Any = session.create_client("cloudformation", config=_CONFIG)
+        stacks = formation.describe_stacks(StackName=name)["Stacks"]
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", [])}
+        return cast("AdminClient", session.create_client("dynamodb", config=_CONFIG)), outputs
+
+
+@contextmanager
+def explain(target: str) -> Iterator[None]:
+    """Turn AWS's errors into an OperatorError that says what to do about the target."""
+    try:
+        yield
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        raise OperatorError(
+            "no AWS credentials were found: run `aws configure`, or set AWS_PROFILE or AWS_ACCESS_KEY_ID"
+        ) from error
+    except NoRegionError as error:
+        raise OperatorError("no AWS region is set: set AWS_REGION to the stack's region") from error
+    except ProfileNotFound as error:
+        raise OperatorError(f"{error}: set AWS_PROFILE to one that exists") from error
+    except (ConnectTimeoutError, EndpointConnectionError, HTTPClientError) as error:
+        raise OperatorError(
+            f"nothing answers at {target}: start the local stack with `pushreg local`, or check the address"
+        ) from error
+    except ClientError as error:
+        answer = error.response["Error"]
+        raise OperatorError(_explain(target, answer.get("Code", ""), answer.get("Message", ""))) from error
+    except BotoCoreError as error:
+        raise OperatorError(f"{target} cannot be reached: {error}") from error
+
+
+def _explain(target: str, code: str, message: str) -> str:
+    match code:
+        case "ResourceNotFoundException":
+            return f"a table of {target} is missing: deploy the stack again, or check the region (AWS_REGION)"
+        case "ValidationError" if "does not exist" in message:
+            return f"there is no such stack: {message}; check --stack and the region (AWS_REGION)"
+        case "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation":
+            return f"AWS refuses it: {message}; use credentials that may (AWS_PROFILE)"
+        case "ExpiredToken" | "ExpiredTokenException" | "RequestExpired":
+            return "the AWS credentials have expired: sign in again (`aws sso login`)"
+        case "InvalidClientTokenId" | "UnrecognizedClientException" | "SignatureDoesNotMatch":
+            return "AWS does not know these credentials: check AWS_PROFILE or AWS_ACCESS_KEY_ID"
+    return f"{target}: {message or code}"

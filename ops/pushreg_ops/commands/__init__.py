@@ -1,0 +1,1 @@
+"""The subcommands: arguments to calls, results to lines."""

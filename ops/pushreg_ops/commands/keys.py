@@ -1,0 +1,87 @@
+"""`pushreg keys`: issue, list, revoke."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from pushreg.models.directory import EVERY_PLACE, Credential, Scope
+from pushreg_ops.commands.options import Json, Local, Stack, parse_account_id, parse_place_id, provision
+from pushreg_ops.console import Terminal
+
+app = typer.Typer(help="The secrets with which callers sign in.", no_args_is_help=True)
+
+
+@app.command()
+def issue(
+    account: Annotated[
+        str | None, typer.Option(parser=parse_account_id, metavar="ID", help="A key for this Kazoo account.")
+    ] = None,
+    places: Annotated[
+        str | None, typer.Option(metavar="all|UUID,UUID", help="A key for every place, or for these.")
+    ] = None,
+    scope: Annotated[
+        Scope, typer.Option(help="read may look; write may change too, as devices must; admin may do all.")
+    ] = "write",
+    value: Annotated[
+        str | None, typer.Option(metavar="SECRET", help="The secret itself, in place of a random one.")
+    ] = None,
+    stack: Stack = None,
+    local: Local = False,
+    json: Json = False,
+) -> None:
+    """Issue a key and print its secret, once: the registry keeps only a digest.
+
+    Example: pushreg keys issue --places all --scope write --stack pushreg-prod
+    """
+    if (account is None) == (places is None):
+        raise typer.BadParameter("give one of --account and --places")
+    reach = frozenset[str]() if places is None else _parse_places(places)
+    if value is not None and (not value or value != value.strip()):
+        raise typer.BadParameter("a secret is not empty and has no space at either end", param_hint="--value")
+    with provision(stack, local) as provisioner:
+        if account is not None:
+            key, secret = provisioner.issue_account_key(account, scope, value)
+        else:
+            key, secret = provisioner.issue_places_key(reach, scope, value)
+    record = {**_describe(key), "secret": secret}
+    text = f"key {key.key_id} issued; its secret is shown this once:\n{secret}"
+    Terminal(as_json=json).show(record, text)
+
+
+@app.command("list")
+def list_keys(stack: Stack = None, local: Local = False, json: Json = False) -> None:
+    """List the keys, oldest first, without their secrets, which nobody can read back."""
+    with provision(stack, local) as provisioner:
+        records = [_describe(key) for key in provisioner.list_keys()]
+    Terminal(as_json=json).list(["key_id", "family", "reach", "scope", "created_at"], records)
+
+
+@app.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="As `pushreg keys list` shows it.")],
+    stack: Stack = None,
+    local: Local = False,
+) -> None:
+    """Revoke a key. It stops working within 60 seconds, when the functions have forgotten it."""
+    with provision(stack, local) as provisioner:
+        provisioner.revoke(key_id)
+    Terminal().say(f"key {key_id} revoked; functions that know it forget it within 60 seconds")
+
+
+def _parse_places(text: str) -> frozenset[str]:
+    if text == EVERY_PLACE:
+        return frozenset({EVERY_PLACE})
+    return frozenset(parse_place_id(each.strip()) for each in text.split(","))
+
+
+def _describe(key: Credential) -> dict[str, Any]:
+    reach = [key.account_id] if key.account_id is not None else sorted(key.places)
+    return {
+        "key_id": key.key_id,
+        "family": key.family,
+        "reach": reach,
+        "scope": key.scope,
+        "created_at": key.created_at,
+    }

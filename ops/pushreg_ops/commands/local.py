@@ -1,0 +1,42 @@
+"""`pushreg local`."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from pushreg_ops.console import Terminal
+from pushreg_ops.local import DYNAMODB_LOCAL, MEMORY, Options, serve
+
+
+def _check_store(value: str | None) -> str | None:
+    if value is None or value in (DYNAMODB_LOCAL, MEMORY) or value.startswith(("http://", "https://")):
+        return value
+    raise typer.BadParameter(f"{value!r} is none of {DYNAMODB_LOCAL}, {MEMORY}, http://host:port")
+
+
+def run(
+    port: Annotated[int, typer.Option(envvar="PORT", min=0, max=65535, help="Where the API answers.")] = 3000,
+    dynamodb_port: Annotated[
+        int, typer.Option(envvar="DYNAMODB_PORT", min=0, max=65535, help="Where the database answers.")
+    ] = 8000,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            envvar="STORE",
+            callback=_check_store,
+            metavar="ENGINE",
+            help="dynamodb-local (Amazon's own, data kept in .data), memory (for trying out), or http://host:port of"
+            " a DynamoDB that is already there. By default dynamodb-local, and memory where it cannot be had.",
+            show_default=False,
+        ),
+    ] = None,
+    no_demo: Annotated[bool, typer.Option("--no-demo", help="Start without the demo account, place and keys.")] = False,
+) -> None:
+    """Serve the API on this machine, on 127.0.0.1 alone, as template.yaml describes it.
+
+    Example: pushreg local --port 3001 --store memory
+    """
+    serve(Options(port, dynamodb_port, store, not no_demo), Terminal(), os.environ)

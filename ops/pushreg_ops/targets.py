@@ -1,0 +1,67 @@
+"""Which registry an operator means: a deployed stack, or the local one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pushreg_ops.aws import AdminClient, connect_endpoint, connect_stack, explain
+from pushreg_ops.errors import OperatorError
+from pushreg_ops.template import find_template, load_template
+
+# Logical ids in the template, and the names of the stack's outputs.
+DEVICES, SUBSCRIBERS, PLACES, DIRECTORY = "DevicesTable", "SubscribersTable", "PlacesTable", "DirectoryTable"
+TABLES = (DEVICES, SUBSCRIBERS, PLACES, DIRECTORY)
+ENDPOINT_VARIABLE = "PUSHREG_ENDPOINT"
+DEFAULT_PORT = 8000
+
+
+class NoTargetError(OperatorError):
+    """The operator named no registry, or two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The tables of one registry and the client that reaches them."""
+
+    description: str
+    client: AdminClient
+    tables: Mapping[str, str]
+
+    @property
+    def directory(self) -> str:
+        """The name of the Directory table."""
+        return self.tables[DIRECTORY]
+
+
+def open_registry(stack: str | None, local: bool, environ: Mapping[str, str]) -> Registry:
+    """Return the registry; OperatorError names the fix if there is none, or it is not reached."""
+    endpoint = environ.get(ENDPOINT_VARIABLE)
+    if stack and local:
+        raise NoTargetError("--stack and --local name two registries: give one of them")
+    if stack:
+        registry = _open_stack(stack)
+    elif local or endpoint:
+        port = environ.get("DYNAMODB_PORT") or DEFAULT_PORT
+        registry = _open_local(endpoint or f"http://127.0.0.1:{port}")
+    else:
+        raise NoTargetError("which registry? Give --stack NAME for a deployed one, or --local")
+    with explain(registry.description):
+        registry.client.describe_table(TableName=registry.directory)
+    return registry
+
+
+def _open_stack(name: str) -> Registry:
+    client, outputs = connect_stack(name)
+    missing = [table for table in TABLES if table not in outputs]
+    if missing:
+        raise OperatorError(
+            f"the stack {name} has no output {', '.join(missing)}: it is no Pushreg stack, or one to be deployed again"
+        )
+    return Registry(f"the stack {name}", client, {table: outputs[table] for table in TABLES})
+
+
+def _open_local(endpoint: str) -> Registry:
+    template = load_template(find_template(Path.cwd()).read_text("utf-8"))
+    return Registry(endpoint, connect_endpoint(endpoint), {table: template.name_table(table) for table in TABLES})
