@@ -1,0 +1,123 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pushreg_ops.errors import OperatorError
+from pushreg_ops.package import MACHINES, MAGIC, Build, find_faults, load_build, measure
+
+TEMPLATE = """
+Resources:
+  CommonLayer: {Type: "AWS::Serverless::LayerVersion", Metadata: {BuildArchitecture: arm64}}
+  PlacesFunction:
+    Type: AWS::Serverless::Function
+    Properties: {Handler: places.app.handler, Events: {Any: {Type: HttpApi, Properties: {Path: /, Method: ANY}}}}
+"""
+REQUIREMENTS = "six==1.17.0 \\\n    --hash=sha256:00\n"
+LAYER = "CommonLayer/python"
+
+
+def write_module(folder: Path, name: str) -> None:
+    """Write a module, and beside it the header of what Python 3.13 compiles it to."""
+    compiled = folder / "__pycache__" / f"{name}.cpython-313.pyc"
+    compiled.parent.mkdir(parents=True)
+    (folder / f"{name}.py").write_bytes(b"VALUE = 1\n")
+    # As `importlib.util.source_hash` of 3.13 gives it; this may be run by another version.
+    compiled.write_bytes(MAGIC + (1).to_bytes(4, "little") + bytes.fromhex("4e5c92cb2ee0f9b3"))
+
+
+def write_library(path: Path, machine: int) -> None:
+    path.write_bytes(b"\x7fELF".ljust(18, b"\0") + machine.to_bytes(2, "little"))
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Build:
+    """A build without a fault."""
+    (tmp_path / "template.yaml").write_text(TEMPLATE)
+    write_module(tmp_path / LAYER, "six")
+    write_module(tmp_path / LAYER / "pushreg", "__init__")
+    write_module(tmp_path / "PlacesFunction" / "places", "app")
+    write_library(tmp_path / LAYER / "pushreg" / "fast.so", MACHINES["arm64"])
+    return load_build(tmp_path)
+
+
+def faults(build: Build) -> list[str]:
+    return list(find_faults(build, REQUIREMENTS))
+
+
+def test_faultless_build_passes(build: Build) -> None:
+    assert build.architecture == "arm64"
+    assert faults(build) == []
+
+
+def test_folder_without_a_build_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OperatorError, match="make build"):
+        load_build(tmp_path)
+
+
+def _drop_bytecode(folder: Path) -> None:
+    (folder / "__pycache__" / "six.cpython-313.pyc").unlink()
+
+
+def _change_source(folder: Path) -> None:
+    (folder / "six.py").write_bytes(b"VALUE = 2\n")
+
+
+def _drop_source(folder: Path) -> None:
+    (folder / "six.py").unlink()
+
+
+def _set_bytes(folder: Path, start: int, replacement: bytes) -> None:
+    path = folder / "__pycache__" / "six.cpython-313.pyc"
+    content = path.read_bytes()
+    path.write_bytes(content[:start] + replacement + content[start + len(replacement) :])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "fault"),
+    [
+        (_drop_bytecode, "six.py: no bytecode"),
+        (_change_source, "six.py: stale bytecode"),
+        (_drop_source, "six.cpython-313.pyc: bytecode without its source"),
+        (lambda folder: _set_bytes(folder, 0, b"\xcb"), "six.py: bytecode of another Python than 3.13"),
+        (
+            lambda folder: _set_bytes(folder, 4, b"\x03"),
+            "six.py: bytecode that is compared with its source at every start",
+        ),
+        (
+            lambda folder: _set_bytes(folder, 4, b"\x00"),
+            "six.py: bytecode that is compared with its source at every start",
+        ),
+        (lambda folder: write_library(folder / "fast.so", MACHINES["x86_64"]), "fast.so: not for arm64"),
+        (lambda folder: (folder / "fast.so").write_bytes(b"no library"), "fast.so: not for arm64"),
+        (lambda folder: (folder / "pushreg" / "fast.so").unlink(), "CommonLayer: no compiled module at all"),
+        (lambda folder: write_module(folder / "pip", "__init__"), "CommonLayer: pip is not in requirements.txt"),
+        (lambda folder: write_module(folder / "boto3", "__init__"), "CommonLayer: boto3 is not in requirements.txt"),
+        (lambda folder: write_module(folder / "pushreg" / "tests", "test_a"), "test_a.py: of no use in Lambda"),
+        (lambda folder: (folder / "pushreg" / "six.pyi").touch(), "six.pyi: of no use in Lambda"),
+        (
+            lambda folder: (
+                (folder / "six-1.17.0.dist-info").mkdir() or (folder / "six-1.17.0.dist-info" / "RECORD").touch()
+            ),
+            "RECORD: of no use in Lambda",
+        ),
+        (lambda folder: (folder / "pushreg").rename(folder.parent / "pushreg"), "CommonLayer: pushreg is missing"),
+        (
+            lambda folder: write_module(folder.parents[1] / "PlacesFunction" / "kazoo", "app"),
+            "wanted places alone, found kazoo, places",
+        ),
+        (lambda folder: (folder / "pushreg" / "big.json").write_bytes(bytes(25_000_001)), "is over the target"),
+    ],
+)
+def test_fault_is_told(build: Build, spoil: Callable[[Path], object], fault: str) -> None:
+    spoil(build.layer)
+    assert any(line.endswith(fault) for line in faults(build))
+
+
+def test_sizes_count_every_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(bytes(10_000))
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "c").write_bytes(b"x")
+    unpacked, zipped = measure(tmp_path)
+    assert unpacked == 10_001
+    assert 0 < zipped < 1_000

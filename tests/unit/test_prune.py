@@ -1,0 +1,76 @@
+import json
+import shutil
+from pathlib import Path
+
+import botocore.session
+import pytest
+from botocore.loaders import Loader
+
+import prune
+
+DATA = Path(botocore.__file__).parent / "data"
+REGIONS = ["eu-west-1", "cn-north-1", "us-gov-west-1", "us-iso-east-1", "ap-southeast-5"]
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A layer with botocore's real data on a few services, and with what else is to go."""
+    packages = tmp_path_factory.mktemp("layer")
+    data = packages / "botocore" / "data"
+    data.mkdir(parents=True)
+    for path in DATA.glob("*.json"):
+        shutil.copy(path, data)
+    for service in ("dynamodb", "dynamodbstreams", "sqs"):
+        shutil.copytree(DATA / service, data / service)
+    for name in ("six.py", "bin/tool", "six/tests/test_six.py", "six/six.pyi", "six-1.0.dist-info/METADATA"):
+        _write(packages / name)
+    for name in ("six-1.0.dist-info/RECORD", "six-1.0.dist-info/LICENSE.txt", "six-1.0.dist-info/licenses/LICENSE"):
+        _write(packages / name)
+    for name in ("metrics/a.py", "event_handler/a.py", "utilities/parser/a.py", "utilities/jmespath_utils/a.py"):
+        _write(packages / "aws_lambda_powertools" / name)
+    prune.prune(packages)
+    return packages
+
+
+def _write(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+
+
+def test_code_licences_and_versions_stay(packages: Path) -> None:
+    kept = {str(path.relative_to(packages)) for path in packages.rglob("*") if path.is_file()}
+    assert {path for path in kept if not path.startswith("botocore")} == {
+        "six.py",
+        "six-1.0.dist-info/METADATA",
+        "six-1.0.dist-info/LICENSE.txt",
+        "six-1.0.dist-info/licenses/LICENSE",
+        "aws_lambda_powertools/metrics/a.py",
+        "aws_lambda_powertools/utilities/jmespath_utils/a.py",
+    }
+
+
+def test_one_service_in_its_latest_version_stays(packages: Path) -> None:
+    data = packages / "botocore" / "data"
+    assert [path.name for path in data.iterdir() if path.is_dir()] == ["dynamodb"]
+    assert [path.name for path in (data / "dynamodb").iterdir()] == ["2012-08-10"]
+
+
+def test_no_partition_goes(packages: Path) -> None:
+    trimmed = json.loads((packages / "botocore" / "data" / "endpoints.json").read_bytes())
+    stock = json.loads((DATA / "endpoints.json").read_bytes())
+    assert [each["partition"] for each in trimmed["partitions"]] == [each["partition"] for each in stock["partitions"]]
+    assert {name for each in trimmed["partitions"] for name in each["services"]} == {"dynamodb"}
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_endpoints_are_those_of_the_whole_data(packages: Path, region: str) -> None:
+    def locate(loader: Loader) -> str:
+        session = botocore.session.Session()
+        session.register_component("data_loader", loader)
+        url: str = session.create_client("dynamodb", region_name=region).meta.endpoint_url
+        return url
+
+    search = [str(packages / "botocore" / "data")]
+    trimmed = locate(Loader(extra_search_paths=search, include_default_search_paths=False))
+    assert trimmed == locate(Loader())
+    assert region in trimmed
