@@ -9,10 +9,10 @@ JAVA_FLOOR := 17
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check fix lock clean java
+.PHONY: help run test test-sam check check-template fix build deploy lock clean java
 
 help: ## Show this list
-	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-9s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
 
 run: $(VENV)/.project $(if $(filter memory http%,$(STORE)),,java) ## Serve the API on this machine (PORT, DYNAMODB_PORT, STORE)
 	@exec $(BIN)/pushreg local $(if $(PORT),--port $(PORT)) $(if $(DYNAMODB_PORT),--dynamodb-port $(DYNAMODB_PORT)) \
@@ -20,6 +20,9 @@ run: $(VENV)/.project $(if $(filter memory http%,$(STORE)),,java) ## Serve the A
 
 test: $(VENV)/.project $(VENV)/.test java ## Run the tests (ARGS goes to pytest)
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-sam: $(VENV)/.project $(VENV)/.test $(VENV)-sam/.installed java ## Run the tests of the built functions in Docker
+	@$(BIN)/python -m pytest -m docker tests/e2e/sam $(ARGS)
 
 check: $(VENV)/.project $(VENV)/.dev ## Format, lint, types, template, import rule; changes nothing
 	@$(BIN)/ruff format --check --quiet .
@@ -29,9 +32,25 @@ check: $(VENV)/.project $(VENV)/.dev ## Format, lint, types, template, import ru
 	@$(BIN)/python -m pytest -q tests/unit/test_layers.py
 	@$(BIN)/python -m pip check
 
+check-template: $(VENV)/.project $(VENV)/.dev $(VENV)-sam/.installed $(VENV)-checkov/.installed ## Validate the template for SAM, CloudFormation and security
+	@$(SAM) validate --lint --region us-east-1
+	@$(BIN)/cfn-lint
+	@$(VENV)-checkov/bin/checkov
+
 fix: $(VENV)/.dev ## Format, and repair what the linter can
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
+
+# Sections of samconfig.toml: default is for development.
+STAGE := default
+SAM := SAM_CLI_TELEMETRY=0 $(VENV)-sam/bin/sam
+
+build: $(VENV)/.project $(VENV)-sam/.installed ## Build what is deployed, and check it (STAGE; ARGS goes to sam build)
+	@$(SAM) build --config-env $(STAGE) $(ARGS)
+	@$(BIN)/python -m pushreg_ops.package
+
+deploy: build ## Deploy to AWS (STAGE)
+	@$(SAM) deploy --config-env $(STAGE)
 
 # The one target that needs uv; it may come from anywhere, as in: make lock UV=/path/to/uv
 UV ?= uv
