@@ -1,0 +1,1 @@
+"""The contract as data: cases read from tests/cases and played against anything that answers requests."""
