@@ -45,7 +45,7 @@ class Family:
         """Carry out the verb on the subscription that the path names."""
         header = request.headers.get("x-auth-token")
         request.secret = header or bearer(request.headers.get("authorization"))
-        sent = envelope.read(request.read_body())
+        sent = envelope.read(request.read_body(), request.headers.get("content-type"))
         if not header:
             request.secret = envelope.text(sent, "auth_token") or request.secret
         call = _parse(request, sent)

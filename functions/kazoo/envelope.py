@@ -28,6 +28,8 @@ CONTENT_TYPE = "application/json"
 VERSION = "1.0.0"
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 _JSON_RANGES = frozenset({"*/*", "application/*", "application/json", "application/x-json"})
+# The last is what curl says of a body unless told otherwise; a body of any other type is to Kazoo an uploaded file.
+_JSON_TYPES = frozenset({"", "application/json", "application/x-json", "application/x-www-form-urlencoded"})
 
 
 class AccountError(PushregError):
@@ -42,12 +44,13 @@ class AcceptError(PushregError):
     """The caller takes no JSON."""
 
 
-def read(body: bytes) -> dict[str, Any]:
-    """Return the envelope with its names as Kazoo reads them; an empty body is one without members.
+def read(body: bytes, content_type: str | None) -> dict[str, Any]:
+    """Return the envelope with its names as Kazoo reads them; empty `data` for an empty body or a file.
 
     MalformedError if the body is no JSON object.
     """
-    if not body.strip():
+    media_type = (content_type or "").partition(";")[0].strip().lower()
+    if not body.strip() or media_type not in _JSON_TYPES:
         return {"data": {}}
     sent = json.decode(body)
     if not isinstance(sent, dict):
@@ -67,8 +70,10 @@ def check_data(sent: Mapping[str, Any]) -> None:
     if data is None:
         problem: dict[str, Any] = {"required": {"message": "Field is required but missing", "value": dict(sent)}}
     elif not isinstance(data, dict):
-        message = "Value did not match type(s): object"
-        problem = {"type": {"message": message, "target": "object", "value": data}}
+        # Kazoo's envelope takes an array too; its subscription does not.
+        target = "object" if isinstance(data, list) else "object, array"
+        message = f"Value did not match type(s): {target}"
+        problem = {"type": {"message": message, "target": target, "value": data}}
     else:
         return
     raise InvalidError("validation error", {"data": problem})

@@ -102,7 +102,9 @@ class Precondition:
     def from_headers(cls, headers: Mapping[str, str]) -> Precondition:
         """Read both headers, names in lower case."""
         wanted = headers.get("if-match")
-        return cls(None if wanted is None else _revisions(wanted), _revisions(headers.get("if-none-match", "")))
+        # If-Match compares strongly, If-None-Match weakly (RFC 9110): a proxy that compresses makes the tag it kept weak.
+        unwanted = headers.get("if-none-match", "").replace("W/", "")
+        return cls(None if wanted is None else _revisions(wanted), _revisions(unwanted))
 
     def holds(self, revision: str) -> bool:
         """Whether a subscription of this revision may be acted on."""
@@ -115,7 +117,7 @@ class Precondition:
 
 
 def _revisions(header: str) -> frozenset[str]:
-    # W/ tags drop out: the revisions are strong.
+    # Weak tags drop out.
     tags = (tag.strip() for tag in header.split(","))
     return frozenset(tag.strip('"') for tag in tags if tag == "*" or tag.startswith('"'))
 
