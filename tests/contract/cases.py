@@ -80,9 +80,10 @@ class Given(Part):
 
 @dataclass(frozen=True)
 class Case:
-    """A story of one or more steps; `variables` may still hold placeholders."""
+    """A story of one or more steps; `kind` is its file, `variables` may still hold placeholders."""
 
     id: str
+    kind: str
     table: str
     source: str
     variables: dict[str, Any]
@@ -144,6 +145,7 @@ def _read(path: Path) -> Iterator[Case]:
                 name = name.replace(f"{{{variable}}}", _label(value))
             yield Case(
                 id=f"{path.parent.name}/{path.stem}: {name}",
+                kind=path.stem,
                 table=TABLES[path.parent.name],
                 source=entry.source or own.source,
                 variables={**common.variables, **own.variables, **entry.variables, **chosen},

@@ -9,6 +9,7 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
+from pushreg_ops.template import Template
 from tests.contract.cases import Given, StoredItem
 from tests.contract.filling import fill
 from tests.contract.matching import MISSING, Bindings, differences
@@ -26,6 +27,11 @@ class Tables:
 
     client: Any
     names: Mapping[str, str]
+
+    @classmethod
+    def of_template(cls, client: Any, template: Template) -> Tables:
+        """Return the tables under the names that the template gives them locally."""
+        return cls(client, {name: template.name_table(f"{name.capitalize()}Table") for name in (*KEYS, "directory")})
 
     def install(self, given: Given) -> None:
         """Add to the directory what the case starts from."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 
 import boto3
 import pytest
@@ -11,18 +12,23 @@ from moto import mock_aws
 
 from tests.contract.cases import ROOT, Case, load_cases, load_given
 from tests.contract.in_process import Gateway, create_tables
-from tests.contract.playing import run_case
+from tests.contract.playing import Answer, run_case
 from tests.contract.tables import Tables
 
 CASES = load_cases()
-DEMO = ROOT / "demo.yaml"
+PLAIN = [case for case in CASES if not case.given.special]
+MAX_SECONDS = 0.1
+
+
+def name(case: Case) -> str:
+    return case.id
 
 
 @pytest.fixture(scope="module")
 def tables() -> Iterator[Tables]:
     with mock_aws():
         tables = create_tables(boto3.client("dynamodb"))
-        tables.install(load_given(DEMO))
+        tables.install(load_given(ROOT / "demo.yaml"))
         yield tables
 
 
@@ -31,25 +37,46 @@ def gateway(tables: Tables) -> Gateway:
     return Gateway(tables.client)
 
 
+@pytest.fixture(scope="module")
+def encoding_gateway(tables: Tables) -> Gateway:
+    return Gateway(tables.client, encode=True)
+
+
 @pytest.fixture
-def gateway_without_store(tables: Tables) -> Gateway:
-    """Functions whose store's address nobody answers at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    return Gateway(None, {"DYNAMODB_ENDPOINT": f"http://127.0.0.1:{port}"})
+def cut_off_gateway(tables: Tables) -> Iterator[Gateway]:
+    """Functions whose store is at an address where nobody listens."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        yield Gateway(None, {"DYNAMODB_ENDPOINT": f"http://127.0.0.1:{silent.getsockname()[1]}"})
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if not case.given.special], ids=lambda case: case.id)
+@pytest.mark.parametrize("case", [case for case in PLAIN if case.kind != "bad_input"], ids=name)
 def test_case_goes_as_documented(case: Case, gateway: Gateway, tables: Tables) -> None:
     run_case(case, gateway.send, tables)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.given.environment], ids=lambda case: case.id)
+@pytest.mark.parametrize("case", [case for case in PLAIN if case.kind == "bad_input"], ids=name)
+def test_bad_input_is_answered_at_once(case: Case, gateway: Gateway, tables: Tables) -> None:
+    def send(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        started = time.thread_time()
+        answer = gateway.send(method, path, headers, body)
+        # CPU time: a busy machine is slow, not wrong.
+        assert time.thread_time() - started < MAX_SECONDS
+        return answer
+
+    run_case(case, send, tables)
+
+
+@pytest.mark.parametrize("case", [case for case in PLAIN if case.kind.startswith("documented")], ids=name)
+def test_case_goes_as_documented_with_its_body_in_base64(case: Case, encoding_gateway: Gateway, tables: Tables) -> None:
+    run_case(case, encoding_gateway.send, tables)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.given.environment], ids=name)
 def test_case_under_other_settings_goes_as_documented(case: Case, tables: Tables) -> None:
     run_case(case, Gateway(tables.client, case.given.environment).send, tables)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.given.outage], ids=lambda case: case.id)
-def test_case_during_an_outage_goes_as_documented(case: Case, gateway_without_store: Gateway, tables: Tables) -> None:
-    run_case(case, gateway_without_store.send, tables)
+@pytest.mark.parametrize("case", [case for case in CASES if case.given.outage], ids=name)
+def test_case_without_the_store_goes_as_documented(case: Case, cut_off_gateway: Gateway, tables: Tables) -> None:
+    run_case(case, cut_off_gateway.send, tables)
