@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,16 +14,13 @@ from pushreg.credentials import admit, bearer
 from pushreg.errors import ForbiddenError, MethodError, RouteError, UnauthenticatedError
 from pushreg.http import Handler, Request, Response, Services
 from pushreg.models.directory import Credential
-from pushreg.models.kazoo import Content, Precondition
+from pushreg.models.kazoo import Content, Precondition, is_id
 from pushreg.stores.devices import Devices
 from pushreg.stores.directory import Kind
 from pushreg.table import Client
 
 METHODS = ("GET", "PUT", "POST", "DELETE")
 ACCOUNT_ID_LENGTH = 32
-# What a path can carry and a key can hold; Kazoo's own ids are 32 hex digits.
-_ID = re.compile(r"[ -~]{1,255}")
-_NOT_IN_IDS = frozenset('/#%?\\"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +50,7 @@ class Family:
             raise envelope.AccountError(call.account_id)
         if not envelope.accepts_json(request.headers.get("accept")):
             raise envelope.AcceptError
-        if not (_is_id(call.device_id) and _is_id(call.app_name)):
+        if not (is_id(call.device_id) and is_id(call.app_name)):
             raise UnknownDeviceError
         devices = Devices(request.session, services.settings.table, call.account_id, request.moment)
         return _operate(request, devices, call)
@@ -121,10 +117,6 @@ def _operate(request: Request, devices: Devices, call: Call) -> Response:
     removed = remove(devices, call.device_id, call.app_name, precondition)
     data = {"id": call.device_id, "_read_only": {"deleted": True}}
     return envelope.succeed(request, 200, data, removed.revision, "deleted")
-
-
-def _is_id(text: str) -> bool:
-    return _ID.fullmatch(text) is not None and not _NOT_IN_IDS & set(text)
 
 
 def create_handler(environ: Mapping[str, str] | None = None, client: Client | None = None, **options: Any) -> Handler:

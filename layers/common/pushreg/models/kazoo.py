@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from pushreg.errors import PushregError
 Text = Annotated[str, StringConstraints(min_length=1)]
 Preference = Literal["chat", "incoming_call", "new_unowned_voicemail", "new_voicemail"]
 JSON_TYPES = {"string_type": "string", "list_type": "array", "dict_type": "object", "model_type": "object"}
+# What a path can carry and a key can hold; Kazoo's own ids are 32 hex digits.
+_ID = re.compile(r"[ -~]{1,255}")
+_NOT_IN_IDS = frozenset('/#%?\\"')
 
 
 class Registration(BaseModel):
@@ -114,6 +118,11 @@ class Precondition:
     def excludes(self, revision: str) -> bool:
         """Whether If-None-Match names this revision."""
         return "*" in self.unwanted or revision in self.unwanted
+
+
+def is_id(text: str) -> bool:
+    """Whether the text may name a device or an app."""
+    return _ID.fullmatch(text) is not None and not _NOT_IN_IDS & set(text)
 
 
 def _revisions(header: str) -> frozenset[str]:
