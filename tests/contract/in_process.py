@@ -17,6 +17,7 @@ from pushreg_ops.tables import create_missing
 from pushreg_ops.template import Template, find_template, load_template
 from tests.contract.playing import Answer
 from tests.contract.tables import Tables
+from tests.support.roles import Restricted
 
 
 @cache
@@ -45,11 +46,13 @@ class Gateway:
         self._router = Router(template.routes)
         self._encode = encode
         self._handlers = {}
+        # The functions can do no more than their roles allow, as in the cloud.
+        self.clients = {each.name: Restricted(client, each.name) for each in template.functions if client is not None}
         quiet = {"sleep": lambda _: None, "emit": lambda _: None}
         for function in template.functions:
             create = importlib.import_module(function.module).create_handler
             environ = {**function.environment, **(environment or {})}
-            self._handlers[function.name] = create(environ, client, **{**quiet, **options})
+            self._handlers[function.name] = create(environ, self.clients.get(function.name), **{**quiet, **options})
 
     def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         """Answer by the function whose route fits, else with the gateway's own 404."""

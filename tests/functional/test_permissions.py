@@ -1,0 +1,93 @@
+"""Least privilege: what the functions do and what their roles allow is the same.
+
+That nothing is missing holds for every test that goes through `tests.contract.in_process.Gateway`, whose functions have
+no more than their roles' rights; that nothing is unused is shown here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from pushreg_ops.template import Function
+from tests.contract.cases import ROOT, load_cases, load_given
+from tests.contract.in_process import Gateway, create_tables, read_template
+from tests.contract.playing import run_case
+from tests.support.roles import Grant, Restricted, read_grants, read_statements, to_grants
+
+FUNCTIONS = read_template().functions
+# The files of cases in which things happen, not those of refusals.
+STORIES = ("documented", "semantics", "outcomes")
+
+
+@pytest.fixture(scope="module")
+def used() -> Iterator[dict[str, set[Grant]]]:
+    """What each function did while the contract was played."""
+    with mock_aws():
+        tables = create_tables(boto3.client("dynamodb"))
+        tables.install(load_given(ROOT / "demo.yaml"))
+        gateway = Gateway(tables.client)
+        for case in load_cases():
+            if case.kind.startswith(STORIES) and not case.given.special:
+                run_case(case, gateway.send, tables)
+        yield {name: client.used for name, client in gateway.clients.items()}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
+def test_functions_use_all_that_their_roles_allow(function: Function, used: dict[str, set[Grant]]) -> None:
+    assert used[function.name] == read_grants(function.name)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
+def test_functions_only_read_who_may_call(function: Function) -> None:
+    actions = {action for action, table in read_grants(function.name) if table == "DirectoryTable"}
+    assert actions <= {"dynamodb:GetItem", "dynamodb:BatchGetItem"}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
+def test_roles_name_what_they_allow(function: Function) -> None:
+    statements = read_statements()[function.name]
+    assert "*" not in json.dumps(statements)
+    assert [sorted(statement) for statement in statements] == [["Action", "Effect", "Resource"]] * len(statements)
+    family = function.name.removesuffix("Function")
+    logs = {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"]}
+    assert [each for each in statements if not each["Action"][0].startswith("dynamodb:")] == [
+        {**logs, "Resource": {"Fn::GetAtt": [f"{family}Log", "Arn"]}}
+    ]
+
+
+def test_each_function_has_a_role_of_its_own() -> None:
+    assert len({id(statements[0]) for statements in read_statements().values()}) == len(FUNCTIONS)
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters", "grants"),
+    [
+        ("get_item", {"TableName": "A"}, {("dynamodb:GetItem", "A")}),
+        ("query", {"TableName": "A", "IndexName": "b"}, {("dynamodb:Query", "A/index/b")}),
+        (
+            "batch_get_item",
+            {"RequestItems": {"A": 1, "B": 2}},
+            {("dynamodb:BatchGetItem", "A"), ("dynamodb:BatchGetItem", "B")},
+        ),
+        ("transact_get_items", {"TransactItems": [{"Get": {"TableName": "A"}}]}, {("dynamodb:GetItem", "A")}),
+        (
+            "transact_write_items",
+            {"TransactItems": [{"Put": {"TableName": "A"}}, {"ConditionCheck": {"TableName": "B"}}]},
+            {("dynamodb:PutItem", "A"), ("dynamodb:ConditionCheckItem", "B")},
+        ),
+    ],
+)
+def test_calls_need_what_iam_asks_for(operation: str, parameters: dict[str, object], grants: set[Grant]) -> None:
+    assert set(to_grants(operation, parameters)) == grants
+
+
+def test_call_that_the_role_does_not_allow_ends_the_test() -> None:
+    client = Restricted(boto3.client("dynamodb"), "PlacesFunction")
+    with pytest.raises(pytest.fail.Exception, match="role of PlacesFunction does not allow"):
+        client.scan(TableName="PlacesTable")
+    assert client.used == set()

@@ -1,0 +1,227 @@
+"""template.yaml against the code it deploys and the documents that speak of it."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pushreg.config import Settings
+from pushreg.http import TIME_LIMIT, TIME_RESERVE
+from pushreg.observability import Journal
+from pushreg_ops.intrinsics import Resolver, parse
+from pushreg_ops.template import load_template
+
+PROJECT = Path(__file__).parents[2]
+TEXT = (PROJECT / "template.yaml").read_text(encoding="utf-8")
+DOCUMENT = parse(TEXT)
+RESOLVED: dict[str, Any] = Resolver(DOCUMENT, {}).resolve(DOCUMENT["Resources"])
+TEMPLATE = load_template(TEXT)
+STACK_NAMESPACE = "Pushreg/pushreg-local"
+ROUTES = {
+    "kazoo.app": {"ANY /v2/accounts/{account_id}/push_notification_subscriptions/{app}/{device_id}"},
+    "engagement.app": {"ANY /vpns/subscription", "ANY /kpns/subscription", "ANY /subscription"},
+    "places.app": {"ANY /dts/places/{place_id}/subscriptions"},
+}
+
+
+def resources(kind: str) -> dict[str, dict[str, Any]]:
+    return {name: each["Properties"] for name, each in RESOLVED.items() if each["Type"] == kind}
+
+
+FUNCTIONS = resources("AWS::Serverless::Function")
+TABLES = resources("AWS::DynamoDB::Table")
+ALARMS = resources("AWS::CloudWatch::Alarm")
+
+
+class Watched(dict[str, str]):
+    """An environment that remembers what was asked of it."""
+
+    def __init__(self, variables: dict[str, str]) -> None:
+        super().__init__(variables)
+        self.asked: set[str] = set()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.asked.add(key)
+        return super().get(key, default)
+
+
+def test_every_documented_route_leads_to_its_family() -> None:
+    modules = {function.name: function.module for function in TEMPLATE.functions}
+    routes: dict[str, set[str]] = {module: set() for module in modules.values()}
+    for route in TEMPLATE.routes:
+        routes[modules[route.function]].add(route.key)
+    assert routes == ROUTES
+
+
+@pytest.mark.parametrize("function", TEMPLATE.functions, ids=lambda function: function.name)
+def test_functions_read_all_that_they_are_told(function: Any) -> None:
+    environment = Watched(dict(function.environment))
+    settings = Settings.from_environ(environment)
+    assert settings.family == function.module.partition(".")[0]
+    assert {name for name in environment if not name.startswith("AWS_")} <= environment.asked
+
+
+def test_each_family_has_a_table_of_its_own() -> None:
+    own = {function.module.partition(".")[0]: function.environment["TABLE"] for function in TEMPLATE.functions}
+    assert own == {"kazoo": "DevicesTable", "engagement": "SubscribersTable", "places": "PlacesTable"}
+    assert {function.environment["DIRECTORY_TABLE"] for function in TEMPLATE.functions} == {"DirectoryTable"}
+
+
+def test_functions_outlive_the_time_they_give_the_database() -> None:
+    assert {function.timeout for function in TEMPLATE.functions} == {15}
+    assert TIME_LIMIT + TIME_RESERVE < 15
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_new_versions_go_live_by_way_of_the_alarm(name: str) -> None:
+    family = name.removesuffix("Function")
+    preference = FUNCTIONS[name]["DeploymentPreference"]
+    assert preference == {"Type": "Canary10Percent5Minutes", "Alarms": [f"{family}FaultAlarm"]}
+    everywhere = Resolver(DOCUMENT, {"Rollout": "AllAtOnce"}).resolve(DOCUMENT["Resources"][name])
+    assert everywhere["Properties"]["DeploymentPreference"]["Type"] == "AllAtOnce"
+    # A change of the layer alone has to make a new version.
+    assert FUNCTIONS[name]["AutoPublishAliasAllProperties"] is True
+
+
+def test_layer_and_functions_are_of_one_architecture() -> None:
+    for chosen in ("arm64", "x86_64"):
+        resolver = Resolver(DOCUMENT, {"Architecture": chosen})
+        layer = resolver.resolve(DOCUMENT["Resources"]["CommonLayer"])
+        assert layer["Properties"]["CompatibleArchitectures"] == [chosen]
+        assert layer["Metadata"]["BuildArchitecture"] == chosen
+        assert (PROJECT / layer["Metadata"]["ContextPath"] / "Makefile").is_file()
+        assert resolver.resolve(DOCUMENT["Globals"]["Function"]["Architectures"]) == [chosen]
+    assert Resolver(DOCUMENT, {}).resolve({"Ref": "Architecture"}) == "arm64"
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_lose_nothing(name: str) -> None:
+    assert RESOLVED[name]["DeletionPolicy"] == RESOLVED[name]["UpdateReplacePolicy"] == "Retain"
+    table = TABLES[name]
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["DeletionProtectionEnabled"] == "true"
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["SSESpecification"] == {"SSEEnabled": True}
+
+
+def test_only_what_goes_stale_expires() -> None:
+    expiring = {table.logical_id: table.expiry_attribute for table in TEMPLATE.tables if table.expiry_attribute}
+    assert expiring == {"SubscribersTable": "expires_at", "PlacesTable": "expires_at"}
+
+
+@pytest.mark.parametrize("name", DOCUMENT["Parameters"])
+def test_parameters_are_described_bounded_and_defaulted(name: str) -> None:
+    parameter = DOCUMENT["Parameters"][name]
+    assert parameter["Description"].endswith(".")
+    assert "Default" in parameter
+    if parameter["Type"] == "Number":
+        assert {"MinValue", "MaxValue"} <= set(parameter) or "AllowedValues" in parameter
+        assert "AllowedValues" in parameter or parameter["MinValue"] <= parameter["Default"] <= parameter["MaxValue"]
+    elif "AllowedPattern" in parameter:
+        assert re.fullmatch(parameter["AllowedPattern"], parameter["Default"])
+        assert "ConstraintDescription" in parameter
+    elif parameter["Type"] != "CommaDelimitedList":
+        assert parameter["Default"] in parameter["AllowedValues"]
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("DomainName", "push.example.com", "https://push.example.com"),
+        ("AlarmTopicArn", "arn:aws-cn:sns:cn-north-1:123456789012:ops", "ops"),
+        ("CertificateArn", "arn:aws:acm:eu-west-1:123456789012:certificate/0a1b-2c", "0a1b-2c"),
+        ("HostedZoneId", "Z0123456789ABCDEFGHIJ", "/hostedzone/Z0123456789"),
+        ("DynamoDbEndpoint", "http://172.17.0.1:8000", "https://dynamodb.eu-west-1.amazonaws.com/"),
+    ],
+)
+def test_parameters_with_a_pattern_tell_good_from_bad(name: str, good: str, bad: str) -> None:
+    pattern = DOCUMENT["Parameters"][name]["AllowedPattern"]
+    assert re.fullmatch(pattern, good)
+    assert not re.fullmatch(pattern, bad)
+
+
+def _metrics(value: Any) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Yield namespace, name and dimensions of every metric that an alarm's definition names."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _metrics(each)
+    elif isinstance(value, dict):
+        if "MetricName" in value:
+            yield value["Namespace"], value["MetricName"], tuple(each["Name"] for each in value["Dimensions"])
+        for each in value.values():
+            yield from _metrics(each)
+
+
+@pytest.fixture
+def emitted() -> set[tuple[str, tuple[str, ...]]]:
+    """Names and dimensions of all metrics of the functions, as the functions write them."""
+    lines: list[str] = []
+    journal = Journal(Settings.from_environ(TEMPLATE.functions[0].environment), lines.append)
+    journal.record("put", "fault", 500, 1.0, 1, "id", None)
+    journal.record("put", "denied", 401, 1.0, 1, "id", None)
+    return {
+        (metric["Name"], tuple(dimensions))
+        for line in lines
+        for directive in json.loads(line)["_aws"]["CloudWatchMetrics"]
+        for dimensions in directive["Dimensions"]
+        for metric in directive["Metrics"]
+    }
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_alarms_watch_metrics_that_exist(name: str, emitted: set[tuple[str, tuple[str, ...]]]) -> None:
+    watched = list(_metrics(ALARMS[name]))
+    assert watched
+    for namespace, metric, dimensions in watched:
+        if namespace == STACK_NAMESPACE:
+            assert (metric, dimensions) in emitted
+        else:
+            assert (namespace, metric, dimensions) in {
+                ("AWS/Lambda", "Errors", ("FunctionName",)),
+                ("AWS/Lambda", "Duration", ("FunctionName",)),
+                ("AWS/Lambda", "Throttles", ("FunctionName",)),
+                ("AWS/DynamoDB", "ReadThrottleEvents", ("TableName",)),
+                ("AWS/DynamoDB", "WriteThrottleEvents", ("TableName",)),
+            }
+
+
+def test_alarms_go_to_the_topic_if_there_is_one() -> None:
+    topic = "arn:aws:sns:eu-west-1:123456789012:ops"
+    for parameters, actions in (({}, None), ({"AlarmTopicArn": topic}, [topic])):
+        resolved = Resolver(DOCUMENT, parameters).resolve(DOCUMENT["Resources"])
+        assert {tuple(resolved[name]["Properties"].get("AlarmActions") or ()) for name in ALARMS} == {
+            tuple(actions or ())
+        }
+
+
+def test_dashboard_shows_metrics_that_exist(emitted: set[tuple[str, tuple[str, ...]]]) -> None:
+    body = json.loads(RESOLVED["Dashboard"]["Properties"]["DashboardBody"])
+    rows = [row for widget in body["widgets"] for row in widget["properties"].get("metrics", [])]
+    own = [row for row in rows if row[0] == STACK_NAMESPACE]
+    assert {(row[1], (row[2],)) for row in own} <= emitted
+    assert {row[3] for row in own} == {"kazoo", "engagement", "places"}
+    searches = [row[0]["expression"] for row in rows if isinstance(row[0], dict)]
+    assert [search.count(f'{{"{STACK_NAMESPACE}",service,operation,outcome}}') for search in searches] == [1, 1, 1]
+    assert ("Requests", ("service", "operation", "outcome")) in emitted
+
+
+def test_operations_guide_knows_every_alarm_parameter_and_output() -> None:
+    guide = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
+    named = {*ALARMS, *DOCUMENT["Parameters"], *DOCUMENT["Outputs"]}
+    assert {name for name in named if f"`{name}`" not in guide} == set()
+
+
+def test_samconfig_sets_parameters_that_exist() -> None:
+    config = tomllib.loads((PROJECT / "samconfig.toml").read_text(encoding="utf-8"))
+    assert {"default", "prod", "local"} == set(config) - {"version"}
+    for section in ("default", "prod", "local"):
+        overrides = config[section]["global"]["parameters"].get("parameter_overrides", [])
+        Resolver(DOCUMENT, dict(each.split("=", 1) for each in overrides))
+        assert (
+            config[section].get("deploy", {}).get("parameters", {}).get("capabilities", "CAPABILITY_IAM")
+            == "CAPABILITY_IAM"
+        )
