@@ -24,8 +24,15 @@ from pushreg.table import Client
 from pushreg_ops.errors import OperatorError
 from pushreg_ops.intrinsics import REGION
 
-_CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5})
-_ONE_TRY = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
+# An import has several workers.
+_POOL = 32
+_CONFIG = Config(
+    connect_timeout=5,
+    read_timeout=30,
+    retries={"mode": "standard", "total_max_attempts": 5},
+    max_pool_connections=_POOL,
+)
+_ONE_TRY = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1}, max_pool_connections=_POOL)
 
 
 class AdminClient(Client, Protocol):
@@ -36,6 +43,8 @@ class AdminClient(Client, Protocol):
     def describe_table(self, **parameters: Any) -> dict[str, Any]: ...
     def describe_time_to_live(self, **parameters: Any) -> dict[str, Any]: ...
     def update_time_to_live(self, **parameters: Any) -> dict[str, Any]: ...
+    def describe_continuous_backups(self, **parameters: Any) -> dict[str, Any]: ...
+    def query(self, **parameters: Any) -> dict[str, Any]: ...
 
 
 def connect_endpoint(endpoint: str) -> AdminClient:
@@ -55,14 +64,15 @@ def is_answering(client: AdminClient) -> bool:
     return True
 
 
-def connect_stack(name: str) -> tuple[AdminClient, Mapping[str, str]]:
-    """Return a client in the stack's region and the stack's outputs; OperatorError names the fix."""
+def connect_stack(name: str) -> tuple[AdminClient, Mapping[str, str], Mapping[str, str]]:
+    """Return a client in the stack's region, the stack's outputs and its parameters; OperatorError names the fix."""
     with explain(f"the stack {name}"):
         session = botocore.session.Session()
         formation: Any = session.create_client("cloudformation", config=_CONFIG)
-        stacks = formation.describe_stacks(StackName=name)["Stacks"]
-        outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", [])}
-        return cast("AdminClient", session.create_client("dynamodb", config=_CONFIG)), outputs
+        (stack,) = formation.describe_stacks(StackName=name)["Stacks"]
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+        parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
+        return cast("AdminClient", session.create_client("dynamodb", config=_CONFIG)), outputs, parameters
 
 
 @contextmanager

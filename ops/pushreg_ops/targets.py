@@ -15,6 +15,8 @@ DEVICES, SUBSCRIBERS, PLACES, DIRECTORY = "DevicesTable", "SubscribersTable", "P
 TABLES = (DEVICES, SUBSCRIBERS, PLACES, DIRECTORY)
 ENDPOINT_VARIABLE = "PUSHREG_ENDPOINT"
 DEFAULT_PORT = 8000
+DEFAULT_API_PORT = 3000
+STALE_PARAMETER, STALE_VARIABLE = "StaleAfterDays", "STALE_AFTER_DAYS"
 
 
 class NoTargetError(OperatorError):
@@ -23,11 +25,16 @@ class NoTargetError(OperatorError):
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """The tables of one registry and the client that reaches them."""
+    """The tables of one registry and the client that reaches them.
+
+    `address` is where its API answers, `stale_after_days` its parameter of that name.
+    """
 
     description: str
     client: AdminClient
     tables: Mapping[str, str]
+    address: str = ""
+    stale_after_days: int = 0
 
     @property
     def directory(self) -> str:
@@ -44,7 +51,8 @@ def open_registry(stack: str | None, local: bool, environ: Mapping[str, str]) ->
         registry = _open_stack(stack)
     elif local or endpoint:
         port = environ.get("DYNAMODB_PORT") or DEFAULT_PORT
-        registry = _open_local(endpoint or f"http://127.0.0.1:{port}")
+        address = f"http://127.0.0.1:{environ.get('PORT') or DEFAULT_API_PORT}"
+        registry = _open_local(endpoint or f"http://127.0.0.1:{port}", address)
     else:
         raise NoTargetError("which registry? Give --stack NAME for a deployed one, or --local")
     with explain(registry.description):
@@ -53,15 +61,19 @@ def open_registry(stack: str | None, local: bool, environ: Mapping[str, str]) ->
 
 
 def _open_stack(name: str) -> Registry:
-    client, outputs = connect_stack(name)
+    client, outputs, parameters = connect_stack(name)
     missing = [table for table in TABLES if table not in outputs]
     if missing:
         raise OperatorError(
             f"the stack {name} has no output {', '.join(missing)}: it is no Pushreg stack, or one to be deployed again"
         )
-    return Registry(f"the stack {name}", client, {table: outputs[table] for table in TABLES})
+    tables = {table: outputs[table] for table in TABLES}
+    days = int(parameters.get(STALE_PARAMETER, "0"))
+    return Registry(f"the stack {name}", client, tables, outputs.get("ApiUrl", ""), days)
 
 
-def _open_local(endpoint: str) -> Registry:
+def _open_local(endpoint: str, address: str) -> Registry:
     template = load_template(find_template(Path.cwd()).read_text("utf-8"))
-    return Registry(endpoint, connect_endpoint(endpoint), {table: template.name_table(table) for table in TABLES})
+    tables = {table: template.name_table(table) for table in TABLES}
+    days = max(int(function.environment.get(STALE_VARIABLE, "0")) for function in template.functions)
+    return Registry(endpoint, connect_endpoint(endpoint), tables, address, days)
