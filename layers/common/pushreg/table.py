@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as UnreachableError
 from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError
 
@@ -109,6 +110,7 @@ class Session:
         """Return the items at distinct keys in their order, each strongly consistent, as separate moments."""
         found: dict[frozenset[tuple[str, str]], Item] = {}
         pending: list[dict[str, Any]] = [to_attributes(key) for key in keys]
+        attempt = 0
         while pending:
             answer = self._call(
                 self._client.batch_get_item, RequestItems={table: {"Keys": pending, "ConsistentRead": True}}
@@ -116,7 +118,11 @@ class Session:
             for attributes in answer["Responses"].get(table, []):
                 item = from_attributes(attributes)
                 found[frozenset((name, item[name]) for name in keys[0])] = item
+            # How throttling shows where it strikes some keys only.
             pending = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+            if pending:
+                attempt += 1
+                self._wait(attempt, "UnprocessedKeys", None)
         return [found.get(frozenset(key.items())) for key in keys]
 
     def get_snapshot(self, table: str, keys: Sequence[Key]) -> list[Item | None]:
@@ -149,16 +155,20 @@ class Session:
             except ClientError as error:
                 code = _interpret(error)
                 cause: Exception = error
-            except (HTTPClientError, ResponseParserError) as error:
+            except (HTTPClientError, UnreachableError, ResponseParserError) as error:
                 code, cause = type(error).__name__, error
             except BotoCoreError as error:
                 raise StoreError(type(error).__name__) from error
             attempt += 1
-            # S311: jitter spreads callers apart, nobody gains by guessing it.
-            delay = random.random() * min(BASE_DELAY * 2**attempt, MAX_DELAY)  # noqa: S311
-            if attempt == MAX_ATTEMPTS or self._timer() + delay >= self._deadline:
-                raise StoreError(code) from cause
-            self._sleep(delay)
+            self._wait(attempt, code, cause)
+
+    def _wait(self, attempt: int, code: str, cause: Exception | None) -> None:
+        """Let some time pass before another attempt, or raise StoreError if it would be one too many or too late."""
+        # S311: jitter spreads callers apart, nobody gains by guessing it.
+        delay = random.random() * min(BASE_DELAY * 2**attempt, MAX_DELAY)  # noqa: S311
+        if attempt == MAX_ATTEMPTS or self._timer() + delay >= self._deadline:
+            raise StoreError(code) from cause
+        self._sleep(delay)
 
 
 def _interpret(error: ClientError) -> str:
