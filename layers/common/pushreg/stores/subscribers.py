@@ -193,13 +193,16 @@ class Subscribers:
     def _put_over(self, item: Item, standing: Claim | None) -> dict[str, object]:
         if standing is None:
             return put(self._table, item, _FREE, epoch=self._epoch)
-        # The ufid is pinned too: a request without one copies what it read.
-        condition = "ksid = :ksid AND partner = :partner AND "
-        if standing.ufid is None:
-            condition += "attribute_not_exists(ufid)"
-            return put(self._table, item, condition, ksid=standing.ksid, partner=standing.partner)
-        condition += "ufid = :ufid"
-        return put(self._table, item, condition, ksid=standing.ksid, partner=standing.partner, ufid=standing.ufid)
+        # All that chose the answer is pinned: of two equal requests at once, the later must find what the earlier did.
+        condition = "ksid = :ksid AND partner = :partner"
+        values: dict[str, str | bool] = {"ksid": standing.ksid, "partner": standing.partner}
+        for name in ("ufid", "osType", "active"):
+            value = getattr(standing, name)
+            if value is None:
+                condition += f" AND attribute_not_exists({name})"
+            else:
+                condition, values[name] = f"{condition} AND {name} = :{name}", value
+        return put(self._table, item, condition, **values)
 
     def _claims(self, form: Subscribe, ksid: str, ufid: str | None) -> tuple[Item, Item]:
         device, sid = digest(form.deviceId), digest(form.sid)
