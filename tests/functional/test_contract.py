@@ -78,5 +78,5 @@ def test_case_under_other_settings_goes_as_documented(case: Case, tables: Tables
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.given.outage], ids=name)
-def test_case_without_the_store_goes_as_documented(case: Case, cut_off_gateway: Gateway, tables: Tables) -> None:
-    run_case(case, cut_off_gateway.send, tables)
+def test_case_without_the_store_goes_as_documented(case: Case, cut_off_gateway: Gateway) -> None:
+    run_case(case, cut_off_gateway.send, None)
