@@ -1,0 +1,40 @@
+"""What `sam build` makes, and every documented exchange with it in Lambda's containers."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from pushreg_ops.package import find_faults, import_handlers, load_build
+from tests.contract.cases import Case, load_cases
+from tests.contract.playing import Answer, run_case
+from tests.contract.tables import Tables
+from tests.e2e.sam.tool import ARCHITECTURE, PATIENCE, PROJECT
+
+pytestmark = [pytest.mark.docker, pytest.mark.engine]
+CASES = [case for case in load_cases() if case.kind.startswith("documented") and not case.given.special]
+
+
+def test_build_has_no_fault(build: Path) -> None:
+    built = load_build(build)
+    assert built.architecture == ARCHITECTURE
+    requirements = (PROJECT / "layers" / "common" / "requirements.txt").read_text("utf-8")
+    assert [*find_faults(built, requirements), *import_handlers(built)] == []
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_case_goes_as_documented(case: Case, url: str, tables: Tables) -> None:
+    def send(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE)
+        try:
+            connection.request(method, path, body, {**headers})
+            response = connection.getresponse()
+            return response.status, dict(response.getheaders()), response.read()
+        finally:
+            connection.close()
+
+    run_case(case, send, tables)
