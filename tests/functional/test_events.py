@@ -1,0 +1,138 @@
+"""The events for `sam local invoke`: what the gateway makes of a request today, answered as their names say."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from pushreg_ops.events import HttpRequest, build_event
+from pushreg_ops.routing import Router
+from tests.contract.cases import ROOT, load_given
+from tests.contract.in_process import create_tables, read_template
+from tests.support.roles import Restricted
+
+EVENTS = Path(__file__).parents[2] / "events"
+TEMPLATE = read_template()
+ROUTER = Router(TEMPLATE.routes)
+# Status, outcome, and the events that have to come first.
+EXPECTED: dict[str, tuple[int, str, list[str]]] = {
+    "kazoo_put_created": (201, "created", []),
+    "kazoo_put_exists": (400, "exists", ["kazoo_put_created"]),
+    "kazoo_put_invalid": (400, "invalid", []),
+    "kazoo_put_unauthenticated": (401, "denied", []),
+    "kazoo_post_replaced": (200, "updated", ["kazoo_put_created"]),
+    "kazoo_post_moved": (200, "moved", ["kazoo_put_created"]),
+    "kazoo_post_missing": (404, "missing", []),
+    "kazoo_get_found": (200, "found", ["kazoo_put_created"]),
+    "kazoo_get_missing": (404, "missing", []),
+    "kazoo_delete_removed": (200, "deleted", ["kazoo_put_created"]),
+    "kazoo_delete_missing": (404, "missing", []),
+    "kazoo_patch_refused": (405, "invalid", []),
+    "engagement_post_subscribed_voltmx": (200, "created", []),
+    "engagement_post_subscribed_kony": (200, "created", []),
+    "engagement_post_subscribed_bare": (200, "created", []),
+    "engagement_post_subscribed_second": (200, "created", []),
+    "engagement_post_duplicate": (201, "duplicate", ["engagement_post_subscribed_voltmx"]),
+    "engagement_post_updated": (200, "updated", ["engagement_post_subscribed_voltmx"]),
+    "engagement_post_unsubscribed": (200, "unsubscribed", ["engagement_post_subscribed_voltmx"]),
+    "engagement_post_unclear": (
+        403,
+        "unclear",
+        ["engagement_post_subscribed_voltmx", "engagement_post_subscribed_second"],
+    ),
+    "engagement_post_unauthenticated": (401, "denied", []),
+    "engagement_post_unknown_application": (404, "denied", []),
+    "engagement_post_malformed": (400, "invalid", []),
+    "places_put_registered": (200, "created", []),
+    "places_put_refreshed": (200, "refreshed", ["places_put_registered"]),
+    "places_put_unknown_place": (404, "missing", []),
+    "places_put_no_token": (400, "invalid", []),
+    "places_put_unauthenticated": (401, "denied", []),
+    "places_delete_removed": (200, "deleted", ["places_put_registered"]),
+    "places_delete_missing": (404, "missing", []),
+}
+
+
+def load_event(name: str) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text("utf-8"))
+    return event
+
+
+def find_function(event: dict[str, Any]) -> str:
+    match = ROUTER.match(event["requestContext"]["http"]["method"], event["rawPath"])
+    assert match is not None
+    return match[0].function
+
+
+@pytest.fixture
+def client() -> Iterator[Any]:
+    """A store with nothing in it but the demo's directory."""
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        create_tables(client).install(load_given(ROOT / "demo.yaml"))
+        yield client
+
+
+def test_every_event_is_expected() -> None:
+    assert {path.stem for path in EVENTS.iterdir()} == set(EXPECTED)
+
+
+def test_every_route_and_verb_has_an_event() -> None:
+    events = [load_event(name) for name in EXPECTED]
+    assert {event["routeKey"] for event in events} == {route.key for route in TEMPLATE.routes}
+    verbs = {(find_function(event), event["requestContext"]["http"]["method"]) for event in events}
+    assert verbs >= {
+        *(("KazooFunction", verb) for verb in ("GET", "PUT", "POST", "DELETE")),
+        ("EngagementFunction", "POST"),
+        ("PlacesFunction", "PUT"),
+        ("PlacesFunction", "DELETE"),
+    }
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_event_is_what_the_gateway_makes_of_its_request_today(name: str) -> None:
+    event = load_event(name)
+    context = event["requestContext"]
+    http = context["http"]
+    assert name.startswith(f"{find_function(event).removesuffix('Function')}_{http['method']}_".lower())
+    body = event.get("body", "")
+    request = HttpRequest(
+        method=http["method"],
+        path=event["rawPath"],
+        query=event["rawQueryString"],
+        headers=tuple(event["headers"].items()),
+        body=base64.b64decode(body) if event["isBase64Encoded"] else body.encode(),
+        source_ip=http["sourceIp"],
+    )
+    match = ROUTER.match(request.method, request.path)
+    assert match is not None
+    moment = datetime.fromtimestamp(context["timeEpoch"] / 1000, UTC)
+    made = build_event(request, *match, int(event["headers"]["x-forwarded-port"]), moment)
+    # Chance decides these two anew each time.
+    made["headers"]["x-amzn-trace-id"] = event["headers"]["x-amzn-trace-id"]
+    made["requestContext"]["requestId"] = context["requestId"]
+    assert made == event
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_event_is_answered_as_its_name_says(name: str, client: Any) -> None:
+    status, outcome, before = EXPECTED[name]
+    lines: list[str] = []
+    handlers = {
+        function.name: importlib.import_module(function.module).create_handler(
+            function.environment, Restricted(client, function.name), emit=lines.append
+        )
+        for function in TEMPLATE.functions
+    }
+    answers = [handlers[find_function(event)](event, None) for event in map(load_event, [*before, name])]
+    assert answers[-1]["statusCode"] == status
+    assert json.loads(lines[-1])["outcome"] == outcome
