@@ -10,22 +10,17 @@ from pathlib import Path
 SERVICE = "dynamodb"
 # What botocore reads to make any client, besides the service's own folder.
 DATA = {"_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json", SERVICE}
-# Half of Powertools, for other triggers than ours. Should the functions come to import some of it, the check that
-# follows the build fails.
-UNUSED = ("event_handler", "utilities/[a-ik-z]*")
 UNWANTED = ("**/__pycache__", "**/tests", "**/*.pyi", "**/py.typed", "urllib3/contrib/emscripten", "bin")
 # Licences have to travel with the code; METADATA names the version.
 KEPT_RECORDS = ("METADATA", "LICEN", "NOTICE", "COPYING", "AUTHORS")
 
 
 def prune(packages: Path) -> None:
-    """Remove tests, type stubs, scripts, installation records, unused parts, and data on services that nobody calls."""
-    powertools = packages / "aws_lambda_powertools"
+    """Remove tests, type stubs, scripts, installation records, and data on services that nobody calls."""
     data = packages / "botocore" / "data"
     unwanted = [
         *(path for pattern in UNWANTED for path in packages.glob(pattern)),
         *(path for path in packages.glob("*.dist-info/*") if not path.name.upper().startswith(KEPT_RECORDS)),
-        *(path for pattern in UNUSED for path in powertools.glob(pattern)),
         *(path for path in data.iterdir() if path.name not in DATA),
         *sorted((data / SERVICE).iterdir())[:-1],
         *data.glob(f"{SERVICE}/*/examples-1.json"),

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -27,7 +28,7 @@ class Terminal:
     def show(self, record: Mapping[str, Any], text: str) -> None:
         """Print one result: the record for machines, the text for people."""
         if self._as_json:
-            self._out.print(json.dumps(record))
+            typer.echo(json.dumps(record))
         else:
             self._out.print(Text(text))
 
@@ -35,7 +36,7 @@ class Terminal:
         """Print results: a JSON array for machines, a table on a terminal, tab-separated lines elsewhere."""
         rows = list(records)
         if self._as_json:
-            self._out.print(json.dumps(rows))
+            typer.echo(json.dumps(rows))
         elif self._out.is_terminal:
             table = Table(*columns, box=None, pad_edge=False)
             for row in rows:
@@ -43,7 +44,7 @@ class Terminal:
             self._out.print(table)
         else:
             for row in rows:
-                self._out.print("\t".join(_cell(row.get(column)) for column in columns))
+                typer.echo("\t".join(_cell(row.get(column)) for column in columns))
 
 
 def complain(problem: str) -> None:
@@ -58,9 +59,9 @@ def format_request(line: str) -> str:
         record = json.loads(line)
     except ValueError:
         return line
-    words = [str(record.get(name, "?")) for name in ("family", "operation", "status", "outcome")]
+    words = [str(record.get(name, "?")) for name in ("service", "operation", "status", "outcome")]
     text = (
-        f"{' '.join(words)}  {record.get('duration_ms', 0):.1f} ms, database calls: {record.get('database_calls', 0)}"
+        f"{' '.join(words)}  {record.get('Latency', 0):.1f} ms, database calls: {record.get('DatabaseCalls', 0)}"
     )
     details = [str(record[name]) for name in ("error", "store_code") if name in record]
     if record.get("status", 0) >= 500 and details:

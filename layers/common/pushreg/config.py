@@ -31,13 +31,13 @@ class Settings:
         """Read the settings from a mapping, the process environment by default; ConfigurationError names a bad one."""
         variables = os.environ if environ is None else environ
         return cls(
-            family=_required(variables, "POWERTOOLS_SERVICE_NAME"),
+            family=_required(variables, "FAMILY"),
             table=_required(variables, "TABLE"),
             directory_table=_required(variables, "DIRECTORY_TABLE"),
             region=variables.get("AWS_REGION") or variables.get("AWS_DEFAULT_REGION") or "us-east-1",
             endpoint=variables.get("DYNAMODB_ENDPOINT") or None,
             data_path=variables.get("BOTOCORE_DATA") or None,
-            namespace=variables.get("POWERTOOLS_METRICS_NAMESPACE") or "Pushreg",
+            namespace=variables.get("METRICS_NAMESPACE") or "Pushreg",
             function_name=variables.get("AWS_LAMBDA_FUNCTION_NAME") or "local",
             always_http_200=_flag(variables, "ENGAGEMENT_ALWAYS_HTTP_200"),
             duplicate_as_update=_flag(variables, "ENGAGEMENT_DUPLICATE_AS_UPDATE"),

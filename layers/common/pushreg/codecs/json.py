@@ -39,11 +39,6 @@ def encode(data: Any) -> bytes:
     return _ENCODER.encode(data).encode("utf-8")
 
 
-def canonical(data: Any) -> bytes:
-    """Return one and the same text for equal data, whatever the order of members."""
-    return _CANONICAL.encode(data).encode("utf-8")
-
-
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
@@ -80,4 +75,3 @@ def _inspect(data: Any) -> None:
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_float=_finite, parse_constant=_refuse_constant)
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-_CANONICAL = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=True)

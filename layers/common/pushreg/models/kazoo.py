@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -12,11 +13,12 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
 
-from pushreg.codecs import json
 from pushreg.errors import PushregError
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 Preference = Literal["chat", "incoming_call", "new_unowned_voicemail", "new_voicemail"]
+# One and the same text for equal content, whatever the order of its members.
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 JSON_TYPES = {"string_type": "string", "list_type": "array", "dict_type": "object", "model_type": "object"}
 # What a path can carry and a key can hold; Kazoo's own ids are 32 hex digits.
 _ID = re.compile(r"[ -~]{1,255}")
@@ -76,7 +78,7 @@ class Content:
             problems = dict(_problem(detail) for detail in error.errors(include_url=False, include_context=False))
             raise InvalidError("validation error", problems) from error
         _check_preferences(schema)
-        digest = blake2b(json.canonical(document), digest_size=16).hexdigest()
+        digest = blake2b(_CANONICAL.encode(document).encode(), digest_size=16).hexdigest()
         return cls(app_name, schema.mobile_device_id, document, digest)
 
 
@@ -106,7 +108,7 @@ class Precondition:
     def from_headers(cls, headers: Mapping[str, str]) -> Precondition:
         """Read both headers, names in lower case."""
         wanted = headers.get("if-match")
-        # If-Match compares strongly, If-None-Match weakly (RFC 9110): a proxy that compresses makes the tag it kept weak.
+        # If-Match compares strongly, If-None-Match weakly (RFC 9110): a proxy that compresses weakens the tag.
         unwanted = headers.get("if-none-match", "").replace("W/", "")
         return cls(None if wanted is None else _revisions(wanted), _revisions(unwanted))
 

@@ -1,15 +1,20 @@
-"""The Devices table: an account's subscriptions by device, and the claims that tie a mobile device to one of them."""
+"""The Devices table: an account's subscriptions by device, and the claims that tie a mobile device to one of them.
+
+Every write is a transaction. Of a write whose answer is lost only DynamoDB can know, by the request token: what a single
+conditional write leaves in its item may be gone, deleted or written over, before it is repeated.
+"""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from pushreg.codecs import json
 from pushreg.errors import PushregError, RefusedError, StoreError
 from pushreg.models.directory import digest
-from pushreg.models.kazoo import Content, Precondition, Subscription
+from pushreg.models.kazoo import Content, Subscription
 from pushreg.table import Item, Key, Session, delete, put, update
 
-# More tags than this in one header match nothing; DynamoDB bounds an expression to 4 KB.
-MAX_TAGS = 20
+MEMORY_ENTRIES = 1000
 
 _PINNED = "mobile_device_id = :mobile AND digest = :digest AND writes = :writes"
 _FREE_OR_OWN = "attribute_not_exists(device_id) OR device_id = :device"
@@ -25,19 +30,45 @@ class StandingError(PushregError):
         self.holder = holder
 
 
+class Memory:
+    """What subscriptions looked like when a function last saw them, without their documents; others may have changed them.
+
+    A write may build on it, since it is pinned to what it builds on; to decide against a write, look at the table.
+    """
+
+    def __init__(self) -> None:
+        self._subscriptions: dict[tuple[str, str], Subscription] = {}
+
+    def recall(self, account_id: str, device_id: str) -> Subscription | None:
+        """Return the device's subscription as last seen, its document empty."""
+        return self._subscriptions.get((account_id, device_id))
+
+    def keep(self, account_id: str, subscription: Subscription) -> None:
+        """Remember the subscription."""
+        if len(self._subscriptions) >= MEMORY_ENTRIES:
+            self._subscriptions = {}
+        content = replace(subscription.content, document={})
+        self._subscriptions[account_id, subscription.device_id] = replace(subscription, content=content)
+
+
 class Devices:
     """Subscriptions of one account, written at `moment` (ISO 8601)."""
 
-    def __init__(self, session: Session, table: str, account_id: str, moment: str) -> None:
+    def __init__(self, session: Session, table: str, account_id: str, moment: str, memory: Memory) -> None:
         self._session = session
         self._table = table
         self._account_id = account_id
         self._moment = moment
+        self._memory = memory
+
+    def recall(self, device_id: str) -> Subscription | None:
+        """Return the device's subscription as this function last saw it, its document empty."""
+        return self._memory.recall(self._account_id, device_id)
 
     def get(self, device_id: str) -> Subscription | None:
         """Return the device's subscription."""
         item = self._session.get(self._table, self._device(device_id))
-        return _from_item(item) if item is not None else None
+        return self._from_item(item) if item is not None else None
 
     def create(self, device_id: str, content: Content, holder: str | None, token: str) -> Subscription:
         """Store the first subscription of a device together with its claim, taking both from `holder` if named.
@@ -45,56 +76,23 @@ class Devices:
         StandingError if the device has one already or the claim is another's.
         """
         subscription = Subscription(device_id, content, 1, self._moment)
-        device = put(self._table, self._item(subscription, token), "attribute_not_exists(device_id)")
+        device = put(self._table, self._item(subscription), "attribute_not_exists(device_id)")
         self._transact([device, *self._claim(device_id, content, holder)], token)
-        return subscription
+        return self._remember(subscription)
 
-    def refresh(self, device_id: str, content: Content, precondition: Precondition, write_id: str) -> Subscription:
-        """Replace a subscription that has the same mobile device, different content and a fitting revision.
-
-        StandingError, with what stands, if any of the three is not so. An attempt whose answer was lost is known by its
-        write id: the repeated one gives the first one's answer.
-        """
-        condition = "mobile_device_id = :mobile AND digest <> :digest"
-        clause, tags = _clause(precondition)
-        change = (
-            "SET app_name = :app, document = :document, digest = :digest, updated_at = :moment, "
-            "write_id = :write_id, writes = writes + :one"
-        )
-        write = update(
-            self._table,
-            self._device(device_id),
-            change,
-            condition + clause,
-            mobile=content.mobile_device_id,
-            digest=content.digest,
-            app=content.app_name,
-            document=_encode(content),
-            moment=self._moment,
-            write_id=write_id,
-            one=1,
-            **tags,
-        )
-        try:
-            item = self._session.update(write, "ALL_NEW")
-        except RefusedError as error:
-            (standing,) = error.items
-            if standing is None or standing.get("write_id") != write_id:
-                subscription = _from_item(standing) if standing is not None else None
-                raise StandingError(True, subscription, None) from error
-            item = standing
-        return Subscription(device_id, content, item["writes"], item["created_at"])
-
-    def move(self, standing: Subscription, content: Content, holder: str | None, token: str) -> Subscription:
-        """Replace exactly the standing subscription by one of another mobile device, and its claim with it.
+    def replace(self, standing: Subscription, content: Content, holder: str | None, token: str) -> Subscription:
+        """Replace exactly the standing subscription, and its claim with it if the content has another mobile device.
 
         StandingError if the subscription changed meanwhile or the new claim is not `holder`'s.
         """
-        moved = Subscription(standing.device_id, content, standing.writes + 1, standing.created_at)
-        device = put(self._table, self._item(moved, token), _PINNED, **_pin(standing))
-        claim = self._claim(standing.device_id, content, holder)
-        self._transact([device, *claim, self._release(standing)], token)
-        return moved
+        replaced = Subscription(standing.device_id, content, standing.writes + 1, standing.created_at)
+        if content.mobile_device_id == standing.content.mobile_device_id:
+            writes = [self._update(replaced, standing)]
+        else:
+            device = put(self._table, self._item(replaced), _PINNED, **_pin(standing))
+            writes = [device, *self._claim(standing.device_id, content, holder), self._release(standing)]
+        self._transact(writes, token)
+        return self._remember(replaced)
 
     def remove(self, standing: Subscription, token: str) -> None:
         """Delete exactly the standing subscription and its claim; StandingError if it changed meanwhile."""
@@ -102,16 +100,16 @@ class Devices:
         self._transact([device, self._release(standing)], token)
 
     def _transact(self, writes: list[dict[str, object]], token: str) -> None:
-        # writes[0] is the device's own record, writes[1] the claim's.
+        # writes[0] is the device's own record, writes[1] the claim's, if it changes.
         try:
             self._session.transact(writes, token)
         except RefusedError as error:
             if not any(error.failed[:2]):
                 # The claim names a device that holds another mobile device: `pushreg verify` tells more.
                 raise StoreError("InvariantViolated") from error
-            item, claim = error.items[:2]
-            subscription = _from_item(item) if item is not None else None
-            holder = claim["device_id"] if error.failed[1] and claim is not None else None
+            item, *claims = error.items[:2]
+            subscription = self._from_item(item) if item is not None else None
+            holder = next((claim["device_id"] for claim in claims if claim is not None), None)
             raise StandingError(error.failed[0], subscription, holder) from error
 
     def _claim(self, device_id: str, content: Content, holder: str | None) -> list[dict[str, object]]:
@@ -130,7 +128,31 @@ class Devices:
         key = self._mobile(standing.content.mobile_device_id)
         return delete(self._table, key, _FREE_OR_OWN, device=standing.device_id)
 
-    def _item(self, subscription: Subscription, write_id: str) -> Item:
+    def _update(self, replaced: Subscription, standing: Subscription) -> dict[str, object]:
+        content = replaced.content
+        return update(
+            self._table,
+            self._device(replaced.device_id),
+            "SET app_name = :app, document = :document, digest = :new, updated_at = :moment, writes = :count",
+            _PINNED,
+            app=content.app_name,
+            document=_encode(content),
+            new=content.digest,
+            moment=self._moment,
+            count=replaced.writes,
+            **_pin(standing),
+        )
+
+    def _remember(self, subscription: Subscription) -> Subscription:
+        self._memory.keep(self._account_id, subscription)
+        return subscription
+
+    def _from_item(self, item: Item) -> Subscription:
+        document = json.decode(item["document"].encode())
+        content = Content(item["app_name"], item["mobile_device_id"], document, item["digest"])
+        return self._remember(Subscription(item["device_id"], content, item["writes"], item["created_at"]))
+
+    def _item(self, subscription: Subscription) -> Item:
         content = subscription.content
         return {
             **self._device(subscription.device_id),
@@ -140,7 +162,6 @@ class Devices:
             "document": _encode(content),
             "digest": content.digest,
             "writes": subscription.writes,
-            "write_id": write_id,
             "created_at": subscription.created_at,
             "updated_at": self._moment,
         }
@@ -156,40 +177,6 @@ def _encode(content: Content) -> str:
     return json.encode(content.document).decode()
 
 
-def _from_item(item: Item) -> Subscription:
-    document = json.decode(item["document"].encode())
-    content = Content(item["app_name"], item["mobile_device_id"], document, item["digest"])
-    return Subscription(item["device_id"], content, item["writes"], item["created_at"])
-
-
 def _pin(standing: Subscription) -> dict[str, str | int]:
     content = standing.content
     return {"mobile": content.mobile_device_id, "digest": content.digest, "writes": standing.writes}
-
-
-def _clause(precondition: Precondition) -> tuple[str, dict[str, str | int]]:
-    """Return what the headers add to a condition, and its values; revisions that cannot be one match nothing."""
-    clause = ""
-    values: dict[str, str | int] = {}
-    if precondition.wanted is not None and "*" not in precondition.wanted:
-        wanted, values = _any_of("wanted", precondition.wanted)
-        clause += f" AND {wanted}"
-    if "*" in precondition.unwanted:
-        clause += " AND attribute_not_exists(device_id)"
-    elif precondition.unwanted:
-        unwanted, more = _any_of("unwanted", precondition.unwanted)
-        clause += f" AND NOT {unwanted}"
-        values |= more
-    return clause, values
-
-
-def _any_of(name: str, revisions: frozenset[str]) -> tuple[str, dict[str, str | int]]:
-    terms, values = [], dict[str, str | int]()
-    for index, revision in enumerate(sorted(revisions)[:MAX_TAGS]):
-        count, _, content_digest = revision.partition("-")
-        if count.isascii() and count.isdigit() and len(count) < 16:
-            terms.append(f"(writes = :{name}_count{index} AND digest = :{name}_digest{index})")
-            values |= {f"{name}_count{index}": int(count), f"{name}_digest{index}": content_digest}
-    # DynamoDB refuses redundant parentheses.
-    joined = f"({' OR '.join(terms)})" if len(terms) > 1 else "".join(terms)
-    return joined or "attribute_not_exists(device_id)", values

@@ -1,0 +1,1 @@
+"""What Pushreg costs, side by side with what one would write instead; see docs/performance.md."""

@@ -1,0 +1,1 @@
+"""The same hot operations as a floor without frameworks, on FastAPI with Mangum, and on Chalice."""

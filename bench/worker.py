@@ -1,0 +1,95 @@
+"""A process that serves one variant: told a number on stdin, it answers that many requests and what they cost.
+
+Started with the interpreter, the paths and the environment that Lambda would give the variant; until the variant is
+loaded it imports nothing of the project but the scenarios.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from bench import scenarios
+
+MODULES = {
+    "floor": "bench.peers.floor",
+    "fastapi": "bench.peers.fastapi_mangum",
+    "chalice": "bench.peers.chalice_app",
+}
+
+
+class Body(io.BytesIO):
+    """The part of a urllib3 response that botocore reads."""
+
+    def stream(self) -> Any:
+        """Yield the whole body."""
+        yield self.read()
+
+
+def answer_from_memory() -> None:
+    """Let botocore's HTTP session answer by itself: what remains is the processor time of everything above it."""
+    from botocore.awsrequest import AWSResponse  # noqa: PLC0415 Each variant brings its own botocore.
+    from botocore.httpsession import URLLib3Session  # noqa: PLC0415
+
+    def send(_: Any, request: Any) -> Any:
+        target = request.headers["X-Amz-Target"]
+        name = (target.decode() if isinstance(target, bytes) else target).partition(".")[2]
+        body = request.body if isinstance(request.body, bytes) else request.body.encode()
+        status, answer = scenarios.answer(name, body)
+        headers = {"content-type": "application/x-amz-json-1.0", "content-length": str(len(answer))}
+        return AWSResponse(request.url, status, headers, Body(answer))
+
+    URLLib3Session.send = send
+
+
+def load(variant: str, scenario: scenarios.Scenario) -> Callable[[int], int]:
+    """Return a function that answers one request, given its number, and returns the status."""
+    if variant == "pushreg":
+        handler = importlib.import_module(f"{scenario.family}.app").handler
+    else:
+        handler = importlib.import_module(MODULES[variant]).handler
+    rest = variant == "chalice"
+    fixed = scenarios.build_event(scenario.name)
+    changing = scenario.name == "kazoo POST changed"
+
+    def call(number: int) -> int:
+        event = scenarios.build_event(scenario.name, number) if changing else fixed
+        answer = handler(scenarios.to_rest(event) if rest else event, None)
+        status: int = answer["statusCode"]
+        return status
+
+    return call
+
+
+def main(variant: str, name: str, memory: str) -> None:
+    """Serve until stdin ends."""
+    scenario = next(each for each in scenarios.SCENARIOS if each.name == name)
+    output = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 Log lines cost, but are not for reading.
+    if memory == "memory":
+        answer_from_memory()
+    call = load(variant, scenario)
+    number = os.getpid() << 20
+    for line in sys.stdin:
+        walls = []
+        cpu = time.process_time_ns()
+        for _ in range(int(line)):
+            number += 1
+            started = time.perf_counter_ns()
+            status = call(number)
+            walls.append(time.perf_counter_ns() - started)
+            if status != scenario.status:
+                raise SystemExit(f"{variant} answered {name} with {status}")
+        cpu = time.process_time_ns() - cpu
+        walls.sort()
+        output.write(json.dumps({"cpu": cpu / len(walls) / 1000, "wall": walls[len(walls) // 2] / 1000}) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
