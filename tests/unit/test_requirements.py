@@ -7,8 +7,8 @@ from packaging.requirements import Requirement
 PROJECT = Path(__file__).parents[2]
 LAYER = PROJECT / "layers" / "common" / "requirements.txt"
 LOCKS = [LAYER, *sorted((PROJECT / "requirements").glob("*.txt"))]
-# These are installed together; the others have a venv each.
-TOGETHER = [path for path in LOCKS if path == LAYER or path.stem in {"run", "java", "test", "dev"}]
+# The others share a venv.
+APART = {"sam.txt", "checkov.txt"}
 
 
 def entries(lock: Path) -> list[str]:
@@ -39,9 +39,19 @@ def test_no_lock_names_a_host(lock: Path) -> None:
 
 def test_locks_that_share_a_venv_agree() -> None:
     releases: dict[str, set[str]] = {}
-    for lock in TOGETHER:
+    for lock in (path for path in LOCKS if path.name not in APART):
         for name, versions in pins(lock).items():
             assert releases.setdefault(name, versions) == versions, f"{name} in {lock.name}"
+
+
+def test_locks_hold_what_was_asked_for() -> None:
+    for wanted in (PROJECT / "requirements").glob("*.in"):
+        names = {
+            name.lower() for name in re.findall(r"^[A-Za-z][\w.-]*", wanted.read_text(encoding="utf-8"), re.MULTILINE)
+        }
+        lock = LAYER if wanted.stem == "layer" else wanted.with_suffix(".txt")
+        assert names
+        assert names <= pins(lock).keys(), wanted.name
 
 
 def test_layer_leaves_out_what_the_lambda_runtime_carries() -> None:
