@@ -9,7 +9,7 @@ JAVA_FLOOR := 17
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-sam check check-template fix build deploy lock clean java
+.PHONY: help run test test-sam test-browser openapi check check-template fix build deploy lock clean java
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
@@ -23,6 +23,12 @@ test: $(VENV)/.project $(VENV)/.test java ## Run the tests (ARGS goes to pytest)
 
 test-sam: $(VENV)/.project $(VENV)/.test $(VENV)-sam/.installed java ## Run the tests of the built functions in Docker
 	@$(BIN)/python -m pytest -m docker tests/e2e/sam $(ARGS)
+
+test-browser: $(VENV)/.project $(VENV)/.test $(VENV)/.browser java ## Run the tests of the documentation page in Chromium
+	@$(BIN)/python -m pytest -m browser $(ARGS)
+
+openapi: $(VENV)/.project $(VENV)/.test ## Write docs/openapi.yaml from the template, the models and the contract cases
+	@$(BIN)/python -m tests.contract.openapi
 
 check: $(VENV)/.project $(VENV)/.dev ## Format, lint, types, template, import rule; changes nothing
 	@$(BIN)/ruff format --check --quiet .
@@ -55,7 +61,7 @@ deploy: build ## Deploy to AWS (STAGE)
 # The one target that needs uv; it may come from anywhere, as in: make lock UV=/path/to/uv
 UV ?= uv
 # In the order of their -c lines.
-LOCKS := run java test dev sam checkov
+LOCKS := run java test browser dev sam checkov
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 lock: ## Resolve requirements/*.in again (needs uv; ARGS=--upgrade for newer releases)
@@ -80,12 +86,13 @@ $(BIN)/python:
 	echo "Python 3.11 or newer with its venv module is needed; name one with PYTHON=/path/to/python3" >&2; \
 	exit 1
 
-$(VENV)/.run $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: requirements/%.txt | $(BIN)/python
+$(VENV)/.run $(VENV)/.test $(VENV)/.browser $(VENV)/.dev: $(VENV)/.%: requirements/%.txt | $(BIN)/python
 	@echo "Installing $<"
 	@$(BIN)/python $(INSTALL) --require-hashes -r $<
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run
+$(VENV)/.browser: $(VENV)/.test
 $(VENV)/.dev: $(VENV)/.test
 
 # Tools that want other releases of our libraries than we do live apart, as in .venv-sam.

@@ -1,0 +1,239 @@
+"""The OpenAPI document against what the handlers really say, in every contract case."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator, FormatChecker, ValidationError
+from jsonschema.validators import extend
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
+
+from pushreg.codecs import json as strict_json
+from pushreg.codecs import xml
+from pushreg.errors import MalformedError
+from pushreg_ops.openapi.document import OTHER_METHODS, build
+from pushreg_ops.openapi.exchanges import Exchange, decode
+from pushreg_ops.openapi.text import render
+from pushreg_ops.template import Template
+from tests.contract.openapi import TARGET, read_template
+from tests.contract.recording import record
+
+# What handlers read beyond the document, for clients that were written for a sloppier server.
+LENIENCIES = {
+    "reads appID as appId",
+    "reads appID as appId in XML",
+    "reads appID as appId in an unsubscription",
+    "accepts an array of one subscribe object",
+}
+# A body that fits its schema may still be refused, for reasons that no schema can tell.
+OTHER_REASONS = (
+    b"placeId must be",
+    b"subscription already exists",
+    b"Each notification preference can only appear once",
+)
+# JSON Schema counts characters.
+BYTE_LIMITS = {
+    "refuses a sid of 4098 bytes, whatever its characters",
+    "refuses a token of 4098 bytes, whatever its characters",
+}
+METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
+
+
+def _check_pattern(_: object, pattern: str, value: object, __: object) -> Iterator[ValidationError]:
+    # Patterns are ECMA 262's, whose $ is not content with what stands before a last line break.
+    if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+SchemaValidator = extend(Draft202012Validator, {"pattern": _check_pattern})  # type: ignore[no-untyped-call]
+
+
+class Document:
+    """The committed document, its references followed."""
+
+    def __init__(self, text: str) -> None:
+        self.data: dict[str, Any] = yaml.safe_load(text)
+        resource = DRAFT202012.create_resource(self.data)
+        self._registry: Registry[Any] = Registry().with_resource("urn:document", resource)
+
+    def follow(self, part: dict[str, Any]) -> dict[str, Any]:
+        while "$ref" in part:
+            found: Any = self.data
+            for name in part["$ref"].removeprefix("#/").split("/"):
+                found = found[name]
+            part = found
+        return part
+
+    def check(self, schema: dict[str, Any], value: Any) -> list[str]:
+        absolute = json.loads(json.dumps(schema).replace('"#/', '"urn:document#/'))
+        validator = SchemaValidator(absolute, registry=self._registry, format_checker=FormatChecker())
+        return [f"{error.json_path}: {error.message[:200]}" for error in validator.iter_errors(value)]
+
+    def find_operation(self, exchange: Exchange) -> dict[str, Any] | None:
+        operation: dict[str, Any] | None = self.data["paths"][exchange.route].get(exchange.method.lower())
+        return operation
+
+    def find_answer(self, exchange: Exchange) -> dict[str, Any] | None:
+        """Return what is declared for the exchange's status, read from the body where HTTP always says 200."""
+        operation = self.find_operation(exchange)
+        if operation is None:
+            other = self.follow(self.data["paths"][exchange.route][OTHER_METHODS])
+            return other if exchange.status == 405 else None
+        status = str(exchange.status)
+        if exchange.settings.get("ENGAGEMENT_ALWAYS_HTTP_200") == "true":
+            status = _read_data(exchange)["statusCode"]
+        return self.follow(operation["responses"][status]) if status in operation["responses"] else None
+
+    def list_operations(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        for route, item in self.data["paths"].items():
+            for method in METHODS & item.keys():
+                yield route, method.upper(), item[method]
+
+
+@pytest.fixture(scope="module")
+def template() -> Template:
+    return read_template()
+
+
+@pytest.fixture(scope="module")
+def exchanges(template: Template) -> list[Exchange]:
+    return record(template.routes)
+
+
+@pytest.fixture(scope="module")
+def document() -> Document:
+    return Document(TARGET.read_text("utf-8"))
+
+
+def test_committed_document_is_what_make_openapi_writes(template: Template, exchanges: list[Exchange]) -> None:
+    assert TARGET.read_text("utf-8") == render(build(template, exchanges)), "run `make openapi`"
+
+
+def test_document_is_valid_openapi(document: Document) -> None:
+    OpenAPIV31SpecValidator(document.data).validate()
+    for schema in document.data["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+
+
+def test_every_answer_is_declared_and_fits_its_schema(document: Document, exchanges: list[Exchange]) -> None:
+    problems = [
+        f"{each.case}: {each.method} {each.route} {each.status}: {problem}"
+        for each in exchanges
+        for problem in _check_answer(document, each)
+    ]
+    assert not problems, "\n".join(problems)
+
+
+def test_every_declared_status_and_format_occurs(document: Document, exchanges: list[Exchange]) -> None:
+    # The three paths of the engagement family are one function.
+    said = {(_tag(document, each), each.method, each.status, each.answer_type) for each in exchanges}
+    declared = {
+        (operation["tags"][0], method, int(status), media_type)
+        for _, method, operation in document.list_operations()
+        for status, answer in operation["responses"].items()
+        for media_type in document.follow(answer).get("content", {"": {}})
+    }
+    assert declared - said == set()
+
+
+def test_every_body_has_examples_and_they_fit_its_schema(document: Document) -> None:
+    for route, method, operation in document.list_operations():
+        bodies = [document.follow(operation["requestBody"])] if "requestBody" in operation else []
+        for body in [*bodies, *map(document.follow, operation["responses"].values())]:
+            for media_type, content in body.get("content", {}).items():
+                examples = [each["value"] for each in content.get("examples", {}).values()]
+                examples += [content["example"]] if "example" in content else []
+                assert examples, f"{method} {route} {media_type}"
+                for example in examples:
+                    value = _unwrap(decode(media_type, example.encode())) if media_type == "text/xml" else example
+                    assert document.check(content["schema"], value) == []
+
+
+def test_other_methods_are_told_which_ones_are_declared(document: Document, exchanges: list[Exchange]) -> None:
+    refused = {each.route: each for each in exchanges if document.find_operation(each) is None}
+    assert refused.keys() == document.data["paths"].keys()
+    for route, exchange in refused.items():
+        allowed = {method.strip() for method in exchange.answer_headers["allow"].split(",")}
+        assert allowed == {method for path, method, _ in document.list_operations() if path == route}
+
+
+def test_bodies_that_succeed_fit_their_schema(document: Document, exchanges: list[Exchange]) -> None:
+    misfits = {
+        _name(each)
+        for each in exchanges
+        if each.status < 300 and not each.settings and _judge_request(document, each) is False
+    }
+    assert misfits == LENIENCIES
+
+
+def test_bodies_that_are_refused_break_their_schema(document: Document, exchanges: list[Exchange]) -> None:
+    refused = [
+        each for each in exchanges if each.status == 400 and not any(reason in each.answer for reason in OTHER_REASONS)
+    ]
+    fitting = {_name(each) for each in refused if _judge_request(document, each) is True}
+    assert fitting == BYTE_LIMITS
+
+
+def _check_answer(document: Document, exchange: Exchange) -> Iterator[str]:
+    answer = document.find_answer(exchange)
+    if answer is None:
+        yield "the status is not declared"
+        return
+    for name, reference in answer.get("headers", {}).items():
+        header = document.follow(reference)
+        if name.lower() not in exchange.answer_headers:
+            yield f"{name} is missing"
+        else:
+            yield from document.check(header["schema"], exchange.answer_headers[name.lower()])
+    content = answer.get("content", {})
+    if not content:
+        if exchange.answer:
+            yield "a body where none is declared"
+    elif exchange.answer_type not in content:
+        yield f"{exchange.answer_type} is not declared"
+    else:
+        data = decode(exchange.answer_type, exchange.answer)
+        value = _unwrap(data) if exchange.answer_type == "text/xml" else data
+        yield from document.check(content[exchange.answer_type]["schema"], value)
+
+
+def _judge_request(document: Document, exchange: Exchange) -> bool | None:
+    """Return whether the body fits its schema; None if there is no schema for it or no data in it."""
+    operation = document.find_operation(exchange) or {}
+    content = document.follow(operation.get("requestBody", {})).get("content", {})
+    if exchange.request_type not in content or not exchange.request:
+        return None
+    schema = content[exchange.request_type]["schema"]
+    try:
+        if exchange.request_type == "text/xml":
+            ((root, value),) = xml.decode(exchange.request).items()
+            return root == document.follow(schema)["xml"]["name"] and not document.check(schema, value)
+        return not document.check(schema, strict_json.decode(exchange.request))
+    except MalformedError:
+        return None
+
+
+def _name(exchange: Exchange) -> str:
+    return exchange.case.partition(": ")[2]
+
+
+def _tag(document: Document, exchange: Exchange) -> str:
+    item = document.data["paths"][exchange.route]
+    return str(next(item[method]["tags"][0] for method in METHODS & item.keys()))
+
+
+def _unwrap(data: Any) -> Any:
+    (value,) = data.values()
+    return value
+
+
+def _read_data(exchange: Exchange) -> dict[str, str]:
+    data: dict[str, str] = _unwrap(decode(exchange.answer_type, exchange.answer))
+    return data
