@@ -15,7 +15,7 @@ from pushreg.errors import ForbiddenError, MethodError, RouteError, Unauthentica
 from pushreg.http import Handler, Request, Response, Services
 from pushreg.models.directory import Credential
 from pushreg.models.kazoo import Content, Precondition, is_id
-from pushreg.stores.devices import Devices
+from pushreg.stores.devices import Devices, Memory
 from pushreg.stores.directory import Kind
 from pushreg.table import Client
 
@@ -37,6 +37,9 @@ class Call:
 class Family:
     """Kazoo's dialect."""
 
+    def __init__(self) -> None:
+        self._memory = Memory()
+
     def answer(self, request: Request, services: Services) -> Response:
         """Carry out the verb on the subscription that the path names."""
         header = request.headers.get("x-auth-token")
@@ -52,7 +55,7 @@ class Family:
             raise envelope.AcceptError
         if not (is_id(call.device_id) and is_id(call.app_name)):
             raise UnknownDeviceError
-        devices = Devices(request.session, services.settings.table, call.account_id, request.moment)
+        devices = Devices(request.session, services.settings.table, call.account_id, request.moment, self._memory)
         return _operate(request, devices, call)
 
     def fail(self, request: Request, services: Services, error: Exception) -> Response:

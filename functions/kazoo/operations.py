@@ -54,27 +54,25 @@ def replace(devices: Devices, device_id: str, content: Content, precondition: Pr
     Equal content is left alone and keeps its revision. UnknownDeviceError if the device has none; PreconditionError if
     its revision does not fit. A new mobile device is taken from whichever device has it.
     """
-    standing: Subscription | None = None
+    standing = devices.recall(device_id)
+    if standing is None or standing.content.digest == content.digest or not precondition.holds(standing.revision):
+        standing = devices.get(device_id)
     holder: str | None = None
-    while True:
+    while standing is not None:
+        if not precondition.holds(standing.revision):
+            raise PreconditionError
+        if standing.content.digest == content.digest:
+            return standing, "unchanged"
         try:
-            if standing is None:
-                return devices.refresh(device_id, content, precondition, uuid.uuid4().hex), "updated"
-            return devices.move(standing, content, holder, uuid.uuid4().hex), "moved"
+            replaced = devices.replace(standing, content, holder, uuid.uuid4().hex)
+            same = standing.content.mobile_device_id == content.mobile_device_id
+            return replaced, "updated" if same else "moved"
         except StandingError as error:
-            if not error.own:
+            if error.own:
+                standing, holder = error.subscription, None
+            else:
                 holder = error.holder
-                continue
-            if error.subscription is None:
-                raise UnknownDeviceError from error
-            standing = error.subscription
-            if not precondition.holds(standing.revision):
-                raise PreconditionError from error
-            if standing.content.digest == content.digest:
-                return standing, "unchanged"
-            if standing.content.mobile_device_id == content.mobile_device_id:
-                standing = None
-            holder = None
+    raise UnknownDeviceError
 
 
 def remove(devices: Devices, device_id: str, app_name: str, precondition: Precondition) -> Subscription:

@@ -1,7 +1,7 @@
 """The Devices table: an account's subscriptions by device, and the claims that tie a mobile device to one of them.
 
-Every write is a transaction. Of a write whose answer is lost only DynamoDB can know, by the request token: what a single
-conditional write leaves in its item may be gone, deleted or written over, before it is repeated.
+Every write is a transaction. Of a write whose answer is lost only DynamoDB can know, by the request token: what a
+single conditional write leaves in its item may be deleted or written over before it is repeated.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class StandingError(PushregError):
 
 
 class Memory:
-    """What subscriptions looked like when a function last saw them, without their documents; others may have changed them.
+    """Subscriptions as a function last saw them, without their documents; others may have changed them since.
 
-    A write may build on it, since it is pinned to what it builds on; to decide against a write, look at the table.
+    A write may build on one, being pinned to it; a decision not to write may not.
     """
 
     def __init__(self) -> None:
