@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from moto.core.model_instances import reset_model_data
+from moto.dynamodb.models import dynamodb_backends
 from moto.moto_server.werkzeug_app import create_backend_app
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
@@ -62,6 +63,7 @@ class Memory:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         app = ForgetfulApp(create_backend_app("dynamodb"))
         self._server = make_server(HOST, self._port, app, threaded=False, request_handler=_QuietHandler)
+        self._port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, name="memory-engine", daemon=True)
         self._thread.start()
 
@@ -74,4 +76,6 @@ class Memory:
             self._server.shutdown()
             self._thread.join()
             self._server.server_close()
+            for backends in dynamodb_backends.values():
+                backends.reset()
         self._server = None

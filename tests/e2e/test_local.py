@@ -1,0 +1,252 @@
+"""`pushreg local` as a person meets it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from pushreg_ops.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
+from pushreg_ops.engines.memory import Memory
+from tests.e2e.conftest import (
+    PATIENCE,
+    PUSHREG,
+    Stack,
+    await_end_of,
+    clean_environ,
+    is_running,
+    list_children,
+    run_pushreg,
+    run_stack,
+)
+
+DYNAMODB_LOCAL = "dynamodb-local"
+NEEDS_JAVA = pytest.mark.engine
+
+
+def register(url: str, token: str, key: str = PLACES_KEY) -> httpx.Response:
+    path = f"/dts/places/{PLACE_ID}/subscriptions"
+    headers = {"authorization": f"Bearer {key}"}
+    return httpx.put(url + path, headers=headers, json={"device_token": token}, timeout=PATIENCE)
+
+
+def fetch_subscription(url: str, device: str) -> httpx.Response:
+    path = f"/v2/accounts/{ACCOUNT_ID}/push_notification_subscriptions/app/{device}"
+    return httpx.get(url + path, headers={"x-auth-token": ACCOUNT_TOKEN}, timeout=PATIENCE)
+
+
+def store_subscription(url: str, device: str) -> httpx.Response:
+    path = f"/v2/accounts/{ACCOUNT_ID}/push_notification_subscriptions/app/{device}"
+    registration = {"notification_type": "fcm", "notification_preferences": ["new_voicemail"]}
+    data = {
+        "platform": "android",
+        "mobile_device_id": f"mobile-{device}",
+        "sip_proxy_server": "sip.example.com",
+        "notification_registration_ids": {"token": registration},
+    }
+    return httpx.put(url + path, headers={"x-auth-token": ACCOUNT_TOKEN}, json={"data": data}, timeout=PATIENCE)
+
+
+def test_every_printed_command_succeeds_as_pasted_and_again(stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / ".curlrc").write_text('write-out = "\\n%{http_code}"\n')
+    commands = [line for line in stack.output.splitlines() if line.startswith("curl ")]
+    assert len(commands) == 3
+    for command in commands * 2:
+        second = int(time.time())
+        run = subprocess.run(
+            ["sh", "-c", command],
+            env={**os.environ, "CURL_HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        body, status = run.stdout.rsplit("\n", 1)
+        assert status.startswith("2"), f"{command}\n{body}"
+        # The device's name has the second in it.
+        while "date +%s" in command and int(time.time()) == second:
+            time.sleep(0.01)
+
+
+def test_output_names_the_store_the_routes_and_the_credentials(stack: Stack) -> None:
+    for text in (stack.endpoint, "/kpns/subscription", ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY, "demo-app"):
+        assert text in stack.output
+    assert ("for trying out" in stack.output) == (stack.engine == "memory")
+    assert "\x1b[" not in stack.output
+
+
+def test_a_path_without_a_route_is_not_found(stack: Stack) -> None:
+    response = httpx.get(f"{stack.url}/nowhere", timeout=PATIENCE)
+    assert (response.status_code, response.json()) == (404, {"message": "Not Found"})
+
+
+def test_a_method_that_the_function_does_not_know_reaches_it(stack: Stack) -> None:
+    response = httpx.patch(f"{stack.url}/dts/places/{PLACE_ID}/subscriptions", timeout=PATIENCE)
+    assert (response.status_code, response.headers["allow"]) == (405, "PUT, DELETE")
+
+
+def test_only_the_loopback_address_is_bound(stack: Stack) -> None:
+    if sys.platform == "linux":
+        other = "127.0.0.2"
+    else:
+        other = socket.gethostbyname(socket.gethostname())
+    for url in (stack.url, stack.endpoint):
+        with socket.socket() as neighbour:
+            # Whoever listens on all addresses has this one too, and the bind is refused.
+            neighbour.bind((other, int(url.rsplit(":", 1)[1])))
+
+
+@NEEDS_JAVA
+def test_data_survives_a_restart_and_demo_data_is_not_doubled(tmp_path: Path) -> None:
+    with run_stack(tmp_path, engine=DYNAMODB_LOCAL) as stack:
+        assert store_subscription(stack.url, "kept").status_code == 201
+        before = stack.connect().scan(TableName="DirectoryTable")["Items"]
+        assert stack.stop() == 0
+    with run_stack(tmp_path, engine=DYNAMODB_LOCAL) as stack:
+        assert fetch_subscription(stack.url, "kept").json()["data"]["mobile_device_id"] == "mobile-kept"
+        after = stack.connect().scan(TableName="DirectoryTable")["Items"]
+    assert len(before) == 8
+    assert sorted(map(repr, after)) == sorted(map(repr, before))
+
+
+@NEEDS_JAVA
+def test_an_acknowledged_write_survives_the_engines_sudden_death(tmp_path: Path) -> None:
+    with run_stack(tmp_path, engine=DYNAMODB_LOCAL) as stack:
+        assert store_subscription(stack.url, "acknowledged").status_code == 201
+        (java,) = list_children(stack.process.pid)
+        os.kill(java, signal.SIGKILL)
+        stack.stop(signal.SIGKILL)
+    with run_stack(tmp_path, engine=DYNAMODB_LOCAL) as stack:
+        assert fetch_subscription(stack.url, "acknowledged").status_code == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_everything(engine: str, number: signal.Signals, tmp_path: Path) -> None:
+    with run_stack(tmp_path, engine=engine) as stack:
+        children = list_children(stack.process.pid)
+        assert len(children) == (engine == DYNAMODB_LOCAL)
+        assert register(stack.url, "token").status_code == 200
+        assert stack.stop(number) == 0
+        assert not any(is_running(child) for child in children)
+        assert "Traceback" not in stack.output
+
+
+@NEEDS_JAVA
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_during_the_start_leaves_no_engine_behind(number: signal.Signals, tmp_path: Path) -> None:
+    command = [str(PUSHREG), "local", "--port=0", "--dynamodb-port=0", f"--store={DYNAMODB_LOCAL}"]
+    with (tmp_path / "output.txt").open("wb") as output:
+        process = subprocess.Popen(command, cwd=tmp_path, env=clean_environ(), stdout=output, stderr=output)
+    deadline = time.monotonic() + PATIENCE
+    # Its log is made just before Java is, which then takes seconds until it answers.
+    while not (tmp_path / ".data" / "dynamodb-local.log").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    children = list_children(process.pid)
+    process.send_signal(number)
+    assert process.wait(PATIENCE) == (0 if number == signal.SIGTERM else -signal.SIGKILL)
+    # Linux alone ends a child with its parent; elsewhere nobody is left to do it after kill -9.
+    if number == signal.SIGTERM or sys.platform == "linux":
+        await_end_of(children)
+    with run_stack(tmp_path, engine=DYNAMODB_LOCAL):
+        pass
+
+
+@pytest.mark.parametrize(("option", "variable"), [("--port", "PORT"), ("--dynamodb-port", "DYNAMODB_PORT")])
+def test_a_port_in_use_is_one_clear_line(option: str, variable: str, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        others = ["--port=0"] if option != "--port" else []
+        run = run_pushreg("local", *others, "--store=memory", cwd=tmp_path, **{variable: str(port)})
+    assert run.returncode == 1
+    assert run.stdout == ""
+    assert run.stderr == f"pushreg: port {port} is in use: choose another with {option} or {variable}\n"
+
+
+@NEEDS_JAVA
+def test_data_that_another_stack_has_open_is_refused(tmp_path: Path) -> None:
+    with run_stack(tmp_path, engine=DYNAMODB_LOCAL) as stack:
+        run = run_pushreg("local", "--port=0", "--dynamodb-port=0", f"--store={DYNAMODB_LOCAL}", cwd=tmp_path)
+        assert (run.returncode, run.stdout) == (1, "")
+        assert run.stderr.startswith("pushreg: another local stack has .data open")
+        assert register(stack.url, "token").status_code == 200
+
+
+def test_an_endpoint_that_is_already_there_is_used_and_left_alone(tmp_path: Path) -> None:
+    someone_elses = Memory(0)
+    someone_elses.start()
+    try:
+        with run_stack(tmp_path, engine=someone_elses.endpoint) as stack:
+            assert stack.endpoint == someone_elses.endpoint
+            assert register(stack.url, "token").status_code == 200
+            assert stack.stop() == 0
+            found = stack.connect().scan(TableName="PlacesTable")["Items"]
+        assert [item["place_id"] for item in found] == [{"S": PLACE_ID}]
+    finally:
+        someone_elses.stop()
+
+
+def test_a_second_stack_on_the_first_ones_database_shares_its_data(stack: Stack, tmp_path: Path) -> None:
+    assert store_subscription(stack.url, "shared").status_code == 201
+    with run_stack(tmp_path, engine=stack.endpoint) as second:
+        assert fetch_subscription(second.url, "shared").status_code == 200
+
+
+def test_an_endpoint_where_nothing_answers_is_refused(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        run = run_pushreg("local", "--port=0", f"--store={address}", cwd=tmp_path)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.startswith(f"pushreg: nothing answers at {address}")
+
+
+def test_without_demo_data_nobody_gets_in(tmp_path: Path) -> None:
+    with run_stack(tmp_path, "--no-demo", engine="memory") as stack:
+        assert register(stack.url, "token").status_code == 401
+        assert stack.connect().scan(TableName="DirectoryTable")["Items"] == []
+        assert "demo-" not in stack.output
+
+
+def test_memory_serves_where_dynamodb_local_cannot_be_had(tmp_path: Path) -> None:
+    log = tmp_path / "output.txt"
+    nowhere = tmp_path / "nowhere"
+    command = [str(PUSHREG), "local", "--port=0", "--dynamodb-port=0"]
+    environ = {**clean_environ(), "DYNAMODB_LOCAL_HOME": str(nowhere)}
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=output, stderr=output)
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while "Pushreg answers" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+    notice = log.read_text().splitlines()[0]
+    assert notice.startswith("No DynamoDB Local, so memory serves instead: ")
+    assert str(nowhere) in notice or "Java" in notice
+
+
+def test_dynamodb_local_asked_for_by_name_is_not_replaced(tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    arguments = ["local", "--port=0", "--dynamodb-port=0", f"--store={DYNAMODB_LOCAL}"]
+    run = run_pushreg(*arguments, cwd=tmp_path, DYNAMODB_LOCAL_HOME=str(nowhere))
+    assert (run.returncode, run.stdout) == (1, "")
+    assert str(nowhere) in run.stderr or "Java" in run.stderr
+
+
+def test_an_unknown_store_is_a_usage_error(tmp_path: Path) -> None:
+    run = run_pushreg("local", cwd=tmp_path, STORE="sqlite")
+    assert run.returncode == 2
+    assert "sqlite" in run.stderr

@@ -1,0 +1,249 @@
+"""The operators' subcommands, as typed, against the tables of a local and of a deployed registry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from pushreg.models.directory import digest
+from pushreg.table import from_attributes
+from pushreg_ops.aws import AdminClient, connect_endpoint
+from pushreg_ops.cli import main
+from pushreg_ops.engines.memory import Memory
+from pushreg_ops.tables import create_missing
+from pushreg_ops.targets import TABLES
+from pushreg_ops.template import find_template, load_template
+
+ACCOUNT = "0123456789abcdef0123456789abcdef"
+PLACE = "1ee68c4e-7008-4227-a92d-e1b13ac64f30"
+TEMPLATE = load_template(find_template(Path(__file__)).read_text("utf-8"))
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[AdminClient]:
+    """A client of a local registry that `pushreg` finds by PUSHREG_ENDPOINT."""
+    engine = Memory(0)
+    engine.start()
+    monkeypatch.setenv("PUSHREG_ENDPOINT", engine.endpoint)
+    client = connect_endpoint(engine.endpoint)
+    create_missing(client, TEMPLATE.tables)
+    yield client
+    engine.stop()
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = 0
+        try:
+            main(arguments)
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def stored(client: AdminClient) -> dict[str, Any]:
+    items = [from_attributes(each) for each in client.scan(TableName="DirectoryTable")["Items"]]
+    return {item["record"]: {k: v for k, v in item.items() if k not in ("record", "created_at")} for item in items}
+
+
+def test_accounts_are_added_once_listed_and_removed(client: AdminClient, run: Run) -> None:
+    assert run("accounts", "add", ACCOUNT.upper()) == (0, f"account {ACCOUNT} added\n", "")
+    first = client.scan(TableName="DirectoryTable")["Items"]
+    assert run("accounts", "add", ACCOUNT, "--local") == (0, f"account {ACCOUNT} already there, unchanged\n", "")
+    assert client.scan(TableName="DirectoryTable")["Items"] == first
+    assert stored(client) == {f"account#{ACCOUNT}": {}}
+    code, out, _ = run("accounts", "list", "--json")
+    (listed,) = json.loads(out)
+    assert (code, listed["id"], set(listed)) == (0, ACCOUNT, {"id", "created_at"})
+    assert run("accounts", "remove", ACCOUNT)[0] == 0
+    assert stored(client) == {}
+    code, _, problem = run("accounts", "remove", ACCOUNT)
+    assert (code, problem) == (
+        1,
+        f"pushreg: there is no account {ACCOUNT}: `pushreg accounts list` shows those there are\n",
+    )
+
+
+def test_places_are_stored_in_lower_case(client: AdminClient, run: Run) -> None:
+    other = "5F2C3A8E-0000-4000-8000-00000000ABCD"
+    code, out, _ = run("places", "add", PLACE, other, "--json")
+    assert (code, [json.loads(line) for line in out.splitlines()]) == (
+        0,
+        [{"id": PLACE, "added": True}, {"id": other.lower(), "added": True}],
+    )
+    assert set(stored(client)) == {f"place#{PLACE}", f"place#{other.lower()}"}
+
+
+def test_an_applications_token_is_stored_as_a_digest_and_not_dropped_by_adding_again(
+    client: AdminClient, run: Run
+) -> None:
+    assert run("apps", "add", "Open App") == (0, "application Open App added\n", "")
+    assert run("apps", "add", "guarded", "--auth-token", "first")[0] == 0
+    assert run("apps", "add", "guarded") == (0, "application guarded already there, unchanged\n", "")
+    assert stored(client)["application#guarded"] == {"auth_token_digest": digest("first")}
+    assert run("apps", "add", "guarded", "--auth-token", "second")[0] == 0
+    assert stored(client)["application#guarded"] == {"auth_token_digest": digest("second")}
+    _, out, _ = run("apps", "list")
+    assert {tuple(line.split("\t")[:2]) for line in out.splitlines()} == {
+        ("Open App", "not required"),
+        ("guarded", "required"),
+    }
+    assert run("apps", "remove", "Open App")[0] == 0
+    assert set(stored(client)) == {"application#guarded"}
+
+
+def test_a_keys_secret_is_shown_once_and_stored_as_a_digest(client: AdminClient, run: Run) -> None:
+    run("accounts", "add", ACCOUNT)
+    code, out, _ = run("keys", "issue", "--account", ACCOUNT, "--scope", "admin", "--json")
+    issued = json.loads(out)
+    secret_digest = digest(issued["secret"])
+    assert code == 0
+    assert len(issued["secret"]) >= 40
+    assert stored(client)[f"credential#{secret_digest}"] == {
+        "key_id": secret_digest[:16],
+        "family": "kazoo",
+        "account_id": ACCOUNT,
+        "scope": "admin",
+    }
+    assert issued["key_id"] == secret_digest[:16]
+    assert issued["secret"] not in str(client.scan(TableName="DirectoryTable"))
+    _, listing, _ = run("keys", "list", "--json")
+    assert issued["secret"] not in listing
+    (listed,) = json.loads(listing)
+    assert (listed["key_id"], listed["reach"]) == (issued["key_id"], [ACCOUNT])
+
+
+def test_a_places_key_reaches_all_or_those_named(client: AdminClient, run: Run) -> None:
+    run("places", "add", PLACE)
+    assert run("keys", "issue", "--places", "all", "--value", "for-all")[0] == 0
+    code, out, _ = run("keys", "issue", "--places", PLACE.upper(), "--scope", "read", "--value", "for-one")
+    assert (code, out.splitlines()[1]) == (0, "for-one")
+    every, one = stored(client)[f"credential#{digest('for-all')}"], stored(client)[f"credential#{digest('for-one')}"]
+    assert (every["family"], every["places"], every["scope"]) == ("places", {"all"}, "write")
+    assert (one["family"], one["places"], one["scope"]) == ("places", {PLACE}, "read")
+
+
+def test_a_value_in_use_is_not_given_other_rights(client: AdminClient, run: Run) -> None:
+    run("keys", "issue", "--places", "all", "--scope", "read", "--value", "taken")
+    before = stored(client)
+    code, out, problem = run("keys", "issue", "--places", "all", "--scope", "admin", "--value", "taken")
+    assert (code, out) == (1, "")
+    assert f"already the key {digest('taken')[:16]}" in problem
+    assert stored(client) == before
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "fix"),
+    [("--account", ACCOUNT, f"pushreg accounts add {ACCOUNT}"), ("--places", PLACE, f"pushreg places add {PLACE}")],
+)
+def test_a_key_for_what_is_not_there_is_refused_with_the_fix(
+    option: str, value: str, fix: str, client: AdminClient, run: Run
+) -> None:
+    code, _, problem = run("keys", "issue", option, value)
+    assert (code, fix in problem) == (1, True)
+    assert stored(client) == {}
+
+
+def test_a_revoked_key_is_gone_and_cannot_be_revoked_again(client: AdminClient, run: Run) -> None:
+    run("keys", "issue", "--places", "all", "--value", "short-lived")
+    run("keys", "issue", "--places", "all", "--value", "other")
+    key_id = digest("short-lived")[:16]
+    assert run("keys", "revoke", key_id)[0] == 0
+    assert set(stored(client)) == {f"credential#{digest('other')}"}
+    code, _, problem = run("keys", "revoke", key_id)
+    assert (code, problem) == (1, f"pushreg: there is no key {key_id}: `pushreg keys list` shows those there are\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("accounts", "add", "xyz"),
+        ("accounts", "add", ACCOUNT + "0"),
+        ("places", "add", "not-a-uuid"),
+        ("places", "add", PLACE.replace("-", "")),
+        ("apps", "add", ""),
+        ("apps", "add", " padded"),
+        ("apps", "add", "x" * 256),
+        ("apps", "add", "x", "--auth-token", ""),
+        ("accounts", "add"),
+        ("keys", "issue"),
+        ("keys", "issue", "--account", ACCOUNT, "--places", "all"),
+        ("keys", "issue", "--places", f"{PLACE},nonsense"),
+        ("keys", "issue", "--places", "all", "--scope", "owner"),
+        ("keys", "issue", "--places", "all", "--value", ""),
+        ("keys", "issue", "--places", "all", "--value", " x"),
+        ("accounts", "list", "--local", "--stack", "prod"),
+        ("nonsense",),
+    ],
+)
+def test_wrong_usage_is_exit_2_and_changes_nothing(arguments: tuple[str, ...], client: AdminClient, run: Run) -> None:
+    code, out, problem = run(*arguments)
+    assert (code, out) == (2, "")
+    assert problem
+    assert stored(client) == {}
+
+
+def test_tables_that_are_missing_are_refused(client: AdminClient, run: Run) -> None:
+    cast("Any", client).delete_table(TableName="DirectoryTable")
+    code, _, problem = run("keys", "list", "--local")
+    assert (code, "is missing" in problem) == (1, True)
+
+
+@pytest.fixture
+def deploy() -> Iterator[Callable[..., Any]]:
+    """Deploys tables with outputs in place of a stack, in an imitation of AWS."""
+    with mock_aws():
+
+        def deploy(name: str, outputs: tuple[str, ...] = TABLES) -> Any:
+            resources = {
+                table.logical_id: {"Type": "AWS::DynamoDB::Table", "Properties": dict(table.definition)}
+                for table in TEMPLATE.tables
+            }
+            body = {"Resources": resources, "Outputs": {table: {"Value": {"Ref": table}} for table in outputs}}
+            boto3.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(body))
+            return boto3.client("dynamodb")
+
+        yield deploy
+
+
+def test_a_deployed_stack_is_found_by_its_outputs(deploy: Callable[..., Any], run: Run) -> None:
+    client = deploy("prod")
+    assert run("accounts", "add", ACCOUNT, "--stack", "prod") == (0, f"account {ACCOUNT} added\n", "")
+    (name,) = [name for name in client.list_tables()["TableNames"] if "DirectoryTable" in name]
+    assert [item["record"] for item in client.scan(TableName=name)["Items"]] == [{"S": f"account#{ACCOUNT}"}]
+
+
+def test_a_stack_that_is_not_there_is_refused(deploy: Callable[..., Any], run: Run) -> None:
+    code, _, problem = run("keys", "list", "--stack", "absent")
+    assert (code, "no such stack" in problem, "AWS_REGION" in problem) == (1, True, True)
+
+
+def test_a_stack_of_something_else_is_refused(deploy: Callable[..., Any], run: Run) -> None:
+    deploy("other", outputs=("DevicesTable",))
+    code, _, problem = run("keys", "list", "--stack", "other")
+    assert (code, "no output SubscribersTable, PlacesTable, DirectoryTable" in problem) == (1, True)
+
+
+def test_without_credentials_the_fix_is_named(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    code, _, problem = run("keys", "list", "--stack", "prod")
+    assert (code, "aws configure" in problem) == (1, True)
+
+
+def test_without_a_region_the_fix_is_named(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    monkeypatch.delenv("AWS_REGION")
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    code, _, problem = run("keys", "list", "--stack", "prod")
+    assert (code, "AWS_REGION" in problem) == (1, True)
