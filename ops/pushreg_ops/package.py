@@ -34,6 +34,8 @@ TAG = "cpython-313"
 UNCHECKED = 1
 UNWANTED_FOLDERS = {"bin", "test", "tests", "testing"}
 SUFFIXES = {".py", ".pyc", ".so", ".json", ".gz", ".pem"}
+# What functions/Makefile adds to the code.
+SETTINGS = "settings"
 RECORD = re.compile(r"METADATA|LICEN[CS]E.*|NOTICE.*|COPYING.*|AUTHORS.*")
 
 _PROBE = """
@@ -91,9 +93,9 @@ def find_faults(build: Build, requirements: str) -> Iterator[str]:
     yield from (f"CommonLayer: {name} is missing" for name in sorted(wanted - found))
     for function in build.functions:
         package = function.module.partition(".")[0]
-        entries = [path.name for path in (build.folder / function.name).iterdir()]
-        if entries != [package]:
-            yield f"{function.name}: wanted {package} alone, found {', '.join(sorted(entries)) or 'nothing'}"
+        entries = {path.name for path in (build.folder / function.name).iterdir()}
+        if entries != {package, SETTINGS}:
+            yield f"{function.name}: wanted {package} and {SETTINGS}, found {', '.join(sorted(entries)) or 'nothing'}"
     for function in build.functions:
         sizes = [measure(build.layer.parent), measure(build.folder / function.name)]
         unpacked, zipped = (sum(column) for column in zip(*sizes, strict=True))
@@ -107,7 +109,7 @@ def _fault(path: Path, name: Path, architecture: str) -> str | None:
     if any(part.endswith(".dist-info") for part in name.parts):
         # Licences may stand in folders of their own.
         return None if RECORD.fullmatch(name.name) or "licenses" in name.parts else "of no use in Lambda"
-    if path.suffix not in SUFFIXES and not RECORD.fullmatch(name.name):
+    if path.suffix not in SUFFIXES and not RECORD.fullmatch(name.name) and name != Path(SETTINGS):
         return "of no use in Lambda"
     if path.suffix == ".so":
         header = path.read_bytes()[:20]

@@ -37,6 +37,7 @@ def build(tmp_path: Path) -> Build:
     write_module(tmp_path / LAYER, "six")
     write_module(tmp_path / LAYER / "pushreg", "__init__")
     write_module(tmp_path / "PlacesFunction" / "places", "app")
+    (tmp_path / "PlacesFunction" / "settings").touch()
     write_library(tmp_path / LAYER / "pushreg" / "fast.so", MACHINES["arm64"])
     return load_build(tmp_path)
 
@@ -104,7 +105,7 @@ def _set_bytes(folder: Path, start: int, replacement: bytes) -> None:
         (lambda folder: (folder / "pushreg").rename(folder.parent / "pushreg"), "CommonLayer: pushreg is missing"),
         (
             lambda folder: write_module(folder.parents[1] / "PlacesFunction" / "kazoo", "app"),
-            "wanted places alone, found kazoo, places",
+            "wanted places and settings, found kazoo, places, settings",
         ),
         (lambda folder: (folder / "pushreg" / "big.json").write_bytes(bytes(25_000_001)), "is over the target"),
     ],

@@ -85,6 +85,7 @@ def test_new_versions_go_live_by_way_of_the_alarm(name: str) -> None:
     assert everywhere["Properties"]["DeploymentPreference"]["Type"] == "AllAtOnce"
     # A change of the layer alone has to make a new version.
     assert FUNCTIONS[name]["AutoPublishAliasAllProperties"] is True
+    assert RESOLVED["CommonLayer"]["Properties"]["PublishLambdaVersion"] is True
 
 
 def test_layer_and_functions_are_of_one_architecture() -> None:
@@ -205,7 +206,7 @@ def test_dashboard_shows_metrics_that_exist(emitted: set[tuple[str, tuple[str, .
     assert {(row[1], (row[2],)) for row in own} <= emitted
     assert {row[3] for row in own} == {"kazoo", "engagement", "places"}
     searches = [row[0]["expression"] for row in rows if isinstance(row[0], dict)]
-    assert [search.count(f'{{"{STACK_NAMESPACE}",service,operation,outcome}}') for search in searches] == [1, 1, 1]
+    assert [search.count(f'{{"{STACK_NAMESPACE}",service,operation,outcome}}') for search in searches] == [1] * 6
     assert ("Requests", ("service", "operation", "outcome")) in emitted
 
 
