@@ -62,6 +62,13 @@ def build_event(name: str, count: int = 0) -> dict[str, Any]:
     return _event("POST", "ANY /vpns/subscription", "/vpns/subscription", {}, headers, body)
 
 
+def build_request(
+    method: str, route: str, path: str, parameters: dict[str, str], headers: dict[str, str], body: Any
+) -> dict[str, Any]:
+    """Return any request's event in payload format 2.0."""
+    return _event(method, route, path, parameters, headers, None if body is None else json.dumps(body))
+
+
 def to_rest(event: dict[str, Any]) -> dict[str, Any]:
     """Return the same request in payload format 1.0, for the peers that understand no other."""
     http = event["requestContext"]["http"]
@@ -107,15 +114,9 @@ def answer(target: str, body: bytes) -> tuple[int, bytes]:
         item = _device() if b'"Devices"' in body else _application()
         return 200, json.dumps({"Item": item}).encode()
     if target == "BatchGetItem":
-        items = {"Subscribers": _claims()} if b'"Subscribers"' in body else {"Directory": _directory()}
+        items = {"Subscribers": _claims()} if b'"Subscribers"' in body else {"Directory": directory()}
         return 200, json.dumps({"Responses": items, "UnprocessedKeys": {}}).encode()
-    if b'"Devices"' not in body:
-        return 200, b"{}"
-    if b"build" in body:
-        return 200, json.dumps({"Attributes": _device()}).encode()
-    refusal = {"__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
-               "message": "The conditional request failed", "Item": _device()}  # fmt: skip
-    return 400, json.dumps(refusal).encode()
+    return 200, b"{}"
 
 
 def _event(
@@ -191,13 +192,15 @@ def _application() -> dict[str, Any]:
     return {"record": {"S": "application#demo-app"}, "created_at": {"S": "2026-11-01T00:00:00Z"}}
 
 
-def _directory() -> list[dict[str, Any]]:
+def directory() -> list[dict[str, Any]]:
+    """Return the entries of the callers that the scenarios know."""
     created = {"created_at": {"S": "2026-11-01T00:00:00Z"}, "scope": {"S": "write"}}
     places = {"family": {"S": "places"}, "places": {"SS": ["all"]}}
     kazoo = {"family": {"S": "kazoo"}, "account_id": {"S": ACCOUNT}}
     return [
         {"record": {"S": f"credential#{_digest('demo-places-key')}"}, **created, **places},
         {"record": {"S": f"credential#{_digest('demo-kazoo-token')}"}, **created, **kazoo},
+        _application(),
         {"record": {"S": f"place#{PLACE}"}, **created},
         {"record": {"S": f"account#{ACCOUNT}"}, **created},
     ]

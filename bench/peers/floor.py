@@ -40,10 +40,10 @@ def _replace(event: dict[str, Any]) -> tuple[Any, int]:
         return {"error": "401"}, 401
     path = event["pathParameters"]
     document = {**json.loads(event["body"])["data"], "app_name": path["app"]}
-    try:
+    if "build" in document:
         return operations.replace(path["account_id"], path["device_id"], document), 200
-    except operations.client.exceptions.ConditionalCheckFailedException:
-        return {"data": document, "status": "success"}, 200
+    found = operations.compare(path["account_id"], path["device_id"], document)
+    return (found, 200) if found is not None else ({"error": "409"}, 409)
 
 
 def _subscribe(event: dict[str, Any]) -> tuple[Any, int]:

@@ -1,0 +1,146 @@
+"""DynamoDB calls and request units of each operation, with one, a thousand and a million registrations stored."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.figures import table
+from bench.scenarios import ACCOUNT, ENVIRONMENT, KAZOO_ROUTE, PLACE, build_request, document
+from bench.stack import create_tables
+from engagement.app import create_handler as create_engagement
+from kazoo.app import create_handler as create_kazoo
+from places.app import create_handler as create_places
+
+WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"})
+
+
+@dataclass
+class Meter:
+    """Counts what passes through a botocore client by its own events."""
+
+    calls: int = 0
+    read: float = 0
+    written: float = 0
+    seen: set[str] = field(default_factory=set)
+
+    def watch(self, client: Any) -> None:
+        """Ask every call for its consumed capacity, and add it up."""
+        client.meta.events.register("provide-client-params.dynamodb.*", self._ask)
+        client.meta.events.register("after-call.dynamodb.*", self._add)
+
+    def _ask(self, params: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return {**params, "ReturnConsumedCapacity": "TOTAL"}
+
+    def _add(self, model: Any, parsed: dict[str, Any], **_: Any) -> None:
+        self.calls += 1
+        consumed = parsed.get("ConsumedCapacity", [])
+        units = sum(each["CapacityUnits"] for each in (consumed if isinstance(consumed, list) else [consumed]))
+        if model.name in WRITES:
+            self.written += units
+        else:
+            self.read += units
+
+
+Send = Callable[..., int]
+
+
+def operations(number: int, send: Send) -> Iterator[tuple[str, Callable[[], int]]]:
+    """Yield each operation's name and a call that carries it out on registrations of this number alone."""
+    path = f"/dts/places/{PLACE}/subscriptions"
+    bearer = {"authorization": "Bearer demo-places-key"}
+    body = {"device_token": f"token-{number}-{uuid.uuid4().hex}"}
+    route = "ANY /dts/places/{place_id}/subscriptions"
+
+    def place(method: str) -> Callable[[], int]:
+        return lambda: send("places", method, route, path, {"place_id": PLACE}, bearer, body)
+
+    yield "places PUT new", place("PUT")
+    yield "places PUT refresh", place("PUT")
+    yield "places DELETE", place("DELETE")
+
+    def kazoo(method: str, device: str, mobile: str, build: int) -> Callable[[], int]:
+        parameters = {"account_id": ACCOUNT, "app": "app", "device_id": f"{device}-{number}"}
+        data = {**document(), "mobile_device_id": f"{mobile}-{number}", "build": build}
+        where = f"/v2/accounts/{ACCOUNT}/push_notification_subscriptions/app/{device}-{number}"
+        token = {"x-auth-token": "demo-kazoo-token"}
+        sent = {"data": data} if method in ("PUT", "POST") else None
+        return lambda: send("kazoo", method, KAZOO_ROUTE, where, parameters, token, sent)
+
+    yield "kazoo PUT new", kazoo("PUT", "a", "m", 1)
+    yield "kazoo GET", kazoo("GET", "a", "m", 1)
+    yield "kazoo POST unchanged", kazoo("POST", "a", "m", 1)
+    yield "kazoo POST changed", kazoo("POST", "a", "m", 2)
+    yield "kazoo PUT takeover", kazoo("PUT", "b", "m", 1)
+    yield "kazoo POST other mobile device", kazoo("POST", "b", "n", 1)
+    yield "kazoo DELETE", kazoo("DELETE", "b", "n", 1)
+
+    ksids: list[str] = []
+
+    def engagement(kind: str, **members: str) -> Callable[[], int]:
+        def call() -> int:
+            form = {"appId": "demo-app", **members, **({"ksid": ksids[0]} if kind == "unsubscribe" else {})}
+            sent = {"subscriptionService": {kind: form}}
+            return send("engagement", "POST", "ANY /vpns/subscription", "/vpns/subscription", {}, {}, sent, ksids)
+
+        return call
+
+    device, sid = f"device-{number}", f"sid-{number}"
+    wish = {"deviceId": device, "sid": sid, "osType": "iphone"}
+    yield "engagement new", engagement("subscribe", **wish)
+    yield "engagement duplicate", engagement("subscribe", **wish)
+    yield "engagement update", engagement("subscribe", **{**wish, "sid": f"{sid}-rotated"})
+    yield "engagement unsubscribe", engagement("unsubscribe", deviceId=device)
+
+
+def run(endpoint: str, sizes: tuple[int, ...]) -> tuple[str, dict[str, Any]]:
+    """Return the table and the figures; the tables grow from one size to the next."""
+    client = create_tables(endpoint)
+    meter = Meter()
+    meter.watch(client)
+    makers = {"places": create_places, "kazoo": create_kazoo, "engagement": create_engagement}
+    handlers = {
+        family: make({**ENVIRONMENT[family], "DIRECTORY_TABLE": "Directory"}, client, emit=lambda _: None)
+        for family, make in makers.items()
+    }
+
+    def send(family: str, *request: Any) -> int:
+        *parts, last = request
+        ksids = last if isinstance(last, list) else []
+        event = build_request(*(parts if ksids is last else request))
+        answer = handlers[family](event, None)
+        if family == "engagement" and answer["statusCode"] == 200:
+            ksids[:] = [json.loads(answer["body"])["subscriptionResponse"]["ksid"]]
+        status: int = answer["statusCode"]
+        return status
+
+    data: dict[str, Any] = {}
+    stored = 0
+    for size in sizes:
+        _fill(client, stored, size)
+        stored = size
+        for warm in (False, True):  # The first pass fills the caches.
+            for name, call in operations(size * 2 + warm, send):
+                meter.calls, meter.read, meter.written = 0, 0, 0
+                if (status := call()) >= 400:
+                    raise RuntimeError(f"{name} was answered with {status}")
+                data.setdefault(name, {})[str(size)] = (meter.calls, meter.read, meter.written)
+    rows = [
+        (name, *(f"{calls}: {read:g} + {written:g}" for calls, read, written in by_size.values()))
+        for name, by_size in data.items()
+    ]
+    header = ("calls: read + write units", *(f"{size:,} stored" for size in sizes))
+    return f"{table(header, rows)}\n\nWarm caches, as DynamoDB Local reports them in `ConsumedCapacity`.", data
+
+
+def _fill(client: Any, stored: int, size: int) -> None:
+    """Bring the Places table, which all operations' tables resemble, from one size to another."""
+    for start in range(stored, size, 25):
+        puts = [
+            {"PutRequest": {"Item": {"place_id": {"S": PLACE}, "token_digest": {"S": f"{number:064x}"}}}}
+            for number in range(start, min(start + 25, size))
+        ]
+        client.batch_write_item(RequestItems={"Places": puts})
