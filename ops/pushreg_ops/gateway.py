@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Mount
@@ -23,7 +25,7 @@ from pushreg_ops.errors import TemplateError
 from pushreg_ops.events import AnswerError, HttpRequest, HttpResponse, build_event, render_answer
 from pushreg_ops.intrinsics import ACCOUNT_ID, REGION
 from pushreg_ops.routing import Router
-from pushreg_ops.template import Function, Template
+from pushreg_ops.template import Cors, Function, Template
 
 # API Gateway's own limit (AWS docs, "Quotas for configuring and running an HTTP API").
 MAX_BODY = 10 * 1024 * 1024
@@ -129,9 +131,21 @@ class Gateway:
         return _message(500, "Internal Server Error")
 
 
-def create_app(gateway: Gateway) -> Starlette:
+def create_app(gateway: Gateway, cors: Cors | None = None) -> Starlette:
     """Return the application that the local stack serves."""
-    return Starlette(routes=[Mount("/", app=gateway)])
+    middleware = []
+    if cors is not None:
+        middleware.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=cors.origins,
+                allow_methods=cors.methods,
+                allow_headers=cors.headers,
+                expose_headers=cors.exposed,
+                max_age=cors.max_age,
+            )
+        )
+    return Starlette(routes=[Mount("/", app=gateway)], middleware=middleware)
 
 
 async def _read(request: Request) -> bytes | None:

@@ -66,7 +66,7 @@ class Resolver:
         if unknown:
             raise TemplateError(f"the template has no parameter {', '.join(sorted(unknown))}")
         self._parameters = {
-            name: parameters.get(name, properties.get("Default")) for name, properties in declared.items()
+            name: _read_parameter(properties, parameters.get(name)) for name, properties in declared.items()
         }
         self._resources: Mapping[str, Any] = document.get("Resources", {})
         self._conditions: Mapping[str, Any] = document.get("Conditions", {})
@@ -160,6 +160,13 @@ class Resolver:
             return to_text(self._refer(name))
 
         return _VARIABLE.sub(replace, text).replace("${!", "${")
+
+
+def _read_parameter(properties: Mapping[str, Any], given: str | None) -> Any:
+    value = properties.get("Default") if given is None else given
+    if value is not None and properties.get("Type") == "CommaDelimitedList":
+        return [part.strip() for part in str(value).split(",")]
+    return value
 
 
 def to_text(value: Any) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from pushreg_ops.aws import connect_endpoint, explain
 from pushreg_ops.console import Terminal, format_request
@@ -73,7 +74,7 @@ def serve(options: Options, terminal: Terminal, environ: Mapping[str, str]) -> N
             _prepare(engine, template, handlers, options)
             port = listener.getsockname()[1]
             _announce(f"http://{HOST}:{port}", engine, template, options, terminal)
-            _run(Gateway(template, handlers, port), listener)
+            _run(create_app(Gateway(template, handlers, port), template.cors), listener)
         finally:
             # Once it ends it ends: a second Ctrl-C must not leave the engine behind.
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -142,9 +143,9 @@ def _announce(address: str, engine: Engine, template: Template, options: Options
     terminal.say("")
 
 
-def _run(gateway: Gateway, listener: socket.socket) -> None:
+def _run(app: ASGIApp, listener: socket.socket) -> None:
     config = uvicorn.Config(
-        create_app(gateway),
+        app,
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -51,12 +51,24 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Cors:
+    """What pages of other origins may do with the API; see AWS::Serverless::HttpApi, CorsConfiguration."""
+
+    origins: tuple[str, ...]
+    methods: tuple[str, ...]
+    headers: tuple[str, ...]
+    exposed: tuple[str, ...]
+    max_age: int
+
+
+@dataclass(frozen=True, slots=True)
 class Template:
     """What there is to serve."""
 
     functions: tuple[Function, ...]
     routes: tuple[Route, ...]
     tables: tuple[Table, ...]
+    cors: Cors | None = None
 
     def name_table(self, logical_id: str) -> str:
         """Return the local name of the table; TemplateError if there is none."""
@@ -81,6 +93,7 @@ def load_template(text: str, parameters: Mapping[str, str] | None = None) -> Tem
     resolver = Resolver(document, parameters or {})
     defaults = document.get("Globals", {}).get("Function", {})
     functions, routes, tables = [], [], []
+    cors = None
     for name, resource in document.get("Resources", {}).items():
         if not resolver.holds(resource.get("Condition")):
             continue
@@ -90,9 +103,11 @@ def load_template(text: str, parameters: Mapping[str, str] | None = None) -> Tem
             routes += _read_routes(resolver, name, properties)
         elif resource.get("Type") == "AWS::DynamoDB::Table":
             tables.append(_read_table(resolver, name, properties))
+        elif resource.get("Type") == "AWS::Serverless::HttpApi" and "CorsConfiguration" in properties:
+            cors = _read_cors(resolver.resolve(properties["CorsConfiguration"]))
     if not routes:
         raise TemplateError("the template has no function with a route of an HTTP API")
-    return Template(tuple(functions), tuple(routes), tuple(tables))
+    return Template(tuple(functions), tuple(routes), tuple(tables), cors)
 
 
 def _read_function(
@@ -135,4 +150,17 @@ def _read_table(resolver: Resolver, logical_id: str, properties: Mapping[str, An
         resolver.resolve(properties.get("TableName", logical_id)),
         definition,
         expiry.get("AttributeName") if enabled else None,
+    )
+
+
+def _read_cors(configuration: Any) -> Cors:
+    if not isinstance(configuration, dict):
+        # `true` stands for every origin.
+        configuration = {"AllowOrigins": ["*"]} if configuration else {}
+    return Cors(
+        origins=tuple(configuration.get("AllowOrigins", ())),
+        methods=tuple(configuration.get("AllowMethods", ())),
+        headers=tuple(configuration.get("AllowHeaders", ())),
+        exposed=tuple(configuration.get("ExposeHeaders", ())),
+        max_age=int(configuration.get("MaxAge", 0)),
     )

@@ -9,7 +9,7 @@ import pytest
 
 from pushreg_ops.errors import TemplateError
 from pushreg_ops.gateway import MAX_BODY, Gateway, create_app, load_handlers
-from pushreg_ops.template import Function, Route, Template
+from pushreg_ops.template import Cors, Function, Route, Template
 
 FUNCTION = Function("Worker", "no_such_module.app", {}, timeout=7, memory=256)
 TEMPLATE = Template((FUNCTION,), (Route("ANY", "/things/{id}", "Worker"),), ())
@@ -27,11 +27,13 @@ class FakeHandler:
     def prepare(self) -> None: ...
 
 
-def send_all(answer: Answer, count: int, method: str, path: str, **arguments: Any) -> list[httpx.Response]:
+def send_all(
+    answer: Answer, count: int, method: str, path: str, cors: Cors | None = None, **arguments: Any
+) -> list[httpx.Response]:
     """Send the request that many times at once and return the answers."""
 
     async def send() -> list[httpx.Response]:
-        app = create_app(Gateway(TEMPLATE, {"Worker": FakeHandler(answer)}, 3000))
+        app = create_app(Gateway(TEMPLATE, {"Worker": FakeHandler(answer)}, 3000), cors)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
             return await asyncio.gather(*(client.request(method, path, **arguments) for _ in range(count)))
 
@@ -113,6 +115,21 @@ def test_an_answer_that_is_none_is_an_internal_error(capsys: pytest.CaptureFixtu
     response = send(lambda event, context: {"body": "x"}, "GET", "/things/a")
     assert (response.status_code, response.content) == (500, b'{"message":"Internal Server Error"}')
     assert "no statusCode" in capsys.readouterr().out
+
+
+def test_a_page_of_an_allowed_origin_is_answered_by_the_gateway_first() -> None:
+    cors = Cors(("https://a.example",), ("PUT",), ("x-auth-token",), ("etag",), 60)
+    wishes = {"access-control-request-method": "PUT", "access-control-request-headers": "x-auth-token"}
+    preflight = send(echo, "OPTIONS", "/things/a", cors=cors, headers={"origin": "https://a.example", **wishes})
+    assert preflight.status_code == 200
+    assert preflight.headers["access-control-allow-origin"] == "https://a.example"
+    assert preflight.headers["access-control-max-age"] == "60"
+    response = send(echo, "PUT", "/things/a", cors=cors, headers={"origin": "https://a.example"})
+    assert response.json()["path"] == "/things/a"
+    assert response.headers["access-control-allow-origin"] == "https://a.example"
+    assert response.headers["access-control-expose-headers"] == "etag"
+    other = send(echo, "OPTIONS", "/things/a", cors=cors, headers={"origin": "https://b.example", **wishes})
+    assert "access-control-allow-origin" not in other.headers
 
 
 def test_handlers_run_side_by_side() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pushreg_ops.errors import TemplateError
-from pushreg_ops.template import ENDPOINT_PARAMETER, Route, find_template, load_template
+from pushreg_ops.template import ENDPOINT_PARAMETER, Cors, Route, find_template, load_template
 
 PROJECT = Path(__file__).parents[3]
 
@@ -13,6 +13,7 @@ Parameters:
   Mode: {Type: String, Default: "off"}
   Days: {Type: Number, Default: 30}
   Secret: {Type: String}
+  Origins: {Type: CommaDelimitedList, Default: "https://a.example, https://b.example"}
 Conditions:
   Extra: !Not [!Equals [!Ref Mode, "off"]]
   Plain: !Equals [!Ref Mode, "off"]
@@ -24,6 +25,10 @@ Globals:
     Timeout: 9
     Environment: {Variables: {SHARED: shared, TABLE: overruled}}
 Resources:
+  Api:
+    Type: AWS::Serverless::HttpApi
+    Properties:
+      CorsConfiguration: {AllowOrigins: !Ref Origins, AllowMethods: [GET], AllowHeaders: [x-a], MaxAge: 60}
   Things:
     Type: AWS::DynamoDB::Table
     Properties:
@@ -109,6 +114,16 @@ def test_tables_take_keys_expiry_and_name_from_the_template() -> None:
     }
     assert (things.name, things.expiry_attribute) == ("Things", "gone_at")
     assert (named.name, named.expiry_attribute) == ("pushreg-local-named-30", None)
+
+
+def test_cross_origin_rules_come_from_the_api() -> None:
+    expected = Cors(("https://a.example", "https://b.example"), ("GET",), ("x-a",), (), 60)
+    assert load_template(TEMPLATE).cors == expected
+    assert load_template(TEMPLATE, {"Origins": "*"}).cors == Cors(("*",), ("GET",), ("x-a",), (), 60)
+    every = load_template(TEMPLATE.replace("CorsConfiguration: {", "CorsConfiguration: true # {")).cors
+    assert every == Cors(("*",), (), (), (), 0)
+    without = load_template(TEMPLATE.replace("CorsConfiguration: {", "Description: none # {"))
+    assert without.cors is None
 
 
 @pytest.mark.parametrize(
