@@ -1,0 +1,68 @@
+"""Every contract case over HTTP, against the running command."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from tests.contract.cases import Case, load_cases
+from tests.contract.in_process import read_template
+from tests.contract.playing import Answer, Send, run_case
+from tests.contract.tables import Tables
+from tests.e2e.conftest import PATIENCE, Stack, run_stack
+
+CASES = load_cases()
+
+
+def name(case: Case) -> str:
+    return case.id
+
+
+def connect(stack: Stack) -> Send:
+    """Return what sends a request as it is: no header is added but Host, Content-Length and Accept-Encoding."""
+    host = urlsplit(stack.url).netloc
+
+    def send(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        connection = http.client.HTTPConnection(host, timeout=PATIENCE)
+        try:
+            connection.request(method, path, body, {**headers})
+            response = connection.getresponse()
+            return response.status, dict(response.getheaders()), response.read()
+        finally:
+            connection.close()
+
+    return send
+
+
+@pytest.fixture(scope="session")
+def tables(stack: Stack) -> Tables:
+    return Tables.of_template(stack.connect(), read_template())
+
+
+@pytest.fixture(scope="module")
+def cut_off_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack whose store went away once all was ready."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    address, port = server.get_host_and_port()
+    try:
+        folder = tmp_path_factory.mktemp("cut-off")
+        with run_stack(folder, engine=f"http://{address}:{port}") as running:
+            server.stop()
+            yield running
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if not case.given.special], ids=name)
+def test_case_goes_as_documented(case: Case, stack: Stack, tables: Tables) -> None:
+    run_case(case, connect(stack), tables)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.given.outage], ids=name)
+def test_case_without_the_store_goes_as_documented(case: Case, cut_off_stack: Stack) -> None:
+    run_case(case, connect(cut_off_stack), None)
