@@ -1,0 +1,59 @@
+"""An engine for all trials of a worker, and the figures that they leave, printed where the run ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from pushreg_ops.errors import EngineError
+from tests.support.stored import Stored
+from tests.trust.stack import connect_to, install, run_engine
+
+Report = Callable[[str], None]
+# As many as the histories have calls at once.
+CLIENTS = 6
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[str]:
+    """The address of an engine of our own."""
+    try:
+        with run_engine() as address:
+            yield address
+    except EngineError as error:
+        pytest.skip(f"no DynamoDB Local here: {error}")
+
+
+@pytest.fixture(scope="session")
+def stored(endpoint: str) -> Stored:
+    """The tables, seen through a client that nobody disturbs."""
+    return install(connect_to(endpoint))
+
+
+@pytest.fixture(scope="session")
+def client(endpoint: str) -> Any:
+    """A client as the functions make theirs."""
+    return connect_to(endpoint)
+
+
+@pytest.fixture
+def report(record_property: Callable[[str, object], None]) -> Report:
+    """Notes a figure that the run is to print at its end."""
+    return lambda line: record_property("figure", line)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    lines = [
+        str(value)
+        for reports in terminalreporter.stats.values()
+        for each in reports
+        if isinstance(each, pytest.TestReport) and each.when == "call"
+        for name, value in each.user_properties
+        if name == "figure"
+    ]
+    if lines:
+        terminalreporter.section("trust")
+        for line in lines:
+            terminalreporter.write_line(line)

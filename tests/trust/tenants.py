@@ -1,0 +1,127 @@
+"""Two tenants of each family, their secrets, and requests for what belongs to the first of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from pushreg.models.directory import Account, Application, Credential, Entry, Place, Scope, digest
+from pushreg.stores.directory import DirectoryWriter
+
+MOMENT = "2024-01-01T00:00:00Z"
+ACCOUNT, FOREIGN_ACCOUNT, UNKNOWN_ACCOUNT = "a" * 32, "b" * 32, "c" * 32
+PLACE, FOREIGN_PLACE, UNKNOWN_PLACE = (f"{digit * 8}-{digit * 4}-4{digit * 3}-8{digit * 3}-{digit * 12}" for digit in "123")
+APPLICATION, FOREIGN_APPLICATION, UNKNOWN_APPLICATION = "first-app", "second-app", "third-app"
+APP, DEVICE_ID, SUBSCRIBER = "com.example.app", "device-1", "device-of-subscriber"
+KAZOO_TABLE, ENGAGEMENT_TABLE, PLACES_TABLE = "DevicesTable", "SubscribersTable", "PlacesTable"
+
+
+def secret(name: str) -> str:
+    """Return a secret that no other text looks like."""
+    return "secret" + sha256(f"secret {name}".encode()).hexdigest()[:40]
+
+
+def push_token(name: str) -> str:
+    """Return a push token that no other text looks like."""
+    return "push" + sha256(f"token {name}".encode()).hexdigest()[:40]
+
+
+def list_entries() -> list[Entry]:
+    """Return who may call; each secret is named after what it opens."""
+    entries: list[Entry] = [Account(each, MOMENT) for each in (ACCOUNT, FOREIGN_ACCOUNT)]
+    entries += [Place(each, MOMENT) for each in (PLACE, FOREIGN_PLACE)]
+    entries += [Application(each, MOMENT, digest(secret(each))) for each in (APPLICATION, FOREIGN_APPLICATION)]
+    for scope in ("read", "write", "admin"):
+        for account in (ACCOUNT, FOREIGN_ACCOUNT):
+            entries.append(kazoo_credential(secret(f"{account} {scope}"), scope, account))
+        for place in (PLACE, FOREIGN_PLACE):
+            entries.append(places_credential(secret(f"{place} {scope}"), scope, place))
+    return entries
+
+
+def kazoo_credential(value: str, scope: Scope, account_id: str = ACCOUNT) -> Credential:
+    """Return the credential of an account."""
+    return Credential(digest(value), "kazoo", scope, MOMENT, account_id=account_id)
+
+
+def places_credential(value: str, scope: Scope, place_id: str = PLACE) -> Credential:
+    """Return the credential of a place."""
+    return Credential(digest(value), "places", scope, MOMENT, places=frozenset({place_id}))
+
+
+def install(client: Any) -> DirectoryWriter:
+    """Fill the directory; what was revoked has been there before."""
+    writer = DirectoryWriter(client, "DirectoryTable")
+    for entry in list_entries():
+        writer.add(entry)
+    for revoked in (kazoo_credential(secret("revoked"), "admin"), places_credential(secret("revoked"), "admin")):
+        writer.add(revoked)
+        assert writer.remove("credential", revoked.secret_digest)
+    # An application has one token: setting another revokes it.
+    writer.add(Application(APPLICATION, MOMENT, digest(secret("revoked"))))
+    writer.add(Application(APPLICATION, MOMENT, digest(secret(APPLICATION))))
+    return writer
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """How a credential is presented: in headers, in the query string, in the body's members."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
+    members: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a request is for."""
+
+    account_id: str = ACCOUNT
+    device_id: str = DEVICE_ID
+    place_id: str = PLACE
+    application: str = APPLICATION
+    token: str = push_token("stored")
+
+
+def build(
+    path: str, attempt: Attempt, target: Target, request_id: str = "0123456789"
+) -> tuple[str, dict[str, str], bytes]:
+    """Return path, headers and body of a request that lacks nothing but perhaps a credential, for any method."""
+    filled = path.format(
+        account_id=target.account_id, app=APP, device_id=target.device_id, place_id=target.place_id
+    ) + (f"?{attempt.query}" if attempt.query else "")
+    body: dict[str, Any]
+    if path.startswith("/v2/"):
+        body = {"data": subscription(target.token), **attempt.members}
+    elif path.startswith("/dts/"):
+        body = {"device_token": target.token, **attempt.members}
+    else:
+        body = {"subscriptionService": {"subscribe": {**form(target), **attempt.members}}}
+    headers = {"content-type": "application/json", "x-request-id": request_id, **attempt.headers}
+    return filled, headers, json.dumps(body).encode()
+
+
+def subscription(token: str) -> dict[str, Any]:
+    """Return a Kazoo subscription's data."""
+    registration = {"notification_preferences": ["incoming_call"], "notification_type": "apns"}
+    return {
+        "mobile_device_id": "mobile-1",
+        "notification_registration_ids": {token: registration},
+        "platform": "ios",
+        "sip_proxy_server": "sip.example.com",
+    }
+
+
+def form(target: Target) -> dict[str, Any]:
+    """Return an engagement subscription's form."""
+    return {"appId": target.application, "deviceId": SUBSCRIBER, "sid": target.token, "osType": "iphone"}
+
+
+def right_attempts() -> Iterator[tuple[str, str, Attempt]]:
+    """Yield for each family the function, the creating method and a credential that is good for it."""
+    yield "KazooFunction", "PUT", Attempt({"x-auth-token": secret(f"{ACCOUNT} write")})
+    yield "PlacesFunction", "PUT", Attempt({"authorization": f"Bearer {secret(f'{PLACE} write')}"})
+    yield "EngagementFunction", "POST", Attempt(members={"authToken": secret(APPLICATION)})
