@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from pushreg_ops.commands import entries, keys, local
+from pushreg_ops.commands import entries, exporting, importing, keys, local
 from pushreg_ops.console import complain
 from pushreg_ops.errors import OperatorError
 from pushreg_ops.targets import NoTargetError
@@ -23,6 +23,8 @@ app.add_typer(entries.create_group("account"), name="accounts")
 app.add_typer(entries.create_group("place"), name="places")
 app.add_typer(entries.create_application_group(), name="apps")
 app.add_typer(keys.app, name="keys")
+app.command("import")(importing.run)
+app.command("export")(exporting.run)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

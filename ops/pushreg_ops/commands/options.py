@@ -15,7 +15,7 @@ from pushreg.errors import StoreError
 from pushreg_ops.aws import explain
 from pushreg_ops.errors import OperatorError
 from pushreg_ops.provision import Provisioner
-from pushreg_ops.targets import open_registry
+from pushreg_ops.targets import Registry, open_registry
 
 Stack = Annotated[
     str | None, typer.Option("--stack", metavar="NAME", help="A deployed stack; its outputs name the tables.")
@@ -30,14 +30,21 @@ _ACCOUNT_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @contextmanager
-def provision(stack: str | None, local: bool) -> Iterator[Provisioner]:
-    """Yield the provisioner of the registry that the options name; OperatorError for whatever goes wrong with it."""
+def reach(stack: str | None, local: bool) -> Iterator[Registry]:
+    """Yield the registry that the options name; OperatorError for whatever goes wrong with it."""
     registry = open_registry(stack, local, os.environ)
     try:
         with explain(registry.description):
-            yield Provisioner(registry)
+            yield registry
     except StoreError as error:
         raise OperatorError(f"{registry.description} gave no usable answer ({error.code}): try again") from error
+
+
+@contextmanager
+def provision(stack: str | None, local: bool) -> Iterator[Provisioner]:
+    """Yield the provisioner of the registry that the options name; OperatorError for whatever goes wrong with it."""
+    with reach(stack, local) as registry:
+        yield Provisioner(registry)
 
 
 def parse_account_id(text: str) -> str:

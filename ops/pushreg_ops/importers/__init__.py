@@ -1,0 +1,1 @@
+"""What other servers' data says, as registrations."""

@@ -1,0 +1,1 @@
+"""Moving registrations: out of a registry, and into one while it is in use."""
