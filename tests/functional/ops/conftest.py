@@ -1,0 +1,47 @@
+"""Registries on an engine of their own: the one that the handlers answer from, and another beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from pushreg_ops.aws import connect_endpoint
+from pushreg_ops.tables import create_missing
+from pushreg_ops.targets import Registry
+from tests.contract.in_process import Gateway, read_template
+from tests.integration.conftest import endpoint
+from tests.support.stored import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Stored
+
+__all__ = ["endpoint"]
+TABLES = (DEVICES, SUBSCRIBERS, PLACES, DIRECTORY)
+
+
+@pytest.fixture(scope="session")
+def stored(endpoint: str) -> Stored:
+    """The tables that the handlers answer from."""
+    return Stored.create(connect_endpoint(endpoint))
+
+
+@pytest.fixture
+def registry(stored: Stored) -> Registry:
+    """The registry behind the handlers, with the demo's directory and nothing else."""
+    stored.clear(DEVICES, SUBSCRIBERS, PLACES)
+    return Registry("the registry", stored.client, {name: name for name in TABLES})
+
+
+@pytest.fixture
+def gateway(registry: Registry) -> Gateway:
+    """Functions that know nothing yet, over the registry."""
+    return Gateway(registry.client)
+
+
+@pytest.fixture
+def other(stored: Stored) -> Iterator[Registry]:
+    """Another registry, wholly empty."""
+    names = {name: f"Other{name}" for name in TABLES}
+    create_missing(stored.client, [replace(each, name=names[each.logical_id]) for each in read_template().tables])
+    yield Registry("another registry", stored.client, names)
+    for name in names.values():
+        stored.client.delete_table(TableName=name)

@@ -1,0 +1,207 @@
+"""Rows out of files and out of another server's listing."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from pushreg_ops.errors import OperatorError
+from pushreg_ops.importers.pages import RETRIES, Pages
+from pushreg_ops.importers.sources import Files, Source
+
+ROWS = [{"id": str(number), "doc": {"n": number, "deep": {"rows": [1, 2]}}} for number in range(5)]
+DUMP = {"total_rows": 5, "offset": 0, "rows": ROWS}
+
+
+def contents(source: Source, skip: int = 0) -> list[Any]:
+    return [row.content for row in source.read(skip)]
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_bytes(text.encode())
+    return path
+
+
+def couchdb(rows: list[Any]) -> str:
+    """A dump as CouchDB writes it: a row on each line."""
+    lines = ",\r\n".join(json.dumps(row) for row in rows)
+    return f'{{"total_rows":{len(rows)},"offset":0,"rows":[\r\n{lines}\r\n]}}\n'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        couchdb(ROWS),
+        json.dumps(DUMP),
+        json.dumps(DUMP, indent=2),
+        json.dumps(DUMP) + "\n" + json.dumps({"rows": []}),
+        "".join(json.dumps(row) + "\n" for row in ROWS),
+        "".join(json.dumps(row) + "\r\n\r\n" for row in ROWS),
+    ],
+    ids=["couchdb", "one line", "indented", "two documents", "lines", "blank lines"],
+)
+@pytest.mark.parametrize("skip", [0, 1, 4, 5])
+def test_a_dump_is_read_however_it_is_laid_out(tmp_path: Path, text: str, skip: int) -> None:
+    source = Files([write(tmp_path / "dump.json", text)], "rows")
+    assert contents(source, skip) == ROWS[skip:]
+
+
+def test_a_long_number_keeps_all_its_digits(tmp_path: Path) -> None:
+    page = write(tmp_path / "page.json", '{"total":1,"subscribers":[{"ksid":4927562634448402413,"x":1.5}]}')
+    ((row),) = contents(Files([page], "subscribers"))
+    assert row["ksid"] == 4927562634448402413
+
+
+def test_several_files_are_one_source(tmp_path: Path) -> None:
+    paths = [write(tmp_path / f"{name}.json", couchdb(ROWS[start : start + 2])) for name, start in (("a", 0), ("b", 2))]
+    source = Files(paths, "rows")
+    assert contents(source) == ROWS[:4]
+    assert contents(source, 3) == ROWS[3:4]
+    positions = [row.position for row in source.read(0)]
+    assert positions == sorted(positions)
+    assert positions[-1] == source.size
+
+
+def test_a_file_that_is_cut_off_gives_its_rows_and_then_fails(tmp_path: Path) -> None:
+    source = Files([write(tmp_path / "dump.json", json.dumps(DUMP, indent=1)[:-40])], "rows")
+    found = []
+    with pytest.raises(OperatorError, match=r"dump\.json is broken or cut off"):
+        found.extend(contents(source))
+    assert found == []
+    rows = source.read(0)
+    assert next(rows).content == ROWS[0]
+
+
+def test_a_line_that_is_no_json_is_a_row_at_fault(tmp_path: Path) -> None:
+    source = Files([write(tmp_path / "lines.jsonl", '{"a":1}\n{"a":\n{"a":3}\n')])
+    assert [(row.content, row.fault is None) for row in source.read(0)] == [
+        ({"a": 1}, True),
+        ('{"a":', False),
+        ({"a": 3}, True),
+    ]
+
+
+def test_a_line_without_end_is_not_read_into_memory(tmp_path: Path) -> None:
+    source = Files([write(tmp_path / "lines.jsonl", "x" * 2_000_000)])
+    with pytest.raises(OperatorError, match="no JSON Lines"):
+        contents(source)
+
+
+def test_csv_is_read_by_the_names_of_its_columns(tmp_path: Path) -> None:
+    text = '\ufeffplace_id,device_token\r\np1,"t,1"\r\np2,t2,extra\r\n\r\np3,"t\n3"\r\n'
+    source = Files([write(tmp_path / "tokens.csv", text)])
+    rows = list(source.read(0))
+    assert [row.content for row in rows] == [
+        {"place_id": "p1", "device_token": "t,1"},
+        {"place_id": "p2", "device_token": "t2"},
+        {"place_id": "p3", "device_token": "t\n3"},
+    ]
+    assert [row.fault for row in rows] == [None, "more fields than the header names", None]
+    assert [row.content["place_id"] for row in source.read(2)] == ["p3"]
+
+
+def test_csv_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.csv"
+    path.write_bytes("place_id,device_token\np1,t\xe9\n".encode("latin-1"))
+    with pytest.raises(OperatorError, match="UTF-8"):
+        contents(Files([path]))
+
+
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(OperatorError, match=r"nowhere\.json cannot be read: No such file"):
+        Files([Path("nowhere.json")])
+
+
+def test_another_state_of_a_file_has_another_fingerprint(tmp_path: Path) -> None:
+    path = write(tmp_path / "dump.json", couchdb(ROWS))
+    before = Files([path]).fingerprint
+    assert Files([path]).fingerprint == before
+    write(path, couchdb(ROWS[:4]))
+    assert Files([path]).fingerprint != before
+
+
+class Listing:
+    """Another server's listing, and what it was asked."""
+
+    def __init__(self, total: int, surplus: int = 0, status: int = 200, failures: int = 0) -> None:
+        self.rows = [{"ksid": number} for number in range(total)]
+        self.surplus = surplus
+        self.status = status
+        self.failures = failures
+        self.asked: list[dict[str, str]] = []
+        self.secrets: list[str | None] = []
+
+    def answer(self, path: str, secret: str | None) -> tuple[int, bytes]:
+        query = {name: values[0] for name, values in parse_qs(urlsplit(path).query).items()}
+        self.asked.append(query)
+        self.secrets.append(secret)
+        if self.failures:
+            self.failures -= 1
+            return 503, b"later"
+        start, size = int(query["start"]), int(query["pageSize"]) + self.surplus
+        page = {"total": len(self.rows), "subscribers": self.rows[start : start + size]}
+        return self.status, json.dumps(page).encode()
+
+
+@contextmanager
+def serve(listing: Listing) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body = listing.answer(self.path, self.headers.get("X-VoltMX-App-API-Key"))
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments: Any) -> None:
+            """Keep quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/api/v1/subscribers"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("surplus", [0, 1], ids=["pages of pageSize", "pages of one more"])
+@pytest.mark.parametrize("skip", [0, 3])
+def test_a_listing_is_fetched_whole_page_by_page(surplus: int, skip: int) -> None:
+    listing = Listing(7, surplus)
+    with serve(listing) as address:
+        source = Pages(f"{address}?appId=demo-app", {"X-VoltMX-App-API-Key": "secret"}, 2)
+        assert contents(source, skip) == listing.rows[skip:]
+    assert listing.asked[0] == {"appId": "demo-app", "start": str(skip), "pageSize": "2"}
+    assert set(listing.secrets) == {"secret"}
+    assert source.name == address
+
+
+def test_a_server_that_is_busy_is_asked_again() -> None:
+    listing = Listing(3, failures=2)
+    with serve(listing) as address:
+        assert contents(Pages(address, {}, 10, RETRIES.new(backoff_factor=0))) == listing.rows
+
+
+@pytest.mark.parametrize(("status", "wanted"), [(401, "--header"), (404, "answers 404"), (302, "answers 302")])
+def test_a_server_that_lists_nothing_is_named_with_the_reason(status: int, wanted: str) -> None:
+    with serve(Listing(3, status=status)) as address, pytest.raises(OperatorError, match=wanted):
+        contents(Pages(address, {}, 10))
+
+
+def test_what_is_no_listing_is_refused() -> None:
+    listing = Listing(0)
+    listing.answer = lambda path, secret: (200, b"<html>")  # type: ignore[method-assign]
+    with serve(listing) as address, pytest.raises(OperatorError, match="no JSON"):
+        contents(Pages(address, {}, 10))
+    with pytest.raises(OperatorError, match="no address"):
+        Pages("ftp://example.com/", {}, 10)
