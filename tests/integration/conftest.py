@@ -58,16 +58,23 @@ def empty(stored: Stored) -> Stored:
     return stored
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def client(endpoint: str) -> Any:
-    """A client of the test's own, made as the functions make theirs."""
+    """A client made as the functions make theirs."""
     return _connect(endpoint)
 
 
-@pytest.fixture
-def wire(client: Any) -> Wire:
-    """What the client sends, counted and open to interference."""
+@pytest.fixture(scope="session")
+def _wire(client: Any) -> Wire:
     return Wire(client)
+
+
+@pytest.fixture
+def wire(_wire: Wire) -> Iterator[Wire]:
+    """What the client sends, counted and open to interference."""
+    _wire.clear()
+    yield _wire
+    _wire.clear()
 
 
 @pytest.fixture

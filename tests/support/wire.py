@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,45 +22,44 @@ class Wire:
     """Listens on a botocore client's events: no patching, and the client's own parser reads what it injects."""
 
     def __init__(self, client: Any) -> None:
-        self.calls: Counter[str] = Counter()
-        self._faults: dict[str, list[Fault]] = {}
-        self._always: tuple[Fault, frozenset[str]] | None = None
+        self.calls: list[str] = []
+        self._faults: list[tuple[Fault, str | None, int]] = []
         self._lock = threading.Lock()
         client.meta.events.register_first("before-send.dynamodb", self._send)
 
-    def fail(self, operation: str, *faults: Fault) -> None:
-        """Let the next calls of the operation go wrong, one fault each."""
-        self._faults.setdefault(operation, []).extend(faults)
+    def fail(self, fault: Fault, operation: str | None = None, times: int = 1) -> None:
+        """Let the next calls, or those of the operation, go wrong: first all of one fault, then those of the next."""
+        self._faults.append((fault, operation, times))
 
-    def fail_always(self, fault: Fault, *operations: str) -> None:
-        """Let every call go wrong in the same way, or those of the operations alone."""
-        self._always = (fault, frozenset(operations))
+    def fail_at(self, index: int, fault: Fault, times: int = 1) -> None:
+        """Let the calls from the one with this index on go wrong, counted from now."""
+        if index:
+            self.fail(lambda _: None, times=index)
+        self.fail(fault, times=times)
 
     def clear(self) -> None:
-        """Forget the faults and the count."""
+        """Forget the calls and the faults."""
         self.calls.clear()
         self._faults.clear()
-        self._always = None
 
     @property
-    def pending(self) -> dict[str, int]:
+    def pending(self) -> int:
         """How many of the faults asked for have not happened yet."""
-        return {operation: len(faults) for operation, faults in self._faults.items() if faults}
-
-    @property
-    def total(self) -> int:
-        """How many calls went out."""
-        return self.calls.total()
+        return sum(times for _, _, times in self._faults)
 
     def _send(self, request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse | None:
         operation = event_name.rpartition(".")[2]
         with self._lock:
-            self.calls[operation] += 1
-            faults = self._faults.get(operation)
-            fault = faults.pop(0) if faults else None
-        if fault is None and self._always is not None and (not self._always[1] or operation in self._always[1]):
-            fault = self._always[0]
+            self.calls.append(operation)
+            fault = self._next(operation)
         return fault(request) if fault is not None else None
+
+    def _next(self, operation: str) -> Fault | None:
+        for index, (fault, wanted, times) in enumerate(self._faults):
+            if wanted in (None, operation):
+                self._faults[index : index + 1] = [(fault, wanted, times - 1)] if times > 1 else []
+                return fault
+        return None
 
 
 def refuse(code: str, status: int = 400, **members: Any) -> Fault:

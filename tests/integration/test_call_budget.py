@@ -1,0 +1,54 @@
+"""What each operation costs, counted where the functions' own client sends (DESIGN section 3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.contract.in_process import Gateway
+from tests.support.calls import Kazoo, Places
+from tests.support.scenarios import SCENARIOS, Api, Scenario, warm_up
+from tests.support.stored import Stored
+from tests.support.wire import Wire
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+def test_a_function_that_knows_its_caller_keeps_to_the_budget(
+    scenario: Scenario, gateway: Gateway, wire: Wire, empty: Stored
+) -> None:
+    api = Api.over(gateway.send)
+    warm_up(api)
+    prepared = scenario.prepare(api)
+    wire.clear()
+    assert scenario.call(api, prepared).status == scenario.status
+    assert len(wire.calls) == scenario.calls, wire.calls
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+def test_a_function_that_knows_nothing_calls_once_or_twice_more(
+    scenario: Scenario, gateway: Gateway, wire: Wire, empty: Stored
+) -> None:
+    prepared = scenario.prepare(Api.over(Gateway(empty.client).send))
+    assert scenario.call(Api.over(gateway.send), prepared).status == scenario.status
+    assert len(wire.calls) == scenario.cold, wire.calls
+    # Only a change of a Kazoo subscription has to look first at what it changes.
+    assert scenario.cold <= scenario.calls + (2 if scenario.name.startswith("kazoo POST") else 1)
+
+
+@pytest.mark.parametrize(
+    ("family", "secret"), [("kazoo", None), ("kazoo", "unknown"), ("places", None), ("places", "unknown")]
+)
+def test_a_stranger_costs_one_call_at_most(
+    family: str, secret: str | None, client: Any, wire: Wire, empty: Stored
+) -> None:
+    gateway = Gateway(client)
+    reply = (
+        Kazoo(gateway.send, secret).put("desk", "phone")
+        if family == "kazoo"
+        else Places(gateway.send, secret).put("token")
+    )
+    assert reply.status == 401
+    assert len(wire.calls) == (0 if secret is None else 1)

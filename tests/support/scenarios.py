@@ -1,0 +1,182 @@
+"""Every operation of every family once: what it starts from, the one request that it is, and what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.calls import APPLICATION, Engagement, Kazoo, Places, Reply, Send, answered
+
+
+@dataclass(frozen=True)
+class Api:
+    """The three families behind one gateway."""
+
+    kazoo: Kazoo
+    engagement: Engagement
+    places: Places
+
+    @classmethod
+    def over(cls, send: Send) -> Api:
+        """Return the families that answer through `send`."""
+        return cls(Kazoo(send), Engagement(send), Places(send))
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`call` gets what `prepare` returned; `calls` to the database are those of a function that knows its caller.
+
+    `cold` are those that a function makes which knows nothing yet.
+    """
+
+    name: str
+    status: int
+    prepare: Callable[[Api], Any]
+    call: Callable[[Api, Any], Reply]
+    calls: int
+    cold: int
+
+    def __str__(self) -> str:
+        """Return the name, for pytest."""
+        return self.name
+
+    @property
+    def family(self) -> str:
+        """The first word of the name."""
+        return self.name.partition(" ")[0]
+
+
+def _nothing(api: Api) -> None:
+    """There is nothing to start from."""
+
+
+def _subscribed(api: Api) -> str:
+    return str(api.kazoo.put("desk", "phone").json["revision"])
+
+
+def _two_subscribed(api: Api) -> str:
+    api.kazoo.put("other", "other-phone")
+    return _subscribed(api)
+
+
+def _known(api: Api) -> str:
+    return answered(api.engagement.subscribe("phone", "sid", ufid="me@example.com"))[1]
+
+
+def _two_known(api: Api) -> None:
+    _known(api)
+    api.engagement.subscribe("other-phone", "other-sid")
+
+
+def _unsubscribed(api: Api) -> str:
+    ksid = _known(api)
+    api.engagement.unsubscribe(ksid=ksid)
+    return ksid
+
+
+def _registered(api: Api) -> None:
+    api.places.put("token")
+
+
+SCENARIOS = (
+    Scenario("kazoo GET", 200, _subscribed, lambda api, _: api.kazoo.get("desk"), 1, 2),
+    Scenario(
+        "kazoo GET if changed", 304, _subscribed, lambda api, tag: api.kazoo.get("desk", if_none_match=f'"{tag}"'), 1, 2
+    ),
+    Scenario("kazoo GET of nothing", 404, _nothing, lambda api, _: api.kazoo.get("desk"), 1, 2),
+    Scenario("kazoo PUT", 201, _nothing, lambda api, _: api.kazoo.put("desk", "phone"), 1, 2),
+    Scenario("kazoo PUT again", 400, _subscribed, lambda api, _: api.kazoo.put("desk", "phone"), 1, 2),
+    Scenario("kazoo PUT takeover", 201, _subscribed, lambda api, _: api.kazoo.put("den", "phone"), 2, 3),
+    Scenario("kazoo POST", 200, _subscribed, lambda api, _: api.kazoo.post("desk", "phone", "192.0.2.7"), 1, 3),
+    Scenario(
+        "kazoo POST if unchanged",
+        200,
+        _subscribed,
+        lambda api, tag: api.kazoo.post("desk", "phone", "192.0.2.7", if_match=f'"{tag}"'),
+        1,
+        3,
+    ),
+    Scenario(
+        "kazoo POST if of another revision",
+        412,
+        _subscribed,
+        lambda api, _: api.kazoo.post("desk", "phone", "192.0.2.7", if_match='"9-0"'),
+        1,
+        2,
+    ),
+    Scenario("kazoo POST of the same", 200, _subscribed, lambda api, _: api.kazoo.post("desk", "phone"), 1, 2),
+    Scenario("kazoo POST move", 200, _subscribed, lambda api, _: api.kazoo.post("desk", "new-phone"), 1, 3),
+    Scenario("kazoo POST takeover", 200, _two_subscribed, lambda api, _: api.kazoo.post("desk", "other-phone"), 2, 4),
+    Scenario("kazoo POST of nothing", 404, _nothing, lambda api, _: api.kazoo.post("desk", "phone"), 1, 2),
+    Scenario("kazoo DELETE", 200, _subscribed, lambda api, _: api.kazoo.delete("desk"), 2, 3),
+    Scenario(
+        "kazoo DELETE if unchanged",
+        200,
+        _subscribed,
+        lambda api, tag: api.kazoo.delete("desk", if_match=f'"{tag}"'),
+        2,
+        3,
+    ),
+    Scenario("kazoo DELETE of nothing", 404, _nothing, lambda api, _: api.kazoo.delete("desk"), 1, 2),
+    Scenario("engagement create", 200, _nothing, lambda api, _: api.engagement.subscribe("phone", "sid"), 2, 3),
+    Scenario("engagement duplicate", 201, _known, lambda api, _: api.engagement.subscribe("phone", "sid"), 1, 2),
+    Scenario("engagement new sid", 200, _known, lambda api, _: api.engagement.subscribe("phone", "new-sid"), 2, 3),
+    Scenario("engagement new device", 200, _known, lambda api, _: api.engagement.subscribe("new-phone", "sid"), 2, 3),
+    Scenario(
+        "engagement new ufid",
+        200,
+        _known,
+        lambda api, _: api.engagement.subscribe("phone", "sid", ufid="you@example.com"),
+        2,
+        3,
+    ),
+    Scenario(
+        "engagement back again", 200, _unsubscribed, lambda api, _: api.engagement.subscribe("phone", "sid"), 2, 3
+    ),
+    Scenario(
+        "engagement unclear", 403, _two_known, lambda api, _: api.engagement.subscribe("phone", "other-sid"), 2, 3
+    ),
+    Scenario(
+        "engagement unsubscribe by all three",
+        200,
+        _known,
+        lambda api, ksid: api.engagement.unsubscribe(ksid=ksid, appId=APPLICATION, deviceId="phone"),
+        1,
+        2,
+    ),
+    Scenario(
+        "engagement unsubscribe by KSID", 200, _known, lambda api, ksid: api.engagement.unsubscribe(ksid=ksid), 2, 3
+    ),
+    Scenario(
+        "engagement unsubscribe by device",
+        200,
+        _known,
+        lambda api, _: api.engagement.unsubscribe(appId=APPLICATION, deviceId="phone"),
+        2,
+        3,
+    ),
+    Scenario(
+        "engagement unsubscribe again",
+        200,
+        _unsubscribed,
+        lambda api, ksid: api.engagement.unsubscribe(ksid=ksid, appId=APPLICATION, deviceId="phone"),
+        1,
+        2,
+    ),
+    Scenario(
+        "engagement unsubscribe nobody", 404, _nothing, lambda api, _: api.engagement.unsubscribe(ksid="1" * 19), 1, 1
+    ),
+    Scenario("places PUT", 200, _nothing, lambda api, _: api.places.put("token"), 2, 3),
+    Scenario("places PUT again", 200, _registered, lambda api, _: api.places.put("token"), 1, 2),
+    Scenario("places DELETE", 200, _registered, lambda api, _: api.places.delete("token"), 1, 2),
+    Scenario("places DELETE of nothing", 404, _nothing, lambda api, _: api.places.delete("token"), 1, 2),
+)
+
+
+def warm_up(api: Api) -> None:
+    """Let the functions learn who calls and what exists, and leave nothing behind."""
+    api.kazoo.get("nobody")
+    api.engagement.unsubscribe(appId=APPLICATION, deviceId="nobody")
+    api.places.put("warm")
+    api.places.delete("warm")

@@ -1,0 +1,118 @@
+"""Registrations to move, and what moves them, as the tests of transfer need them."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pushreg.table import Client
+from pushreg_ops.demo import ACCOUNT_ID, PLACE_ID
+from pushreg_ops.importers.engagement import EngagementConverter, create_subscriber
+from pushreg_ops.importers.kazoo import GREGORIAN_EPOCH, MEMBER, KazooConverter, create_device, read_content
+from pushreg_ops.importers.places import create_token
+from pushreg_ops.importers.rows import Converter, Run
+from pushreg_ops.importers.sources import Files
+from pushreg_ops.targets import Registry
+from pushreg_ops.transfer.entities import Candidate, Head
+from pushreg_ops.transfer.job import Job
+from pushreg_ops.transfer.merging import Merger
+from tests.support.calls import APP, subscription
+from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS, Stored
+
+EPOCH = 1_795_305_600
+EARLIER, LATER, LATEST = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z"
+KSIDS = ("1000000000000000001", "1000000000000000002", "1000000000000000003")
+
+
+DATA_TABLES = (DEVICES, SUBSCRIBERS, PLACES)
+
+
+def device(
+    name: str, mobile: str, moment: str = LATER, proxy: str = "192.0.2.9", writes: int = 3, timed: bool = True
+) -> Candidate:
+    content = read_content(subscription(mobile, proxy), APP)
+    head = create_device(ACCOUNT_ID, name, content, writes=writes, created_at=EARLIER, updated_at=moment)
+    return Candidate.from_head(head, ("account", ACCOUNT_ID), is_timed=timed)
+
+
+def subscriber(
+    ksid: str, device_id: str, sid: str, moment: str = LATER, expires_at: int | None = None, **fields: Any
+) -> Candidate:
+    form = {"ksid": ksid, "appId": "demo-app", "deviceId": device_id, "sid": sid, "osType": "androidgcm", **fields}
+    options = {
+        "active": True,
+        "is_timed": True,
+        **{name: form.pop(name) for name in ("active", "is_timed") if name in form},
+    }
+    return create_subscriber(form, created_at=EARLIER, updated_at=moment, expires_at=expires_at, **options)
+
+
+def token(text: str, moment: str = LATER, expires_at: int | None = None, timed: bool = True) -> Candidate:
+    return create_token(PLACE_ID, text, created_at=EARLIER, updated_at=moment, expires_at=expires_at, is_timed=timed)
+
+
+class Merge:
+    """Merges into the registry behind the handlers, and remembers what was displaced."""
+
+    def __init__(self, registry: Registry, client: Client | None = None, dry_run: bool = False) -> None:
+        self.displaced: list[Head] = []
+        self._merger = Merger(client or registry.client, registry.tables, EPOCH, self.displaced.append, dry_run=dry_run)
+
+    def __call__(self, *candidates: Candidate, token: str | None = None) -> list[str]:
+        return [each.word for each in self._merger.merge(candidates, token or uuid.uuid4().hex)]
+
+    def reason(self, candidate: Candidate) -> str:
+        (outcome,) = self._merger.merge([candidate], uuid.uuid4().hex)
+        assert outcome.word == "refused"
+        assert outcome.reason is not None
+        return outcome.reason
+
+
+def document(number: int, mobile: int | None = None, **changes: Any) -> dict[str, Any]:
+    data = {**subscription(f"m{number if mobile is None else mobile}"), "app_name": APP, **changes}
+    moment = GREGORIAN_EPOCH + 1_600_000_000 + number
+    common = {"pvt_type": "device", "pvt_account_id": ACCOUNT_ID, "pvt_created": moment, "pvt_modified": moment}
+    return {"_id": f"device-{number}", "_rev": "1-x", MEMBER: data, **common}
+
+
+def write_dump(path: Path, documents: Sequence[Mapping[str, Any]]) -> Path:
+    rows = [{"id": each["_id"], "key": each["_id"], "value": {}, "doc": each} for each in documents]
+    path.write_text(json.dumps({"total_rows": len(rows), "offset": 0, "rows": rows}, indent=0))
+    return path
+
+
+def write_lines(path: Path, rows: Sequence[Any]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def create_job(
+    registry: Registry,
+    path: Path,
+    converter: Callable[[Run], Converter] = KazooConverter,
+    stale_after_days: int = 0,
+    **options: Any,
+) -> Job:
+    member = {KazooConverter: "rows", EngagementConverter: "subscribers"}.get(converter)  # type: ignore[call-overload]
+    options = {"sleep": lambda seconds: None, **options}
+    return Job(registry, Files([path], member), converter, {}, path, stale_after_days, **options)
+
+
+def run(job: Job, restart: bool = False) -> Counter[str]:
+    return Counter({word: count for word, count in job.run(job.open_checkpoint(restart=restart)).items() if count})
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def read_all(registry: Registry) -> dict[str, list[Any]]:
+    stored = Stored(registry.client)
+    return {
+        table: sorted(stored.items(registry.tables[table]), key=lambda item: sorted(map(str, item.values())))
+        for table in DATA_TABLES
+    }
