@@ -9,7 +9,7 @@ JAVA_FLOOR := 17
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-sam test-browser openapi check check-template fix build deploy lock clean java
+.PHONY: help run test bench test-sam test-browser openapi check check-template fix build deploy lock clean java
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
@@ -58,10 +58,27 @@ build: $(VENV)/.project $(VENV)-sam/.installed ## Build what is deployed, and ch
 deploy: build ## Deploy to AWS (STAGE)
 	@$(SAM) deploy --config-env $(STAGE)
 
+# On Lambda's Python and, but for the processor, from what is deployed.
+LAMBDA_PYTHON ?= $(shell for python in python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.13.*/bin/python3.13; do \
+  "$$python" -c '' 2>/dev/null && echo "$$python" && break; done)
+MACHINE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
+
+$(VENV)-bench/.installed: requirements/bench.txt
+	@[ -n "$(LAMBDA_PYTHON)" ] || { echo "Python 3.13 is needed: put python3.13 on the PATH" >&2; exit 1; }
+	@echo "Installing $<"
+	@$(LAMBDA_PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/python $(INSTALL) --require-hashes -r $<
+	@touch $@
+
+bench: $(VENV)/.project $(VENV)-sam/.installed $(VENV)-bench/.installed java ## Measure speed and cost beside others (ARGS=--quick)
+	@$(SAM) build --build-dir .aws-sam/bench --parameter-overrides Architecture=$(MACHINE) >/dev/null 2>&1 || \
+	  { echo "sam build failed; make build tells why" >&2; exit 1; }
+	@PYTHONPATH=.:layers/common:functions $(VENV)-bench/bin/python -m bench $(ARGS)
+
 # The one target that needs uv; it may come from anywhere, as in: make lock UV=/path/to/uv
 UV ?= uv
 # In the order of their -c lines.
-LOCKS := run java test browser dev sam checkov
+LOCKS := run java test browser dev sam checkov bench
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 lock: ## Resolve requirements/*.in again (needs uv; ARGS=--upgrade for newer releases)

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench import cold, cost, load, plots, sizes, units, warm
 from bench.interpreter import ROOT, prepare
-from bench.stack import run_stack
+from bench.stack import create_tables, run_stack
 
 SECTIONS = ("sizes", "cold", "warm", "wall", "units", "load", "cost")
 
@@ -19,11 +19,13 @@ SECTIONS = ("sizes", "cold", "warm", "wall", "units", "load", "cost")
 def main() -> None:
     """Run the sections asked for."""
     parser = argparse.ArgumentParser(prog="bench", description="What Pushreg costs, side by side with its peers.")
-    parser.add_argument("sections", nargs="*", choices=SECTIONS, help="default: all of them")
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; default: all")
     parser.add_argument("--quick", action="store_true", help="fewer rounds: under two minutes, and noisier")
     parser.add_argument("--plots", type=Path, help="folder to draw SVG plots into")
     parser.add_argument("--json", type=Path, default=ROOT / ".bench" / "results.json", help="where the figures go")
     options = parser.parse_args()
+    if unknown := set(options.sections) - set(SECTIONS):
+        parser.error(f"no such section: {', '.join(sorted(unknown))}")
     prepare()
     chosen = options.sections or SECTIONS
     now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
@@ -51,9 +53,10 @@ def measure(chosen: list[str], quick: bool) -> dict[str, Any]:
         show("warm", warm.run(5 if quick else 15, 100 if quick else 300, None))
     if {"wall", "units", "load", "cost"} & set(chosen):
         with run_stack() as stack:
+            client = create_tables(stack.endpoint)
             if "units" in chosen or "cost" in chosen:
                 counts = (1, 1_000) if quick else (1, 1_000, 1_000_000)
-                show("units", units.run(stack.endpoint, counts))
+                show("units", units.run(client, counts))
             if "wall" in chosen:
                 show("wall", warm.run(5 if quick else 15, 60 if quick else 200, stack.endpoint))
             if "load" in chosen:

@@ -41,8 +41,9 @@ SCENARIOS = (
 
 def build_event(name: str, count: int = 0) -> dict[str, Any]:
     """Return the event of a scenario in payload format 2.0; `count` makes each changed document another one."""
-    kazoo = {"account_id": ACCOUNT, "app": "com.example.app", "device_id": "device-1"}
-    kazoo_path = f"/v2/accounts/{ACCOUNT}/push_notification_subscriptions/com.example.app/device-1"
+    device_id = "device-2" if name == "kazoo POST changed" else "device-1"
+    kazoo = {"account_id": ACCOUNT, "app": "com.example.app", "device_id": device_id}
+    kazoo_path = f"/v2/accounts/{ACCOUNT}/push_notification_subscriptions/com.example.app/{device_id}"
     kazoo_headers = {"x-auth-token": "demo-kazoo-token"}
     if name == "places PUT refresh":
         path = f"/dts/places/{PLACE}/subscriptions"
@@ -111,7 +112,8 @@ def subscription() -> dict[str, Any]:
 def answer(target: str, body: bytes) -> tuple[int, bytes]:
     """Return DynamoDB's status and body for a call of these scenarios."""
     if target == "GetItem":
-        item = _device() if b'"Devices"' in body else _application()
+        device = "device-2" if b"device-2" in body else "device-1"
+        item = _device(device) if b'"Devices"' in body else _application()
         return 200, json.dumps({"Item": item}).encode()
     if target == "BatchGetItem":
         items = {"Subscribers": _claims()} if b'"Subscribers"' in body else {"Directory": directory()}
@@ -160,13 +162,19 @@ def _event(
     return event
 
 
-def _device() -> dict[str, Any]:
+def stored() -> dict[str, list[dict[str, Any]]]:
+    """Return what the scenarios find in the tables."""
+    place = {"place_id": {"S": PLACE}, "token_digest": {"S": _digest(TOKEN)}, "device_token": {"S": TOKEN}}
+    return {"Devices": [_device("device-1"), _device("device-2")], "Subscribers": _claims(), "Places": [place]}
+
+
+def _device(device_id: str) -> dict[str, Any]:
     stored = {**document(), "app_name": "com.example.app"}
     text = json.dumps(stored, sort_keys=True, separators=(",", ":"))
     return {
         "account_id": {"S": ACCOUNT},
-        "record": {"S": "device#device-1"},
-        "device_id": {"S": "device-1"},
+        "record": {"S": f"device#{device_id}"},
+        "device_id": {"S": device_id},
         "app_name": {"S": "com.example.app"},
         "mobile_device_id": {"S": stored["mobile_device_id"]},
         "document": {"S": text},

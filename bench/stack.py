@@ -16,7 +16,7 @@ from typing import Any
 import boto3
 
 from bench.interpreter import ROOT
-from bench.scenarios import directory
+from bench.scenarios import directory, stored
 
 KEYS = {
     "Devices": ("account_id", "record"),
@@ -85,6 +85,7 @@ def create_tables(endpoint: str) -> Any:
             AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
             BillingMode="PAY_PER_REQUEST",
         )
-    for item in directory():
-        client.put_item(TableName="Directory", Item=item)
+    for name, items in {"Directory": directory(), **stored()}.items():
+        for item in items:
+            client.put_item(TableName=name, Item=item)
     return client
