@@ -20,8 +20,8 @@ from places.app import create_handler as create_places
 class Meter:
     """Counts what passes through a botocore client by its own events, refused calls too: DynamoDB charges for them.
 
-    Units follow the rule that DynamoDB documents ("Read and write operations"): for each item a read unit per 4 KB and a
-    write unit per 1 KB, twice that in a transaction. DynamoDB Local reports the same figure for any transaction.
+    Units follow the rule that DynamoDB documents ("Read and write operations"): for each item a read unit per 4 KB and
+    a write unit per 1 KB, twice that in a transaction. DynamoDB Local reports the same figure for any transaction.
     """
 
     calls: int = 0
