@@ -27,15 +27,17 @@ def endpoint() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def stored(endpoint: str) -> Stored:
+def stored(endpoint: str) -> Iterator[Stored]:
     """The tables, seen through a client that nobody disturbs."""
-    return install(connect_to(endpoint))
+    with connect_to(endpoint) as client:
+        yield install(client)
 
 
 @pytest.fixture(scope="session")
-def client(endpoint: str) -> Any:
+def client(endpoint: str) -> Iterator[Any]:
     """A client as the functions make theirs."""
-    return connect_to(endpoint)
+    with connect_to(endpoint) as client:
+        yield client
 
 
 @pytest.fixture

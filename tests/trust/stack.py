@@ -86,14 +86,18 @@ def run_engine() -> Iterator[str]:
             engine.stop()
 
 
-def connect_to(endpoint: str, patience: float | None = None) -> Any:
-    """Return the functions' own client; with a `patience`, one that waits no longer than that for an answer."""
+@contextmanager
+def connect_to(endpoint: str, patience: float | None = None) -> Iterator[Any]:
+    """Give the functions' own client; with a `patience`, one that waits no longer than that for an answer."""
     environ = {**read_template().functions[0].environment, "DYNAMODB_ENDPOINT": endpoint}
     client = cast("Any", connect(Settings.from_environ(environ)))
-    if patience is None:
-        return client
-    session = botocore.session.Session()
-    session.set_credentials("local", "local")
-    config: Config = client.meta.config.merge(Config(read_timeout=patience, connect_timeout=patience))
-    region: str = client.meta.region_name
-    return session.create_client("dynamodb", region_name=region, endpoint_url=endpoint, config=config)
+    if patience is not None:
+        session = botocore.session.Session()
+        session.set_credentials("local", "local")
+        config: Config = client.meta.config.merge(Config(read_timeout=patience, connect_timeout=patience))
+        region: str = client.meta.region_name
+        client = session.create_client("dynamodb", region_name=region, endpoint_url=endpoint, config=config)
+    try:
+        yield client
+    finally:
+        client.close()
