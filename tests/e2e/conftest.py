@@ -13,12 +13,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 from pushreg_ops.aws import AdminClient, connect_endpoint
+from pushreg_ops.demo import PLACE_ID, PLACES_KEY
 
+FOLDER = Path(__file__).parent
 PUSHREG = Path(sys.executable).with_name("pushreg")
-ENGINES = [os.environ["STORE"]] if os.environ.get("STORE") else ["dynamodb-local", "memory"]
+DYNAMODB_LOCAL, MEMORY = "dynamodb-local", "memory"
+NEEDS_JAVA = pytest.mark.engine
+CHOSEN = os.environ.get("STORE")
+ENGINES = [CHOSEN] if CHOSEN else [DYNAMODB_LOCAL, MEMORY]
 # Only for a command that hangs: generous, since the jar may have to be fetched.
 PATIENCE = 300
 _READY = re.compile(r"Pushreg answers at (http://\S+)")
@@ -111,20 +117,45 @@ def list_children(process_id: int) -> list[int]:
     return [int(line) for line in found.stdout.split()]
 
 
+def register(url: str, token: str, key: str = PLACES_KEY) -> httpx.Response:
+    """Register the token at the demo's place."""
+    path = f"/dts/places/{PLACE_ID}/subscriptions"
+    headers = {"authorization": f"Bearer {key}"}
+    return httpx.put(url + path, headers=headers, json={"device_token": token}, timeout=PATIENCE)
+
+
 def _await_readiness(process: subprocess.Popen[bytes], log: Path) -> tuple[str, str]:
+    """Return the addresses of the API and of its database once the API answers, and so all has been printed."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         text = log.read_text("utf-8")
         ready, endpoint = _READY.search(text), _ENDPOINT.search(text)
-        if ready and endpoint:
-            return ready[1], endpoint[1]
         if process.poll() is not None:
             pytest.fail(f"pushreg local ended with {process.returncode}:\n{text}")
+        if ready and endpoint:
+            try:
+                httpx.get(ready[1], timeout=PATIENCE)
+            except httpx.TransportError:
+                continue
+            return ready[1], endpoint[1]
         time.sleep(0.05)
     pytest.fail(f"pushreg local is not ready after {PATIENCE} s:\n{log.read_text('utf-8')}")
 
 
-@pytest.fixture(scope="session", params=[pytest.param(each, marks=pytest.mark.engine) for each in ENGINES])
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With another engine chosen by STORE, leave out the tests that need DynamoDB Local."""
+    if CHOSEN in (None, DYNAMODB_LOCAL):
+        return
+    left_out = [item for item in items if FOLDER in item.path.parents and item.get_closest_marker("engine")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+def _marks(engine: str) -> list[pytest.MarkDecorator]:
+    return [NEEDS_JAVA] if engine == DYNAMODB_LOCAL else []
+
+
+@pytest.fixture(scope="session", params=[pytest.param(each, marks=_marks(each)) for each in ENGINES])
 def engine(request: pytest.FixtureRequest) -> str:
     """The engine under test; STORE picks one of them."""
     return str(request.param)

@@ -14,8 +14,9 @@ import httpx
 import pytest
 
 from pushreg_ops.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
-from pushreg_ops.engines.memory import Memory
 from tests.e2e.conftest import (
+    DYNAMODB_LOCAL,
+    NEEDS_JAVA,
     PATIENCE,
     PUSHREG,
     Stack,
@@ -23,18 +24,9 @@ from tests.e2e.conftest import (
     clean_environ,
     is_running,
     list_children,
-    run_pushreg,
+    register,
     run_stack,
 )
-
-DYNAMODB_LOCAL = "dynamodb-local"
-NEEDS_JAVA = pytest.mark.engine
-
-
-def register(url: str, token: str, key: str = PLACES_KEY) -> httpx.Response:
-    path = f"/dts/places/{PLACE_ID}/subscriptions"
-    headers = {"authorization": f"Bearer {key}"}
-    return httpx.put(url + path, headers=headers, json={"device_token": token}, timeout=PATIENCE)
 
 
 def fetch_subscription(url: str, device: str) -> httpx.Response:
@@ -159,55 +151,10 @@ def test_a_signal_during_the_start_leaves_no_engine_behind(number: signal.Signal
         pass
 
 
-@pytest.mark.parametrize(("option", "variable"), [("--port", "PORT"), ("--dynamodb-port", "DYNAMODB_PORT")])
-def test_a_port_in_use_is_one_clear_line(option: str, variable: str, tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        others = ["--port=0"] if option != "--port" else []
-        run = run_pushreg("local", *others, "--store=memory", cwd=tmp_path, **{variable: str(port)})
-    assert run.returncode == 1
-    assert run.stdout == ""
-    assert run.stderr == f"pushreg: port {port} is in use: choose another with {option} or {variable}\n"
-
-
-@NEEDS_JAVA
-def test_data_that_another_stack_has_open_is_refused(tmp_path: Path) -> None:
-    with run_stack(tmp_path, engine=DYNAMODB_LOCAL) as stack:
-        run = run_pushreg("local", "--port=0", "--dynamodb-port=0", f"--store={DYNAMODB_LOCAL}", cwd=tmp_path)
-        assert (run.returncode, run.stdout) == (1, "")
-        assert run.stderr.startswith("pushreg: another local stack has .data open")
-        assert register(stack.url, "token").status_code == 200
-
-
-def test_an_endpoint_that_is_already_there_is_used_and_left_alone(tmp_path: Path) -> None:
-    someone_elses = Memory(0)
-    someone_elses.start()
-    try:
-        with run_stack(tmp_path, engine=someone_elses.endpoint) as stack:
-            assert stack.endpoint == someone_elses.endpoint
-            assert register(stack.url, "token").status_code == 200
-            assert stack.stop() == 0
-            found = stack.connect().scan(TableName="PlacesTable")["Items"]
-        assert [item["place_id"] for item in found] == [{"S": PLACE_ID}]
-    finally:
-        someone_elses.stop()
-
-
 def test_a_second_stack_on_the_first_ones_database_shares_its_data(stack: Stack, tmp_path: Path) -> None:
     assert store_subscription(stack.url, "shared").status_code == 201
     with run_stack(tmp_path, engine=stack.endpoint) as second:
         assert fetch_subscription(second.url, "shared").status_code == 200
-
-
-def test_an_endpoint_where_nothing_answers_is_refused(tmp_path: Path) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        run = run_pushreg("local", "--port=0", f"--store={address}", cwd=tmp_path)
-    assert (run.returncode, run.stdout) == (1, "")
-    assert run.stderr.startswith(f"pushreg: nothing answers at {address}")
 
 
 def test_without_demo_data_nobody_gets_in(tmp_path: Path) -> None:
@@ -215,38 +162,3 @@ def test_without_demo_data_nobody_gets_in(tmp_path: Path) -> None:
         assert register(stack.url, "token").status_code == 401
         assert stack.connect().scan(TableName="DirectoryTable")["Items"] == []
         assert "demo-" not in stack.output
-
-
-def test_memory_serves_where_dynamodb_local_cannot_be_had(tmp_path: Path) -> None:
-    log = tmp_path / "output.txt"
-    nowhere = tmp_path / "nowhere"
-    command = [str(PUSHREG), "local", "--port=0", "--dynamodb-port=0"]
-    environ = {**clean_environ(), "DYNAMODB_LOCAL_HOME": str(nowhere)}
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=output, stderr=output)
-    try:
-        deadline = time.monotonic() + PATIENCE
-        while "Pushreg answers" not in log.read_text():
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(PATIENCE) == 0
-    notice = log.read_text().splitlines()[0]
-    assert notice.startswith("No DynamoDB Local, so memory serves instead: ")
-    assert str(nowhere) in notice or "Java" in notice
-
-
-def test_dynamodb_local_asked_for_by_name_is_not_replaced(tmp_path: Path) -> None:
-    nowhere = tmp_path / "nowhere"
-    arguments = ["local", "--port=0", "--dynamodb-port=0", f"--store={DYNAMODB_LOCAL}"]
-    run = run_pushreg(*arguments, cwd=tmp_path, DYNAMODB_LOCAL_HOME=str(nowhere))
-    assert (run.returncode, run.stdout) == (1, "")
-    assert str(nowhere) in run.stderr or "Java" in run.stderr
-
-
-def test_an_unknown_store_is_a_usage_error(tmp_path: Path) -> None:
-    run = run_pushreg("local", cwd=tmp_path, STORE="sqlite")
-    assert run.returncode == 2
-    assert "sqlite" in run.stderr
