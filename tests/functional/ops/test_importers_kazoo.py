@@ -1,0 +1,85 @@
+"""What Kazoo's documents are taken for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pushreg.models.directory import digest
+from pushreg_ops.demo import ACCOUNT_ID
+from pushreg_ops.importers.kazoo import KazooConverter
+from pushreg_ops.items import Device, Mobile
+from tests.support.rows import RUN, document, read_head, reason
+
+
+def test_a_device_document_keeps_ids_times_and_the_count_of_its_revision() -> None:
+    candidate = KazooConverter(RUN)({"id": "a" * 32, "key": "a" * 32, "value": {"rev": "7-x"}, "doc": document()})
+    assert candidate is not None
+    head = candidate.head
+    assert isinstance(head, Device)
+    assert (head.account_id, head.device_id, head.app_name) == (ACCOUNT_ID, "a" * 32, "com.acme.app")
+    assert (head.created_at, head.updated_at) == ("2020-02-01T09:40:00Z", "2020-02-01T10:11:12Z")
+    assert head.writes == 7
+    assert '"locale":"en"' in head.document
+    assert candidate.claims == (Mobile(account_id=ACCOUNT_ID, record=f"mobile#{digest('m-1')}", device_id="a" * 32),)
+    assert candidate.owner == ("account", ACCOUNT_ID)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"id": "x", "doc": {"_id": "x", "pvt_type": "callflow"}},
+        {"id": "x", "doc": None},
+        {"id": "x", "error": "not_found"},
+        {"id": "_design/devices", "doc": {"_id": "_design/devices", "language": "javascript"}},
+        {"doc": document(push_notification_subscriptions=None)},
+        {"doc": document(pvt_deleted=True)},
+    ],
+    ids=["callflow", "deleted", "missing", "design", "no subscription", "soft-deleted"],
+)
+def test_what_is_no_subscribed_device_is_passed_over(row: Any) -> None:
+    assert KazooConverter(RUN)(row) is None
+
+
+def test_a_document_without_account_is_of_the_account_that_is_named() -> None:
+    row = document(pvt_account_id=None)
+    assert read_head(KazooConverter(RUN, ACCOUNT_ID), row).account_id == ACCOUNT_ID
+    assert "--account" in reason(KazooConverter(RUN), row)
+
+
+def test_a_document_without_times_is_stored_as_of_now_and_replaces_nothing() -> None:
+    candidate = KazooConverter(RUN)(document(pvt_created=None, pvt_modified=None))
+    assert candidate is not None
+    assert isinstance(candidate.head, Device)
+    assert (candidate.head.updated_at, candidate.is_timed) == ("2026-11-22T00:00:00Z", False)
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ({"platform": "web"}, "platform: enum"),
+        ({"sip_proxy_server": None}, "sip_proxy_server: "),
+        ({"mobile_device_id": ""}, "mobile_device_id: minLength"),
+        ({"app_name": "a/b"}, "app_name: "),
+        ({"app_name": None}, "app_name: "),
+        ({"note": "\ud800"}, "no Unicode"),
+        ({"note": "x\x00"}, "NUL"),
+        ({"note": "x" * 70_000}, "64 KiB"),
+        (
+            {"notification_registration_ids": {"secret": {"notification_type": "sms", "notification_preferences": []}}},
+            "notification_registration_ids: enum",
+        ),
+    ],
+)
+def test_a_subscription_that_the_api_would_refuse_is_refused_without_its_tokens(
+    change: dict[str, Any], wanted: str
+) -> None:
+    data = {**document()["push_notification_subscriptions"], **change}
+    found = reason(KazooConverter(RUN), document(push_notification_subscriptions=data))
+    assert wanted in found
+    assert "secret" not in found
+
+
+def test_a_device_whose_id_no_path_can_carry_is_refused() -> None:
+    assert "path" in reason(KazooConverter(RUN), document(_id="a/b"))

@@ -1,0 +1,56 @@
+"""What rows of places and tokens are taken for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pushreg.models.directory import digest
+from pushreg_ops.demo import PLACE_ID
+from pushreg_ops.importers.places import PlacesConverter
+from pushreg_ops.items import PlaceToken
+from tests.support.rows import EPOCH, RUN, read_head, reason
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"place_id": PLACE_ID.upper(), "device_token": "tok:1"},
+        {"placeId": PLACE_ID, "token": "tok:1"},
+        {"place": f" {PLACE_ID} ", "deviceToken": "tok:1"},
+    ],
+)
+def test_a_place_and_a_token_are_known_by_their_usual_names(row: dict[str, Any]) -> None:
+    candidate = PlacesConverter(RUN)(row)
+    assert candidate.head == PlaceToken(
+        place_id=PLACE_ID,
+        token_digest=digest("tok:1"),
+        device_token="tok:1",
+        created_at="2026-11-22T00:00:00Z",
+        updated_at="2026-11-22T00:00:00Z",
+        expires_at=EPOCH + 270 * 86_400,
+    )
+    assert not candidate.is_timed
+
+
+def test_a_token_with_times_keeps_them_in_utc() -> None:
+    times = {"created_at": "2025-01-01T00:00:00+02:00", "updated_at": "2025-06-01T12:00:00.5Z"}
+    head = read_head(PlacesConverter(RUN), {"place_id": PLACE_ID, "device_token": "t", **times})
+    assert (head.created_at, head.updated_at) == ("2024-12-31T22:00:00Z", "2025-06-01T12:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("row", "wanted"),
+    [
+        ({"place_id": "here", "device_token": "t"}, "UUID"),
+        ({"place_id": PLACE_ID, "device_token": " "}, "device_token: "),
+        ({"place_id": PLACE_ID, "device_token": "x" * 4097}, "device_token: "),
+        ({"place_id": PLACE_ID}, "device_token: "),
+        ({"id": PLACE_ID, "device_token": "t"}, "names its columns"),
+        ({"place_id": PLACE_ID, "device_token": "t", "updated_at": "yesterday"}, "ISO 8601"),
+        ([PLACE_ID, "t"], "no object"),
+    ],
+)
+def test_a_row_without_place_or_token_is_refused(row: Any, wanted: str) -> None:
+    assert wanted in reason(PlacesConverter(RUN), row)

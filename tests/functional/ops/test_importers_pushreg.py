@@ -1,0 +1,56 @@
+"""What exported lines are taken for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pushreg_ops.demo import ACCOUNT_ID, PLACE_ID
+from pushreg_ops.importers.engagement import EngagementConverter
+from pushreg_ops.importers.kazoo import KazooConverter
+from pushreg_ops.importers.places import PlacesConverter
+from pushreg_ops.importers.pushreg import PushregConverter, to_line
+from tests.support.rows import EPOCH, FOREVER, RUN, document, listed, read_head, reason
+
+
+def exported() -> list[Any]:
+    heads = [
+        read_head(KazooConverter(RUN), document()),
+        read_head(EngagementConverter(RUN), listed()),
+        read_head(EngagementConverter(FOREVER), listed(subscriptionStatus=False)),
+        read_head(PlacesConverter(RUN), {"place_id": PLACE_ID, "device_token": "t"}),
+    ]
+    entries = [
+        {"record": f"account#{ACCOUNT_ID}", "created_at": "2026-01-01T00:00:00Z"},
+        {"record": "application#app#1", "auth_token_digest": "0" * 64, "created_at": "2026-01-01T00:00:00Z"},
+        {
+            "record": f"credential#{'1' * 64}",
+            "key_id": "1" * 16,
+            "family": "places",
+            "scope": "write",
+            "places": [PLACE_ID],
+            "created_at": "2026-01-01T00:00:00Z",
+        },
+    ]
+    return [*heads, *(read_head(PushregConverter(RUN), {"family": "directory", "entry": entry}) for entry in entries)]
+
+
+@pytest.mark.parametrize("head", exported(), ids=lambda head: type(head).__name__)
+def test_what_is_exported_is_read_again_as_the_same(head: Any) -> None:
+    assert read_head(PushregConverter(FOREVER), to_line(head)) == head
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ({"family": "fax"}, "family"),
+        ({"expires_at": EPOCH}, "expired"),
+        ({"expires_at": "soon"}, "expires_at"),
+        ({"updated_at": 5}, "ISO 8601"),
+        ({"active": 1}, "active"),
+    ],
+)
+def test_a_line_that_is_no_registration_any_more_is_refused(change: dict[str, Any], wanted: str) -> None:
+    line = to_line(read_head(EngagementConverter(RUN), listed()))
+    assert wanted in reason(PushregConverter(RUN), {**line, **change})

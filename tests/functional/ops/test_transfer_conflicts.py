@@ -1,0 +1,136 @@
+"""What becomes of registrations that hold the same, and of those that live traffic comes between."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from pushreg_ops.items import Device, Subscriber
+from pushreg_ops.targets import Registry
+from pushreg_ops.transfer.entities import Candidate, Head, name_of
+from tests.contract.in_process import Gateway
+from tests.support.calls import Engagement, Kazoo
+from tests.support.stored import DEVICES, SUBSCRIBERS, Stored
+from tests.support.transfer import EARLIER, KSIDS, LATER, LATEST, Merge, device, subscriber
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def merge(registry: Registry) -> Merge:
+    return Merge(registry)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (device("d1", "m1", EARLIER), device("d2", "m1", LATER)),
+        (subscriber(KSIDS[0], "dev", "sid-a", EARLIER), subscriber(KSIDS[1], "dev", "sid-b", LATER)),
+        (subscriber(KSIDS[0], "dev-a", "sid", EARLIER), subscriber(KSIDS[1], "dev-b", "sid", LATER)),
+        (subscriber(KSIDS[0], "dev", "sid", EARLIER), subscriber(KSIDS[1], "dev", "sid", LATER)),
+    ],
+    ids=["mobile device", "device", "sid", "device and sid"],
+)
+@pytest.mark.parametrize("turned", [False, True], ids=["earlier first", "later first"])
+def test_of_two_that_hold_the_same_the_later_stays_whichever_comes_first(
+    merge: Merge, stored: Stored, first: Candidate, second: Candidate, turned: bool
+) -> None:
+    order = (second, first) if turned else (first, second)
+    merge(order[0])
+    if turned:
+        assert "superseded" in merge.reason(first)
+        assert merge.displaced == []
+    else:
+        assert merge(second) == ["updated"]
+        assert merge.displaced == [first.head]
+    items = [*stored.settled(DEVICES), *stored.settled(SUBSCRIBERS)]
+    assert len(items) == len(second.records)
+    assert {item["updated_at"] for item in items if "updated_at" in item} == {LATER}
+
+
+def test_one_may_displace_two(merge: Merge, stored: Stored) -> None:
+    merge(subscriber(KSIDS[0], "dev-a", "sid-a", EARLIER), subscriber(KSIDS[1], "dev-b", "sid-b", EARLIER))
+    assert merge(subscriber(KSIDS[2], "dev-a", "sid-b", LATER)) == ["updated"]
+    assert {head.ksid for head in merge.displaced if isinstance(head, Subscriber)} == set(KSIDS[:2])
+    assert len(stored.settled(SUBSCRIBERS)) == 3
+
+
+def test_one_that_is_newer_than_one_of_two_displaces_neither(merge: Merge, stored: Stored) -> None:
+    merge(subscriber(KSIDS[0], "dev-a", "sid-a", EARLIER), subscriber(KSIDS[1], "dev-b", "sid-b", LATEST))
+    assert KSIDS[1] in merge.reason(subscriber(KSIDS[2], "dev-a", "sid-b", LATER))
+    assert len(stored.settled(SUBSCRIBERS)) == 6
+
+
+class Interference:
+    """A client that lets something happen before each of the first transactions."""
+
+    def __init__(self, client: Any, happenings: Sequence[Callable[[], Any]]) -> None:
+        self._client = client
+        self._happenings = iter(happenings)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def transact_write_items(self, **parameters: Any) -> Any:
+        next(self._happenings, lambda: None)()
+        return self._client.transact_write_items(**parameters)
+
+
+def test_live_traffic_between_reading_and_writing_wins(
+    registry: Registry, merge: Merge, gateway: Gateway, stored: Stored
+) -> None:
+    """The row would replace what it read; by then a device has come whose registration is newer."""
+    merge(device("d1", "m1", EARLIER), subscriber(KSIDS[0], "dev", "sid", EARLIER))
+    kazoo, engagement = Kazoo(gateway.send), Engagement(gateway.send)
+    happenings = [lambda: None, lambda: kazoo.put("d9", "m1"), lambda: engagement.subscribe("dev", "live")]
+    busy = Merge(registry, Interference(registry.client, happenings))
+    assert "superseded: device d9" in busy.reason(device("d2", "m1", LATER))
+    assert "superseded" in busy.reason(subscriber(KSIDS[0], "dev", "imported", LATER))
+    assert stored.holder("m1") == "d9"
+    assert stored.subscriber(KSIDS[0]) == {**(stored.subscriber(KSIDS[0]) or {}), "sid": "live"}
+    for table in (DEVICES, SUBSCRIBERS):
+        stored.settled(table)
+
+
+def test_a_device_that_comes_while_its_batch_is_written_keeps_what_it_wrote(
+    registry: Registry, gateway: Gateway, stored: Stored
+) -> None:
+    kazoo = Kazoo(gateway.send)
+    busy = Merge(registry, Interference(registry.client, [lambda: kazoo.put("d1", "m-live")]))
+    assert busy(device("d1", "m1"), device("d2", "m2")) == ["refused", "created"]
+    assert (stored.device("d1") or {})["mobile_device_id"] == "m-live"
+    assert len(stored.settled(DEVICES)) == 4
+
+
+def test_whatever_the_order_the_outcome_is_the_same(registry: Registry, stored: Stored) -> None:
+    """Each order of three rows that get in each other's way in pairs; the latest always stays."""
+    rows = (
+        device("d1", "m1", EARLIER),
+        device("d2", "m1", LATER),
+        device("d1", "m2", LATEST),
+        subscriber(KSIDS[0], "dev-a", "sid-a", LATER),
+        subscriber(KSIDS[0], "dev-b", "sid-a", LATEST),
+        subscriber(KSIDS[1], "dev-b", "sid-b", EARLIER),
+    )
+    wanted = None
+    for order in itertools.chain(itertools.permutations(rows[:3]), itertools.permutations(rows[3:])):
+        stored.clear(DEVICES, SUBSCRIBERS)
+        merge = Merge(registry)
+        for row in order:
+            merge(row)
+        found = sorted(name_of(head) for head in _heads(stored))
+        if order[0] in rows[:3]:
+            assert found == [name_of(rows[2].head), name_of(rows[1].head)]
+        else:
+            wanted = wanted or found
+            assert found == wanted == [name_of(rows[4].head)]
+
+
+def _heads(stored: Stored) -> list[Head]:
+    heads: list[Head] = []
+    heads += [Device.from_item(item) for item in stored.settled(DEVICES) if "document" in item]
+    heads += [Subscriber.from_item(item) for item in stored.settled(SUBSCRIBERS) if "sid" in item]
+    return heads

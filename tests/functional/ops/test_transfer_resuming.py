@@ -1,0 +1,134 @@
+"""Imports that are stopped, and go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from pushreg_ops.errors import OperatorError
+from pushreg_ops.targets import Registry
+from pushreg_ops.transfer.checkpoint import Refusals
+from tests.support.stored import DEVICES, Stored
+from tests.support.transfer import create_job, document, read_all, read_lines, run, write_dump
+
+pytestmark = pytest.mark.engine
+
+
+class Breaking:
+    """A client that breaks down at one transaction, before or after it is made, and for good."""
+
+    def __init__(self, client: Any, at: int, applied: bool) -> None:
+        self._client = client
+        self._left = at
+        self._applied = applied
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def transact_write_items(self, **parameters: Any) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            if self._left == -1 and self._applied:
+                self._client.transact_write_items(**parameters)
+            raise BrokenError
+        return self._client.transact_write_items(**parameters)
+
+
+class BrokenError(Exception):
+    """The process is gone, as far as the importer can tell."""
+
+
+def with_client(registry: Registry, client: Any) -> Registry:
+    return Registry(registry.description, client, registry.tables)
+
+
+@pytest.mark.parametrize("applied", [False, True], ids=["before the write", "after the write"])
+@pytest.mark.parametrize("is_kept", [False, True], ids=["checkpoint lost", "checkpoint kept"])
+def test_broken_off_anywhere_it_goes_on_to_the_same_end(
+    registry: Registry, stored: Stored, tmp_path: Path, applied: bool, is_kept: bool
+) -> None:
+    documents = [document(number, platform="web" if number % 50 == 7 else "android") for number in range(110)]
+    documents += [document(500 + number, mobile=number * 40) for number in range(2)]
+    path = write_dump(tmp_path / "dump.json", documents)
+    job = create_job(registry, path)
+    assert run(job) == {"created": 107, "updated": 2, "refused": 3, "displaced": 2}
+    items = read_all(registry)
+    invalid = [each["row"] for each in read_lines(job.rejects_path)]
+    for at in range(5):
+        stored.clear(DEVICES)
+        broken = create_job(with_client(registry, Breaking(registry.client, at, applied)), path)
+        with pytest.raises(BrokenError):
+            run(broken)
+        stored.settled(DEVICES)
+        if not is_kept:
+            # As after a kill: an older checkpoint, here the oldest, and more in the reject file than it knows of.
+            broken.checkpoint_path.unlink(missing_ok=True)
+        counts = run(create_job(registry, path))
+        assert read_all(registry) == items
+        # Row 1 or 41 is refused if it comes again when it has been displaced already.
+        rejected = [each["row"] for each in read_lines(job.rejects_path)]
+        assert [row for row in rejected if row not in (1, 41)] == invalid
+        assert len(rejected) == len(set(rejected)) == counts["refused"]
+        assert {each["record"]["device_id"] for each in read_lines(job.displaced_path)} == {"device-0", "device-40"}
+        assert sum(counts[word] for word in ("created", "updated", "unchanged", "refused")) == len(documents)
+        assert not job.checkpoint_path.exists()
+
+
+def test_another_import_does_not_go_on_from_the_checkpoint(registry: Registry, other: Registry, tmp_path: Path) -> None:
+    path = write_dump(tmp_path / "dump.json", [document(number) for number in range(120)])
+    with pytest.raises(BrokenError):
+        run(create_job(with_client(registry, Breaking(registry.client, 1, applied=False)), path, workers=1))
+    elsewhere = create_job(other, path, adds_missing=True)
+    with pytest.raises(OperatorError, match="another import"):
+        elsewhere.open_checkpoint(restart=False)
+    with pytest.raises(OperatorError, match="another import"):
+        create_job(registry, path, stale_after_days=5).open_checkpoint(restart=False)
+    assert create_job(registry, path).open_checkpoint(restart=False).rows > 0
+    assert run(elsewhere, restart=True) == {"created": 120}
+
+
+def test_a_checkpoint_that_is_none_is_not_taken_for_one(registry: Registry, tmp_path: Path) -> None:
+    job = create_job(registry, write_dump(tmp_path / "dump.json", [document(1)]))
+    for text in ("", "[]", '{"version": 1}', '{"version": 1, "identity": {}, "epoch": 1, "more": 2}'):
+        job.checkpoint_path.write_text(text)
+        with pytest.raises(OperatorError, match="is no checkpoint"):
+            job.open_checkpoint(restart=False)
+    assert job.open_checkpoint(restart=True).rows == 0
+
+
+def test_two_imports_do_not_write_to_the_same_files(registry: Registry, tmp_path: Path) -> None:
+    job = create_job(registry, write_dump(tmp_path / "dump.json", [document(1)]))
+    other = Refusals(job.rejects_path, 0)
+    with pytest.raises(OperatorError, match="another import"):
+        run(job)
+    other.close()
+    assert run(job) == {"created": 1}
+
+
+class Throttled:
+    """A client whose first transactions are throttled, or all."""
+
+    def __init__(self, client: Any, count: int) -> None:
+        self._client = client
+        self.count = count
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def transact_write_items(self, **parameters: Any) -> Any:
+        if self.count:
+            self.count -= 1
+            raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "TransactWriteItems")
+        return self._client.transact_write_items(**parameters)
+
+
+def test_a_store_without_answer_is_waited_for(registry: Registry, stored: Stored, tmp_path: Path) -> None:
+    path = write_dump(tmp_path / "dump.json", [document(number) for number in range(60)])
+    pauses: list[float] = []
+    busy = create_job(with_client(registry, Throttled(registry.client, 3)), path, workers=1, sleep=pauses.append)
+    assert run(busy) == {"created": 60}
+    assert pauses == [0.5, 1.0, 2.0]
+    assert len(stored.settled(DEVICES)) == 120
