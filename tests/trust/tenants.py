@@ -13,7 +13,9 @@ from pushreg.stores.directory import DirectoryWriter
 
 MOMENT = "2024-01-01T00:00:00Z"
 ACCOUNT, FOREIGN_ACCOUNT, UNKNOWN_ACCOUNT = "a" * 32, "b" * 32, "c" * 32
-PLACE, FOREIGN_PLACE, UNKNOWN_PLACE = (f"{digit * 8}-{digit * 4}-4{digit * 3}-8{digit * 3}-{digit * 12}" for digit in "123")
+PLACE, FOREIGN_PLACE, UNKNOWN_PLACE = (
+    f"{digit * 8}-{digit * 4}-4{digit * 3}-8{digit * 3}-{digit * 12}" for digit in "123"
+)
 APPLICATION, FOREIGN_APPLICATION, UNKNOWN_APPLICATION = "first-app", "second-app", "third-app"
 APP, DEVICE_ID, SUBSCRIBER = "com.example.app", "device-1", "device-of-subscriber"
 KAZOO_TABLE, ENGAGEMENT_TABLE, PLACES_TABLE = "DevicesTable", "SubscribersTable", "PlacesTable"

@@ -44,13 +44,14 @@ from tests.trust.tenants import (
 
 PROJECT = Path(__file__).parents[2]
 ROUTES = {route.path: route for route in read_template().routes}
-METHODS = ("GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "PROPFIND")
+METHODS = ("GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS")
 KNOWN = {
     "KazooFunction": ("GET", "PUT", "POST", "DELETE"),
     "EngagementFunction": ("POST",),
     "PlacesFunction": ("PUT", "DELETE"),
 }
 KINDS = {"none", "malformed", "unknown", "revoked", "other tenant's", "other family's", "too narrow"}
+READS = {"get_item", "batch_get_item", "transact_get_items"}
 CLOCK = datetime(2026, 1, 1, tzinfo=UTC)
 
 Refusal = int | Mapping[str, int]
@@ -174,6 +175,17 @@ class Call:
     keys: int
 
 
+@dataclass
+class Timer:
+    """A clock that stands still until it is moved."""
+
+    seconds: float = 1000.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.seconds
+
+
 class Recorder:
     """A client that notes what each call costs."""
 
@@ -236,7 +248,7 @@ def registry() -> Iterator[Registry]:
         yield made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def baseline(registry: Registry) -> Any:
     return registry.snapshot()
 
@@ -256,7 +268,7 @@ def test_matrix_has_every_kind_of_credential_for_every_function() -> None:
 
 @pytest.mark.parametrize(("route", "method", "name"), list(cells()))
 def test_credential_that_is_not_good_enough_does_nothing(
-    route: Route, method: str, name: str, registry: Registry, baseline: Any
+    route: Route, method: str, name: str, registry: Registry
 ) -> None:
     attempt, refusal = CREDENTIALS[route.function][name]
     wanted = refusal if isinstance(refusal, int) else refusal.get(method, 0)
@@ -275,7 +287,7 @@ def test_credential_that_is_not_good_enough_does_nothing(
         assert cold <= 1
     if wanted in (400, 405):
         assert recorder.calls == []
-    assert registry.snapshot() == baseline
+    assert {call.operation for call in recorder.calls} <= READS
 
 
 def _tables(recorder: Recorder) -> set[str]:
@@ -356,7 +368,7 @@ def test_what_is_foreign_looks_and_costs_as_if_it_were_not_there(
             gateway, recorder = registry.gateway()
             target = Target(account_id=place) if function == "KazooFunction" else Target(place_id=place)
             if warm:
-                registry.send(gateway, method, route.path, attempt)
+                registry.send(gateway, "GET" if function == "KazooFunction" else "PUT", route.path, attempt)
                 recorder.calls.clear()
             answer = registry.send(gateway, method, route.path, attempt, target)
             assert answer[0] in (401, 403)
@@ -407,9 +419,7 @@ def test_subscribers_of_another_application_look_and_cost_as_if_they_were_not_th
 
 def test_unknown_application_says_nothing_of_its_devices(registry: Registry, baseline: Any) -> None:
     gateway, recorder = registry.gateway()
-    answer = registry.send(
-        gateway, "POST", "/vpns/subscription", Attempt(), Target(application=UNKNOWN_APPLICATION)
-    )
+    answer = registry.send(gateway, "POST", "/vpns/subscription", Attempt(), Target(application=UNKNOWN_APPLICATION))
     assert answer[0] == 404
     assert _tables(recorder) == {"DirectoryTable"}
     assert registry.snapshot() == baseline
@@ -425,16 +435,17 @@ def test_revoked_key_is_dead_within_a_minute_however_busy(pace: float, registry:
     for function, (credential, attempt, alive, dead) in entries.items():
         route = next(route for route in ROUTES.values() if route.function == function)
         target = Target(device_id="device-none", token=push_token("none"))
-        elapsed = 1000.0
-        gateway, _ = registry.gateway(timer=lambda: elapsed)
+        timer = Timer()
+        gateway, _ = registry.gateway(timer=timer)
         registry.writer.add(credential)
         assert registry.send(gateway, "DELETE", route.path, attempt, target)[0] == alive
         assert registry.writer.remove("credential", credential.secret_digest)
-        revoked = elapsed
-        while (elapsed := elapsed + pace) < revoked + CACHE_SECONDS:
+        dies_at = timer.seconds + CACHE_SECONDS
+        while timer.seconds + pace < dies_at:
+            timer.seconds += pace
             # Remembered for a while, which a use must not make longer.
             assert registry.send(gateway, "DELETE", route.path, attempt, target)[0] == alive
-        elapsed = revoked + CACHE_SECONDS
+        timer.seconds = dies_at
         assert registry.send(gateway, "DELETE", route.path, attempt, target)[0] == dead
         fresh, _ = registry.gateway()
         assert registry.send(fresh, "DELETE", route.path, attempt, target)[0] == dead
@@ -442,8 +453,8 @@ def test_revoked_key_is_dead_within_a_minute_however_busy(pace: float, registry:
 
 
 def test_replaced_auth_token_is_dead_within_a_minute(registry: Registry) -> None:
-    elapsed = 0.0
-    gateway, _ = registry.gateway(timer=lambda: elapsed)
+    timer = Timer()
+    gateway, _ = registry.gateway(timer=timer)
     target = Target(application="rotating-app", token=push_token("rotating"))
     registry.writer.add(Application("rotating-app", MOMENT, digest(secret("old"))))
     body = {"unsubscribe": {"appId": "rotating-app", "deviceId": "device-none"}}
@@ -455,7 +466,7 @@ def test_replaced_auth_token_is_dead_within_a_minute(registry: Registry) -> None
     try:
         assert unsubscribe(secret("old")) == 404
         registry.writer.add(Application("rotating-app", MOMENT, digest(secret("new"))))
-        elapsed = CACHE_SECONDS
+        timer.seconds += CACHE_SECONDS
         assert unsubscribe(secret("old")) == 401
         assert unsubscribe(secret("new")) == 404
     finally:
