@@ -60,9 +60,7 @@ def format_request(line: str) -> str:
     except ValueError:
         return line
     words = [str(record.get(name, "?")) for name in ("service", "operation", "status", "outcome")]
-    text = (
-        f"{' '.join(words)}  {record.get('Latency', 0):.1f} ms, database calls: {record.get('DatabaseCalls', 0)}"
-    )
+    text = f"{' '.join(words)}  {record.get('Latency', 0):.1f} ms, database calls: {record.get('DatabaseCalls', 0)}"
     details = [str(record[name]) for name in ("error", "store_code") if name in record]
     if record.get("status", 0) >= 500 and details:
         text += "".join(f"\n  {detail}" for detail in [" ".join(details), *record.get("frames", [])])
