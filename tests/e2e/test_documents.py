@@ -1,0 +1,98 @@
+"""Every command that a document shows: run if it concerns this machine, checked against the tools if it does not."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import PUSHREG, Stack, clean_environ
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+_BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
+_INDENTED = re.compile(r"^ {4,}((?:make|pushreg|sam|aws) (?:[^\n]*\\\n)*[^\n]*)", re.MULTILINE)
+_COMMAND = re.compile(r"(?:[^\n]*\\\n)*[^\n]*")
+# What differs from one answer to the next: KSIDs, request ids and nodes, times.
+_CHANGING = re.compile(r"\b[0-9]{19}\b|\b[0-9a-f]{32}\b|\"node\":\"[^\"]*\"|[0-9-]{10}T[0-9:]{8}Z")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A command of a document, and the output printed under it."""
+
+    document: str
+    command: str
+    output: str
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether it is for the local stack; the others are for a deployed one, or start something that stays."""
+        return "127.0.0.1:3000" in self.command or "--local" in self.command
+
+
+def _read(document: Path) -> list[Shown]:
+    text = document.read_text("utf-8")
+    shown = []
+    for block in _BLOCK.findall(text):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            match = _COMMAND.match(part)
+            assert match is not None
+            shown.append(Shown(document.name, match[0].replace("\\\n", " "), part[match.end() :].strip()))
+        shown += [Shown(document.name, line, "") for line in block.splitlines() if line.startswith("make ")]
+    shown += [Shown(document.name, command.replace("\\\n", " "), "") for command in _INDENTED.findall(text)]
+    return shown
+
+
+SHOWN = [each for document in DOCUMENTS for each in _read(document)]
+HERE = [each for each in SHOWN if each.runs_here]
+ELSEWHERE = [each for each in SHOWN if not each.runs_here]
+
+
+def test_documents_show_commands_of_both_kinds() -> None:
+    assert {each.document for each in HERE} >= {"README.md", "migrate-kazoo.md", "migrate-engagement.md"}
+    assert ELSEWHERE
+
+
+@pytest.mark.parametrize("document", sorted({each.document for each in HERE}))
+def test_commands_for_the_local_stack_work_as_shown(document: str, stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "docs").symlink_to(ROOT / "docs")
+    environ = {
+        **clean_environ(),
+        "PUSHREG_ENDPOINT": stack.endpoint,
+        "PATH": f"{PUSHREG.parent}{os.pathsep}{os.environ['PATH']}",
+        "COLUMNS": "120",
+    }
+    for each in (each for each in HERE if each.document == document):
+        command = each.command.replace("http://127.0.0.1:3000", stack.url)
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        if each.output:
+            assert _CHANGING.sub("…", done.stdout.strip()) == _CHANGING.sub("…", each.output)
+
+
+@pytest.mark.parametrize("shown", ELSEWHERE, ids=lambda each: f"{each.document}: {each.command[:60]}")
+def test_commands_for_elsewhere_are_ones_that_the_tools_know(shown: Shown) -> None:
+    words = shown.command.partition(" #")[0].split()
+    if words[0] == "make":
+        targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+        assert words[1] in targets
+    elif words[0] == "pushreg":
+        names = [word for word in words[1:] if re.fullmatch(r"[a-z]+", word)]
+        known = _help(*names[:2]) or _help(*names[:1])
+        for option in (word for word in words if word.startswith("--")):
+            assert option in known, f"{option} is not known to pushreg {' '.join(names[:2])}"
+    else:
+        assert words[0] in {"sam", "aws", "curl", "git", "pip"}
+
+
+def _help(*names: str) -> str:
+    environ = {**clean_environ(), "COLUMNS": "200"}
+    done = subprocess.run([str(PUSHREG), *names, "--help"], env=environ, capture_output=True, text=True, timeout=60)
+    return done.stdout if done.returncode == 0 else ""
