@@ -1,0 +1,123 @@
+"""Processes killed in the middle of takeovers: nothing half done is left, and the others saw nothing else."""
+
+from __future__ import annotations
+
+import math
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import IO
+
+import pytest
+
+from pushreg_ops.template import find_template
+from tests.support.stored import DEVICES, Stored
+from tests.trust.conftest import Report
+from tests.trust.family_kazoo import Kazoo
+from tests.trust.histories import AnyEvent, History, judge
+from tests.trust.linearizability import Event
+from tests.trust.worker import Begun, Ended
+
+KILLS = int(os.environ.get("TRUST_KILLS", "50"))
+# Of three workers two are killed, one after the other, while they work.
+WORKERS, VICTIMS = 3, 2
+LONGEST_WAIT = 0.06
+ROOT = find_template(Path(__file__)).parent
+
+pytestmark = pytest.mark.engine
+
+
+class Nursery:
+    """The other end of the nursery's orders."""
+
+    def __init__(self, orders: IO[str], answers: IO[str]) -> None:
+        self._orders = orders
+        self._answers = answers
+        assert self._answers.readline() == "ready\n"
+
+    def order(self, *words: object) -> int:
+        """Give the order and return its answer."""
+        self._orders.write(" ".join(map(str, words)) + "\n")
+        self._orders.flush()
+        return int(self._answers.readline())
+
+
+@pytest.fixture
+def nursery(endpoint: str) -> Iterator[Nursery]:
+    """A nursery that ends with the test."""
+    command = [sys.executable, "-m", "tests.trust.nursery", endpoint]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="ascii"
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield Nursery(process.stdin, process.stdout)
+
+
+def test_killed_workers_leave_nothing_half_done(
+    nursery: Nursery, stored: Stored, tmp_path: Path, report: Report
+) -> None:
+    random = Random("kills")
+    kills = in_a_call = rounds = 0
+    while in_a_call < KILLS:
+        rounds += 1
+        assert rounds <= 2 * KILLS, f"only {in_a_call} of {kills} kills struck during a call"
+        logs = [tmp_path / f"{rounds}-{number}" for number in range(WORKERS)]
+        workers = [nursery.order("start", rounds, number, log) for number, log in enumerate(logs)]
+        for worker, log in zip(workers[:VICTIMS], logs, strict=False):
+            await_work(log)
+            time.sleep(random.uniform(0, LONGEST_WAIT))
+            kills += nursery.order("kill", worker) == -signal.SIGKILL
+        for worker in workers[VICTIMS:]:
+            assert nursery.order("wait", worker) == 0
+        events = [event for number, log in enumerate(logs) for event in read(number, log)]
+        in_a_call += sum(event.end == math.inf for event in events)
+        history = History(tuple(sorted(events, key=lambda event: event.start)), tuple(settle(stored)), 0.0)
+        problems = judge(Kazoo(), history)
+        assert not problems, "\n".join([f"round {rounds}:", *problems])
+        stored.clear(DEVICES)
+    report(f"kill -9: {kills} workers killed, {in_a_call} of them during a call; all histories linearizable")
+
+
+def await_work(log: Path) -> None:
+    """Return once the worker has begun its first call."""
+    deadline = time.monotonic() + 60
+    while not log.exists() or not log.stat().st_size:
+        assert time.monotonic() < deadline, "the worker does not begin"
+        time.sleep(0.002)
+
+
+def read(number: int, log: Path) -> Iterator[AnyEvent]:
+    """Yield what the worker saw; a call that it did not live to see the end of has no answer and no end."""
+    begun: Begun | None = None
+    with log.open("rb") as file:
+        while True:
+            try:
+                record = pickle.load(file)
+            except EOFError:
+                break
+            if isinstance(record, Ended):
+                assert begun is not None
+                yield Event(number, begun.call, record.answer, begun.moment, record.moment)
+                begun = None
+            else:
+                begun = record
+    if begun is not None:
+        yield Event(number, begun.call, None, begun.moment, math.inf)
+
+
+def settle(stored: Stored) -> list[dict[str, object]]:
+    """Return the items once the engine has done what killed workers had asked of it."""
+    items = stored.items(DEVICES)
+    while True:
+        time.sleep(0.05)
+        again = stored.items(DEVICES)
+        if again == items:
+            return items
+        items = again

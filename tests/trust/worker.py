@@ -1,0 +1,51 @@
+"""The work of a process that may be killed at any moment: takeovers, each noted before it begins and after it ends."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import time
+from random import Random
+from typing import NamedTuple
+
+from tests.support.calls import Send
+from tests.trust.family_kazoo import Kazoo
+from tests.trust.model_kazoo import Answer, Call
+from tests.trust.stack import ACCOUNTS
+
+CALLS = 8
+
+
+class Begun(NamedTuple):
+    """A call about to be made."""
+
+    moment: float
+    call: Call
+
+
+class Ended(NamedTuple):
+    """What the call came to."""
+
+    moment: float
+    answer: Answer | None
+
+
+def draw(family: Kazoo, random: Random) -> Call:
+    """Return a call that takes the one mobile device from whoever has it, or now and then gives it up."""
+    call = family.draw(random, [])
+    verb = random.choice(("PUT", "PUT", "POST", "POST", "DELETE"))
+    content = call.content._replace(mobile="phone")
+    return call._replace(verb=verb, caller=ACCOUNTS[0], account=ACCOUNTS[0], content=content)
+
+
+def work(send: Send, seed: str, number: int, path: str) -> None:
+    """Make the calls; what the file at `path` says of them is there before the work goes on."""
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    random = Random(f"{seed} {number}")
+    family = Kazoo()
+    for _ in range(CALLS):
+        call = draw(family, random)
+        os.write(log, pickle.dumps(Begun(time.monotonic(), call)))
+        answer = family.perform(send, call)
+        os.write(log, pickle.dumps(Ended(time.monotonic(), answer)))
+    os.close(log)
