@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import gc
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -128,6 +129,8 @@ class Handler:
             settings = Settings.from_environ(self._environ)
             self._client = self._client or connect(settings)
             self._journal = Journal(settings, self._emit)
+            # The packages of the functions turn it off while they are imported.
+            gc.enable()
             self._services = Services(settings, Directory(settings.directory_table, self._timer))
         return self._services, self._client, self._journal
 
