@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from random import Random
+from typing import Any
 from urllib.parse import urlsplit
 
 from tests.trust.faults import Fault, Message, choose, invent
@@ -19,6 +20,7 @@ from tests.trust.stack import HOST, find_port
 
 OUTAGE_SECONDS = 0.02
 TRICKLE_SECONDS = 0.01
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -38,7 +40,7 @@ class Proxy:
         self._only = only
         self._idle: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
         self._port = find_port()
         self.requests = 0
         self.overdue = 0
@@ -52,16 +54,16 @@ class Proxy:
         ready = threading.Event()
 
         async def serve() -> None:
-            await self._listen()
+            self._open()
             ready.set()
             await stop.wait()
-            await self._hang_up()
-            # Whoever was let in as the door closed gets a task a moment later.
-            await asyncio.sleep(0.02)
+            self._close()
             while self._tasks:
                 for task in self._tasks:
                     task.cancel()
                 await asyncio.wait(self._tasks)
+            # Transports close their sockets a moment after they are told to.
+            await asyncio.sleep(0.01)
 
         thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
         thread.start()
@@ -73,48 +75,50 @@ class Proxy:
             thread.join()
             loop.close()
 
-    async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, HOST, self._port)
+    def _open(self) -> None:
+        # Not asyncio's server: one that is closed while somebody connects forgets that connection (Python 3.11).
+        self._listener = socket.create_server((HOST, self._port), backlog=64)
+        self._listener.setblocking(False)
+        asyncio.get_running_loop().add_reader(self._listener, self._accept)
 
-    async def _hang_up(self) -> None:
-        server, self._server = self._server, None
-        if server is not None:
-            server.close()
+    def _close(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            asyncio.get_running_loop().remove_reader(listener)
+            listener.close()
         for writer in self._idle:
-            writer.close()
+            writer.transport.abort()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        # Python 3.11 logs a task of a stream's own that ends cancelled as an error.
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            async with _connect(self._upstream) as upstream:
-                while True:
-                    self._idle.add(writer)
-                    request = await _read(reader)
+    def _accept(self) -> None:
+        if self._listener is not None:
+            connection, _ = self._listener.accept()
+            task = asyncio.get_running_loop().create_task(self._serve(connection))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            async with _stream(sock=connection) as (reader, writer), _stream(*self._upstream) as upstream:
+                try:
+                    while True:
+                        self._idle.add(writer)
+                        request = await _read(reader)
+                        self._idle.discard(writer)
+                        if not await self._carry(request, writer, upstream):
+                            break
+                finally:
                     self._idle.discard(writer)
-                    if not await self._carry(request, writer, upstream):
-                        break
-        self._idle.discard(writer)
-        writer.close()
 
-    async def _carry(
-        self,
-        request: Message,
-        writer: asyncio.StreamWriter,
-        upstream: tuple[asyncio.StreamReader, asyncio.StreamWriter],
-    ) -> bool:
+    async def _carry(self, request: Message, writer: asyncio.StreamWriter, upstream: Stream) -> bool:
         """Answer one request, and tell whether the connection survived."""
         operation = request.find("x-amz-target").partition(".")[2]
         fault = self._choose(operation)
-        if fault is Fault.REFUSED and self._server is not None:
+        if fault is Fault.REFUSED and self._listener is not None:
             # Closed first: whoever learns of it and comes back finds nobody.
-            await self._hang_up()
+            self._close()
             _reset(writer)
             await asyncio.sleep(OUTAGE_SECONDS)
-            await self._listen()
+            self._open()
             return False
         if fault in (Fault.CUT, Fault.REFUSED):
             _reset(writer)
@@ -122,13 +126,9 @@ class Proxy:
         if fault is Fault.SILENT:
             await asyncio.sleep(self._patience * 1.5)
             return False
-        invented = invent(fault, request)
-        answer = invented
+        answer = invent(fault, request)
         if answer is None or fault is Fault.FAILED_LATE:
-            began = time.monotonic()
-            upstream[1].write(request.head + request.body)
-            carried = await _read(upstream[0])
-            self.overdue += time.monotonic() - began >= self._patience
+            carried = await self._forward(request, *upstream)
             answer = answer or carried
         if fault is Fault.CUT_LATE:
             _reset(writer)
@@ -138,6 +138,13 @@ class Proxy:
             return False
         await _write(writer, answer, slow=fault is Fault.SLOW)
         return True
+
+    async def _forward(self, request: Message, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Message:
+        began = time.monotonic()
+        writer.write(request.head + request.body)
+        answer = await _read(reader)
+        self.overdue += time.monotonic() - began >= self._patience
+        return answer
 
     def _choose(self, operation: str) -> Fault | None:
         self.requests += 1
@@ -149,12 +156,12 @@ class Proxy:
 
 
 @asynccontextmanager
-async def _connect(address: tuple[str, int]) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    reader, writer = await asyncio.open_connection(*address)
+async def _stream(*address: Any, **options: Any) -> AsyncIterator[Stream]:
+    reader, writer = await asyncio.open_connection(*address, **options)
     try:
         yield reader, writer
     finally:
-        writer.close()
+        writer.transport.abort()
 
 
 async def _read(reader: asyncio.StreamReader) -> Message:
