@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -12,17 +11,13 @@ from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from tests.contract.in_process import Gateway
 from tests.support.calls import APPLICATION, Reply, answered
-from tests.support.scenarios import SCENARIOS, Api, Scenario, warm_up
+from tests.support.scenarios import SCENARIOS, Api, Scenario, tell, warm_up
 from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS, Stored
 from tests.support.wire import Wire, lose_answer
 
 LOSSES = (ReadTimeoutError(endpoint_url="lost"), ConnectionClosedError(endpoint_url="lost"))
-KSID = re.compile(r"\b[1-9][0-9]{18}\b")
-REQUEST_ID = re.compile(r'"request_id":"[0-9a-f]{32}"')
 
 pytestmark = pytest.mark.engine
-
-Story = tuple[int, dict[str, str], str, list[str]]
 
 
 @pytest.fixture
@@ -36,14 +31,6 @@ def api(gateway: Gateway) -> Api:
     api = Api.over(gateway.send)
     warm_up(api)
     return api
-
-
-def tell(reply: Reply, stored: Stored) -> Story:
-    """Return all that can be known of what happened, but for what is drawn by lot."""
-    body = REQUEST_ID.sub("", KSID.sub("KSID", reply.body.decode()))
-    headers = {name: value for name, value in reply.headers.items() if name != "x-request-id"}
-    items = [item for table in (DEVICES, SUBSCRIBERS, PLACES) for item in stored.settled(table)]
-    return reply.status, headers, body, sorted(KSID.sub("KSID", repr(sorted(item.items()))) for item in items)
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)

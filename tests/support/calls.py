@@ -31,15 +31,16 @@ class Reply:
 
 
 class Kazoo:
-    """Devices of the demo account."""
+    """Devices of an account, the demo's by default."""
 
-    def __init__(self, send: Send, token: str | None = ACCOUNT_TOKEN) -> None:
+    def __init__(self, send: Send, token: str | None = ACCOUNT_TOKEN, account_id: str = ACCOUNT_ID) -> None:
         self._send = send
         self._token = token
+        self._account_id = account_id
 
     def call(self, method: str, device_id: str, data: Any = None, app: str = APP, **headers: str) -> Reply:
         """Send the verb; header names are written with underscores."""
-        path = f"/v2/accounts/{ACCOUNT_ID}/push_notification_subscriptions/{quote(app)}/{quote(device_id)}"
+        path = f"/v2/accounts/{self._account_id}/push_notification_subscriptions/{quote(app)}/{quote(device_id)}"
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if self._token is not None:
             sent["x-auth-token"] = self._token
@@ -86,7 +87,7 @@ class Engagement:
 
 
 class Places:
-    """Tokens of the demo place."""
+    """Tokens of a place, the demo's by default."""
 
     def __init__(self, send: Send, key: str | None = PLACES_KEY, place_id: str = PLACE_ID) -> None:
         self._send = send

@@ -6,13 +6,11 @@ import io
 import json
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.httpsession import URLLib3Session
-
-WRITES = frozenset({"TransactWriteItems", "UpdateItem", "PutItem", "DeleteItem"})
 
 # What happens to a request: a response in place of the database's, None to let it pass, or an exception.
 Fault = Callable[[AWSPreparedRequest], AWSResponse | None]
@@ -52,7 +50,11 @@ class Wire:
         with self._lock:
             self.calls.append(operation)
             fault = self._next(operation)
-        return fault(request) if fault is not None else None
+        response = fault(request) if fault is not None else None
+        if response is not None:
+            # moto listens too, and would carry out what has been answered; of this address it knows nothing.
+            request.url = "http://127.0.0.1/answered"
+        return response
 
     def _next(self, operation: str) -> Fault | None:
         for index, (fault, wanted, times) in enumerate(self._faults):
@@ -72,9 +74,15 @@ def refuse(code: str, status: int = 400, **members: Any) -> Fault:
     return answer
 
 
-def reply(**members: Any) -> Fault:
-    """Return the fault of a database that answers with success and these members."""
-    return lambda request: _respond(request, 200, members)
+def garble(request: AWSPreparedRequest) -> AWSResponse:
+    """Answer as a gateway between does, which speaks no JSON."""
+    return AWSResponse(request.url, 502, HTTPHeaders(), cast("Any", _Body(b"<html>")))
+
+
+def leave_unprocessed(request: AWSPreparedRequest) -> AWSResponse:
+    """Answer a BatchGetItem with none of its items."""
+    sent = json.loads(cast("bytes", request.body))["RequestItems"]
+    return _respond(request, 200, {"Responses": {table: [] for table in sent}, "UnprocessedKeys": sent})
 
 
 def cancel(*codes: str) -> Fault:
@@ -108,8 +116,7 @@ def lose_answer(error: Exception, meanwhile: Callable[[], object] = lambda: None
 
 
 def _respond(request: AWSPreparedRequest, status: int, members: dict[str, Any]) -> AWSResponse:
-    body: Any = _Body(json.dumps(members).encode())
-    return AWSResponse(request.url, status, HTTPHeaders(), body)
+    return AWSResponse(request.url, status, HTTPHeaders(), cast("Any", _Body(json.dumps(members).encode())))
 
 
 class _Body(io.BytesIO):

@@ -1,0 +1,59 @@
+"""Functions over moto's tables, and the wire between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from pushreg.config import Settings
+from pushreg.table import connect
+from tests.contract.in_process import read_template
+from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS, Stored
+from tests.support.time import Time
+from tests.support.wire import Wire
+
+
+@pytest.fixture(scope="module")
+def stored() -> Iterator[Stored]:
+    """The tables, with the demo's entries in the directory, seen through a client that nobody disturbs."""
+    with mock_aws():
+        yield Stored.create(_connect())
+
+
+@pytest.fixture(scope="module")
+def client(stored: Stored) -> Any:
+    """A client made as the functions make theirs."""
+    return _connect()
+
+
+@pytest.fixture(scope="module")
+def _wire(client: Any) -> Wire:
+    return Wire(client)
+
+
+@pytest.fixture
+def wire(_wire: Wire) -> Iterator[Wire]:
+    """What the client sends, counted and open to interference."""
+    _wire.clear()
+    yield _wire
+    _wire.clear()
+
+
+@pytest.fixture
+def empty(stored: Stored) -> Stored:
+    """The tables with nothing in them but the directory."""
+    stored.clear(DEVICES, SUBSCRIBERS, PLACES)
+    return stored
+
+
+@pytest.fixture
+def time() -> Time:
+    """Time that stands still at the test's start."""
+    return Time()
+
+
+def _connect() -> Any:
+    return connect(Settings.from_environ(read_template().functions[0].environment))
