@@ -9,7 +9,7 @@ JAVA_FLOOR := 17
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bench test-sam test-browser openapi check check-template fix build deploy lock clean java
+.PHONY: help run test bench test-sam test-browser openapi fuzz check check-template fix build deploy lock clean java
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
@@ -29,6 +29,13 @@ test-browser: $(VENV)/.project $(VENV)/.test $(VENV)/.browser java ## Run the te
 
 openapi: $(VENV)/.project $(VENV)/.test ## Write docs/openapi.yaml from the template, the models and the contract cases
 	@$(BIN)/python -m tests.contract.openapi
+
+FUZZ_TARGETS := json xml kazoo engagement places
+fuzz: $(VENV)/.project $(VENV)/.test $(VENV)/.fuzz ## Fuzz the codecs and the families, each for SECONDS (600); finds stay in .fuzz
+	@for target in $(or $(TARGETS),$(FUZZ_TARGETS)); do \
+	  echo "== $$target"; \
+	  $(BIN)/python -m fuzz.run $$target .fuzz -max_total_time=$(or $(SECONDS),600) -verbosity=0 -print_final_stats=1 $(ARGS) || exit 1; \
+	done
 
 check: $(VENV)/.project $(VENV)/.dev ## Format, lint, types, template, import rule; changes nothing
 	@$(BIN)/ruff format --check --quiet .
@@ -78,7 +85,7 @@ bench: $(VENV)/.project $(VENV)-sam/.installed $(VENV)-bench/.installed java ## 
 # The one target that needs uv; it may come from anywhere, as in: make lock UV=/path/to/uv
 UV ?= uv
 # In the order of their -c lines.
-LOCKS := run java test browser dev sam checkov bench
+LOCKS := run java test browser fuzz dev sam checkov bench
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 lock: ## Resolve requirements/*.in again (needs uv; ARGS=--upgrade for newer releases)
@@ -89,7 +96,7 @@ lock: ## Resolve requirements/*.in again (needs uv; ARGS=--upgrade for newer rel
 	done
 
 clean: ## Remove what the other targets made, but not the data in .data
-	rm -rf $(VENV) $(VENV)-* .aws-sam .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache htmlcov
+	rm -rf $(VENV) $(VENV)-* .aws-sam .fuzz .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache htmlcov
 	find layers functions ops tests -name __pycache__ -prune -exec rm -rf {} +
 
 # Lambda's own version first. A name on the PATH is no proof that it runs (pyenv's shims), nor that Debian's python3-venv is there.
@@ -103,13 +110,14 @@ $(BIN)/python:
 	echo "Python 3.11 or newer with its venv module is needed; name one with PYTHON=/path/to/python3" >&2; \
 	exit 1
 
-$(VENV)/.run $(VENV)/.test $(VENV)/.browser $(VENV)/.dev: $(VENV)/.%: requirements/%.txt | $(BIN)/python
+$(VENV)/.run $(VENV)/.test $(VENV)/.browser $(VENV)/.fuzz $(VENV)/.dev: $(VENV)/.%: requirements/%.txt | $(BIN)/python
 	@echo "Installing $<"
 	@$(BIN)/python $(INSTALL) --require-hashes -r $<
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run
 $(VENV)/.browser: $(VENV)/.test
+$(VENV)/.fuzz: $(VENV)/.run
 $(VENV)/.dev: $(VENV)/.test
 
 # Tools that want other releases of our libraries than we do live apart, as in .venv-sam.

@@ -1,0 +1,177 @@
+"""What the fuzzer calls with any bytes, and what must hold then; any exception is a finding."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import itertools
+import json
+from collections.abc import Callable
+from typing import Any
+from xml.etree import ElementTree
+
+from fuzz.store import Store
+from pushreg.codecs import json as json_codec
+from pushreg.codecs import xml as xml_codec
+from pushreg.errors import MalformedError
+from pushreg_ops.demo import ACCOUNT_ID, ACCOUNT_TOKEN, AUTH_TOKEN, PLACE_ID, PLACES_KEY
+
+METHODS = ("POST", "PUT", "GET", "DELETE", "PATCH")
+CONTENT_TYPES = ("application/json", "text/xml;charset=UTF-8", "application/json;charset=UTF-8", "text/plain", None)
+HEAD = 4
+# Bits of the third byte: what the database holds and refuses, and how the gateway hands the body on.
+FILLED, REFUSALS, ENCODED, OPEN = 1, 6, 8, 16
+# Bits of the fourth byte: the first line of the body stands for path parameters, the second for headers.
+FUZZ_PATH, FUZZ_HEADERS = 1, 2
+HEADERS = ("if-match", "if-none-match", "accept", "x-request-id", "authorization", "x-auth-token", "x-auth-account-id")
+EMPTY = {304, 406, 412}
+
+
+Create = Callable[..., Callable[[dict[str, Any], None], dict[str, Any]]]
+# Path, its parameters, and what opens it.
+_REQUESTS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
+    "kazoo": (
+        "/v2/accounts/…",
+        {"account_id": ACCOUNT_ID, "app": "com.example.app", "device_id": "device-1"},
+        {"x-auth-token": ACCOUNT_TOKEN},
+    ),
+    "engagement": ("/vpns/subscription", {}, {"x-device-authtoken": AUTH_TOKEN}),
+    "places": ("/dts/places/…", {"place_id": PLACE_ID}, {"authorization": f"Bearer {PLACES_KEY}"}),
+}
+
+
+class FindingError(Exception):
+    """What must hold does not."""
+
+
+def check_json(data: bytes) -> None:
+    """What the codec accepts is JSON, means the same to the standard library, and comes back as it went."""
+    try:
+        value = json_codec.decode(data)
+    except MalformedError:
+        return
+    _require(value == json.loads(data.decode("utf-8-sig")), "another meaning than json's")
+    _require(json_codec.decode(json_codec.encode(value)) == value, "not the same after a round trip")
+
+
+def check_xml(data: bytes) -> None:
+    """What the codec accepts is XML to others too, has one root, and comes back as it went."""
+    try:
+        value = xml_codec.decode(data)
+    except MalformedError:
+        return
+    root = ElementTree.fromstring(data.lstrip())  # noqa: S314 The codec has refused every DTD.
+    _require(list(value) == [root.tag], "another root than ElementTree's")
+    encoded = xml_codec.encode(value)
+    # A carriage return can be written as a reference alone, which answers never need.
+    if b"\r" not in encoded:
+        _require(xml_codec.decode(encoded) == value, "not the same after a round trip")
+
+
+def check_family(family: str, data: bytes, create_handler: Create | None = None) -> dict[str, Any]:
+    """Return the answer to the request that the bytes stand for; it is in the family's form and below 500."""
+    create: Create = create_handler or importlib.import_module(f"{family}.app").create_handler
+    answer = _answer(family, create, data)
+    _CHECKS[family](answer)
+    return answer
+
+
+def _check_kazoo(answer: dict[str, Any]) -> None:
+    status, body = answer["statusCode"], answer["body"]
+    if status in EMPTY:
+        _require(body == "", "a body where none belongs")
+        return
+    envelope = json.loads(body)
+    _require(envelope["status"] == ("success" if status < 400 else "error"), "another status than the answer's")
+    _require({"node", "request_id", "timestamp", "version", "data"} <= envelope.keys(), "an incomplete envelope")
+    _require(status < 400 or envelope["error"] == str(status), "another error than the answer's")
+    _require((status < 400) == ("revision" in envelope), "a revision where none belongs, or none where one does")
+
+
+def _check_engagement(answer: dict[str, Any]) -> None:
+    if "xml" in answer["headers"]["content-type"]:
+        root = ElementTree.fromstring(answer["body"])  # noqa: S314 Our own answer.
+        _require(root.tag == "subscriptionResponse", "another root")
+        response = {child.tag: child.text for child in root}
+    else:
+        ((name, response),) = json.loads(answer["body"]).items()
+        _require(name == "subscriptionResponse", "another root")
+    _require(list(response) == ["statusCode", "ksid", "message"], "other members")
+    _require(response["statusCode"] == str(answer["statusCode"]), "another status than the answer's")
+    _require((response["ksid"] == "-1") == (answer["statusCode"] >= 400), "a KSID where none belongs")
+
+
+def _check_places(answer: dict[str, Any]) -> None:
+    body = json.loads(answer["body"])
+    members = {"error", "message"} if answer["statusCode"] >= 400 else {"status", "responseType", "message"}
+    _require(body.keys() == members, "other members")
+
+
+_CHECKS = {"kazoo": _check_kazoo, "engagement": _check_engagement, "places": _check_places}
+
+
+def _check_request(family: str) -> Callable[[bytes], None]:
+    def check(data: bytes) -> None:
+        check_family(family, data)
+
+    return check
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "json": check_json,
+    "xml": check_xml,
+    **{family: _check_request(family) for family in _CHECKS},
+}
+
+
+def build_input(method: str, content_type: str | None, body: bytes, state: int = OPEN, parts: int = 0) -> bytes:
+    """Return the bytes that stand for a request."""
+    chosen = METHODS.index(method) if method in METHODS else 0
+    known = CONTENT_TYPES.index(content_type) if content_type in CONTENT_TYPES else 0
+    return bytes((chosen, known, state, parts)) + body
+
+
+def _answer(family: str, create: Create, data: bytes) -> dict[str, Any]:
+    path, parameters, credential = _REQUESTS[family]
+    parameters = dict(parameters)
+    head, body = data[:HEAD].ljust(HEAD, b"\0"), data[HEAD:]
+    method, content_type = METHODS[head[0] % len(METHODS)], CONTENT_TYPES[head[1] % len(CONTENT_TYPES)]
+    state, parts = head[2], head[3]
+    headers: dict[str, str] = {} if content_type is None else {"content-type": content_type}
+    if state & OPEN:
+        headers |= credential
+    if parts & FUZZ_PATH:
+        line, _, body = body.partition(b"\n")
+        parameters |= dict(zip(parameters, line.decode("utf-8", "surrogateescape").split("/"), strict=False))
+    if parts & FUZZ_HEADERS:
+        line, _, body = body.partition(b"\n")
+        headers[HEADERS[parts // 4 % len(HEADERS)]] = line.decode("latin-1")
+    lines: list[str] = []
+    # Each look at the clock takes a moment, so that what never ends is answered as store trouble, and found.
+    ticks = itertools.count()
+    handler = create(
+        {"FAMILY": family, "TABLE": "Table", "DIRECTORY_TABLE": "DirectoryTable"},
+        Store(bool(state & FILLED), (state & REFUSALS) >> 1),
+        timer=lambda: next(ticks) / 100,
+        sleep=lambda _: None,
+        emit=lines.append,
+    )
+    encoded = bool(state & ENCODED)
+    event = {
+        "rawPath": path,
+        "pathParameters": parameters,
+        "headers": headers,
+        "requestContext": {"http": {"method": method}, "requestId": "r", "apiId": "a"},
+        "body": base64.b64encode(body).decode() if encoded else body.decode("utf-8", "surrogateescape"),
+        "isBase64Encoded": encoded,
+    }
+    answer: dict[str, Any] = handler(event, None)
+    _require(200 <= answer["statusCode"] < 500, f"answered {answer['statusCode']}: {lines}")
+    _require(len(lines) == 1 and json.loads(lines[0])["status"] == answer["statusCode"], "not one line of log")
+    answer["body"].encode()
+    return answer
+
+
+def _require(holds: bool, finding: str) -> None:
+    if not holds:
+        raise FindingError(finding)
