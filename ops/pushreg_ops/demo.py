@@ -39,6 +39,11 @@ def list_credentials() -> list[tuple[str, str]]:
     ]
 
 
+def list_secrets() -> dict[str, str]:
+    """Return what signs a caller in, by the name of its security scheme in the OpenAPI document."""
+    return {"kazooToken": ACCOUNT_TOKEN, "placesKey": PLACES_KEY}
+
+
 def list_commands(address: str) -> list[tuple[str, str]]:
     """Return a shell command for each family that the stack at the address answers with success, each time anew."""
     return [(family, f"curl -sS {build(address)}") for family, build in _REQUESTS]

@@ -7,7 +7,7 @@ import json
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Mount
+from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
 from pushreg.clock import Clock, now
@@ -131,8 +131,8 @@ class Gateway:
         return _message(500, "Internal Server Error")
 
 
-def create_app(gateway: Gateway, cors: Cors | None = None) -> Starlette:
-    """Return the application that the local stack serves."""
+def create_app(gateway: Gateway, cors: Cors | None = None, routes: Sequence[BaseRoute] = ()) -> Starlette:
+    """Return the application that the local stack serves: the gateway, but for the routes given."""
     middleware = []
     if cors is not None:
         middleware.append(
@@ -145,7 +145,10 @@ def create_app(gateway: Gateway, cors: Cors | None = None) -> Starlette:
                 max_age=cors.max_age,
             )
         )
-    return Starlette(routes=[Mount("/", app=gateway)], middleware=middleware)
+    app = Starlette(routes=routes, middleware=middleware)
+    # Not a Mount: its pattern leaves out paths that have a line break in them.
+    app.router.default = gateway
+    return app
 
 
 async def _read(request: Request) -> bytes | None:

@@ -18,7 +18,8 @@ from starlette.types import ASGIApp
 
 from pushreg_ops.aws import connect_endpoint, explain
 from pushreg_ops.console import Terminal, format_request
-from pushreg_ops.demo import list_commands, list_credentials, list_entries
+from pushreg_ops.demo import list_commands, list_credentials, list_entries, list_secrets
+from pushreg_ops.docs_page.routes import PAGE, create_routes
 from pushreg_ops.engines import HOST, Engine
 from pushreg_ops.engines.bundle import check_machine, find_bundle
 from pushreg_ops.engines.dynamodb_local import DynamoDbLocal
@@ -26,6 +27,7 @@ from pushreg_ops.engines.endpoint import ExistingEndpoint
 from pushreg_ops.engines.java import find_java
 from pushreg_ops.errors import EngineError, OperatorError
 from pushreg_ops.gateway import Gateway, Handler, create_app, load_handlers
+from pushreg_ops.openapi.text import FILE as DOCUMENT
 from pushreg_ops.provision import Provisioner
 from pushreg_ops.tables import create_missing
 from pushreg_ops.targets import TABLES, Registry
@@ -73,8 +75,13 @@ def serve(options: Options, terminal: Terminal, environ: Mapping[str, str]) -> N
                 engine.wait()
             _prepare(engine, template, handlers, options)
             port = listener.getsockname()[1]
-            _announce(f"http://{HOST}:{port}", engine, template, options, terminal)
-            _run(create_app(Gateway(template, handlers, port), template.cors), listener)
+            address = f"http://{HOST}:{port}"
+            commands = list_commands(address) if options.demo else []
+            secrets = list_secrets() if options.demo else {}
+            page = create_routes(template_file.parent / DOCUMENT, commands, secrets)
+            app = create_app(Gateway(template, handlers, port), template.cors, page)
+            _announce(address, engine, template, options, terminal)
+            _run(app, listener)
         finally:
             # Once it ends it ends: a second Ctrl-C must not leave the engine behind.
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -128,6 +135,7 @@ def _prepare(engine: Engine, template: Template, handlers: Mapping[str, Handler]
 def _announce(address: str, engine: Engine, template: Template, options: Options, terminal: Terminal) -> None:
     terminal.say(f"\nPushreg answers at {address} (Ctrl-C stops it)", "bold green")
     terminal.say(f"Store: {engine.description}")
+    terminal.say(f"Documentation to try the API in: {address}{PAGE}")
     terminal.say("\nRoutes", "bold")
     for route in template.routes:
         terminal.say(f"  {route.key}")

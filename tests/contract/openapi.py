@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from pushreg_ops.openapi.document import build
-from pushreg_ops.openapi.text import render
+from pushreg_ops.openapi.text import FILE, render
 from pushreg_ops.template import Template, find_template, load_template
 from tests.contract.recording import record
 
-TARGET = Path(__file__).parents[2] / "docs" / "openapi.yaml"
+TARGET = Path(__file__).parents[2] / FILE
 
 
 def read_template() -> Template:

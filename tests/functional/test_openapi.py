@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
-from jsonschema import Draft202012Validator, FormatChecker, ValidationError
-from jsonschema.validators import extend
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from referencing import Registry
-from referencing.jsonschema import DRAFT202012
 
 from pushreg.codecs import json as strict_json
 from pushreg.codecs import xml
 from pushreg.errors import MalformedError
-from pushreg_ops.openapi.document import OTHER_METHODS, build
+from pushreg_ops.openapi.document import build
 from pushreg_ops.openapi.exchanges import Exchange, decode
 from pushreg_ops.openapi.text import render
 from pushreg_ops.template import Template
+from tests.contract.declaration import METHODS, Document
 from tests.contract.openapi import TARGET, read_template
 from tests.contract.recording import record
 
@@ -43,58 +38,6 @@ BYTE_LIMITS = {
     "refuses a sid of 4098 bytes, whatever its characters",
     "refuses a token of 4098 bytes, whatever its characters",
 }
-METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
-
-
-def _check_pattern(_: object, pattern: str, value: object, __: object) -> Iterator[ValidationError]:
-    # Patterns are ECMA 262's, whose $ is not content with what stands before a last line break.
-    if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
-        yield ValidationError(f"{value!r} does not match {pattern!r}")
-
-
-SchemaValidator = extend(Draft202012Validator, {"pattern": _check_pattern})  # type: ignore[no-untyped-call]
-
-
-class Document:
-    """The committed document, its references followed."""
-
-    def __init__(self, text: str) -> None:
-        self.data: dict[str, Any] = yaml.safe_load(text)
-        resource = DRAFT202012.create_resource(self.data)
-        self._registry: Registry[Any] = Registry().with_resource("urn:document", resource)
-
-    def follow(self, part: dict[str, Any]) -> dict[str, Any]:
-        while "$ref" in part:
-            found: Any = self.data
-            for name in part["$ref"].removeprefix("#/").split("/"):
-                found = found[name]
-            part = found
-        return part
-
-    def check(self, schema: dict[str, Any], value: Any) -> list[str]:
-        absolute = json.loads(json.dumps(schema).replace('"#/', '"urn:document#/'))
-        validator = SchemaValidator(absolute, registry=self._registry, format_checker=FormatChecker())
-        return [f"{error.json_path}: {error.message[:200]}" for error in validator.iter_errors(value)]
-
-    def find_operation(self, exchange: Exchange) -> dict[str, Any] | None:
-        operation: dict[str, Any] | None = self.data["paths"][exchange.route].get(exchange.method.lower())
-        return operation
-
-    def find_answer(self, exchange: Exchange) -> dict[str, Any] | None:
-        """Return what is declared for the exchange's status, read from the body where HTTP always says 200."""
-        operation = self.find_operation(exchange)
-        if operation is None:
-            other = self.follow(self.data["paths"][exchange.route][OTHER_METHODS])
-            return other if exchange.status == 405 else None
-        status = str(exchange.status)
-        if exchange.settings.get("ENGAGEMENT_ALWAYS_HTTP_200") == "true":
-            status = _read_data(exchange)["statusCode"]
-        return self.follow(operation["responses"][status]) if status in operation["responses"] else None
-
-    def list_operations(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        for route, item in self.data["paths"].items():
-            for method in METHODS & item.keys():
-                yield route, method.upper(), item[method]
 
 
 @pytest.fixture(scope="module")
@@ -232,8 +175,3 @@ def _tag(document: Document, exchange: Exchange) -> str:
 def _unwrap(data: Any) -> Any:
     (value,) = data.values()
     return value
-
-
-def _read_data(exchange: Exchange) -> dict[str, str]:
-    data: dict[str, str] = _unwrap(decode(exchange.answer_type, exchange.answer))
-    return data

@@ -40,7 +40,6 @@ class Family:
 
     title: str
     text: str
-    source: str
     name: Callable[[Any], str]
     preferred: tuple[str, ...]
     operations: Mapping[str, Operation]

@@ -45,7 +45,7 @@ def build(template: Template, exchanges: Iterable[Exchange]) -> dict[str, Any]:
         routes = [route for route in template.routes if route.function == function.name]
         of_family = [each for each in recorded if each.route in {route.path for route in routes}]
         part = _Part(family, routes, Examples(of_family, family.name, family.preferred))
-        tags.append({"name": family.title, "description": family.text, "externalDocs": {"url": family.source}})
+        tags.append({"name": family.title, "description": family.text})
         paths.update(part.build_paths())
         for name, entries in part.components.items():
             components[name].update(entries)
@@ -94,13 +94,15 @@ class _Part:
         refusal = self._share("responses", "MethodNotAllowed", self._build_answer("", 405, self._family.refusal))
         paths = {}
         for route in self._routes:
-            names = re.findall(r"{(\w+)}", route.path)
+            parameters = [self._build_parameter(name) for name in re.findall(r"{(\w+)}", route.path)]
             suffix = "".join(segment.capitalize() for segment in route.path.split("/")[:-1])
             suffix = suffix if len(self._routes) > 1 else ""
-            item: dict[str, Any] = {"parameters": [self._build_parameter(name) for name in names]} if names else {}
+            paths[route.path] = {OTHER_METHODS: refusal}
             for method, operation in methods.items():
-                item[method.lower()] = {**operation, "operationId": operation["operationId"] + suffix}
-            paths[route.path] = {**item, OTHER_METHODS: refusal}
+                own = {"operationId": operation["operationId"] + suffix}
+                if parameters:
+                    own["parameters"] = [*parameters, *operation.get("parameters", [])]
+                paths[route.path][method.lower()] = {**operation, **own}
         return paths
 
     def _build_operation(self, method: str, operation: Operation) -> dict[str, Any]:

@@ -143,7 +143,6 @@ FAMILY = Family(
         "Subscribers known by their KSID, as Volt MX Foundry and Kony (Quantum Fabric) Engagement keep them. "
         "The three paths are one and the same. The answer comes in the request's format."
     ),
-    source="https://opensource.hcltechsw.com/volt-mx-docs/",
     name=lambda answer: str(answer["subscriptionResponse"]["message"]),
     preferred=("engagement/outcomes", "engagement/unsubscribe", "engagement/security"),
     operations={

@@ -73,22 +73,9 @@ FAMILY = Family(
         "Push-notification subscriptions of a Kazoo account's devices. A device has one subscription, whatever the "
         "app; a mobile device is in one subscription of the account."
     ),
-    source="https://docs.2600hz.com/",
     name=_name,
     preferred=("kazoo/documented", "kazoo/errors", "kazoo/semantics"),
     operations={
-        "GET": Operation(
-            "fetchSubscription",
-            "Fetch a device's subscription",
-            "Answers 304 without a body if `If-None-Match` names the stored revision.",
-            {
-                **_COMMON,
-                200: Answer("The subscription.", succeed(_HELD), ("ETag", "Expires", *_KNOWN_AS)),
-                304: _UNCHANGED,
-                400: _BAD_JSON,
-            },
-            headers=("If-Match", "If-None-Match"),
-        ),
         "PUT": Operation(
             "createSubscription",
             "Create a device's subscription",
@@ -100,6 +87,18 @@ FAMILY = Family(
             },
             {JSON: refer("KazooEnvelope")},
             ("If-Match",),
+        ),
+        "GET": Operation(
+            "fetchSubscription",
+            "Fetch a device's subscription",
+            "Answers 304 without a body if `If-None-Match` names the stored revision.",
+            {
+                **_COMMON,
+                200: Answer("The subscription.", succeed(_HELD), ("ETag", "Expires", *_KNOWN_AS)),
+                304: _UNCHANGED,
+                400: _BAD_JSON,
+            },
+            headers=("If-Match", "If-None-Match"),
         ),
         "POST": Operation(
             "replaceSubscription",

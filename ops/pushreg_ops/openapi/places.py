@@ -49,7 +49,6 @@ _FAILURE = _answer("The database gave no answer in time.", "Internal Server Erro
 FAMILY = Family(
     title="Places",
     text="FCM registration tokens by place, as UOS's Device Token Service keeps them.",
-    source="https://docs.uos.naveocommerce.cloud/",
     name=lambda answer: str(answer["message"]["message"] if "status" in answer else answer["message"]),
     preferred=("places/documented", "places/semantics"),
     operations={

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+# In a checkout.
+FILE = Path("docs") / "openapi.yaml"
 HEADING = "# Written by `make openapi` from the template, the models and the contract cases: change those.\n"
 
 

@@ -1,0 +1,79 @@
+"""The page's routes, for the local gateway to serve beside the API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import BaseRoute, Route
+
+PAGE = "/docs"
+DOCUMENT = "/openapi.json"
+_OWN = Path(__file__).parent
+# Nothing from elsewhere, nothing written into the page: not even a mistake in it can make the browser ask other hosts.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": _POLICY,
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def create_routes(
+    document_file: Path, commands: Sequence[tuple[str, str]], credentials: Mapping[str, str]
+) -> list[BaseRoute]:
+    """Return the routes of the page and of the document.
+
+    `commands` are shown for copying, by family; `credentials` are filled in, by the name of their security scheme.
+    """
+
+    @cache
+    def read_document() -> bytes:
+        document = yaml.load(document_file.read_text("utf-8"), _Loader)  # noqa: S506 Safe, whichever it is.
+        # Without servers, the page tries the host that it is from.
+        del document["servers"]
+        return _to_json(document)
+
+    settings = {"document": DOCUMENT, "commands": [list(each) for each in commands], "credentials": dict(credentials)}
+    vendor = Path(str(metadata.distribution("flask-swagger-ui").locate_file("flask_swagger_ui/dist")))
+    files = {
+        "": _OWN / "page.html",
+        "/page.css": _OWN / "page.css",
+        "/page.js": _OWN / "page.js",
+        "/swagger-ui.css": vendor / "swagger-ui.css",
+        "/swagger-ui-bundle.js": vendor / "swagger-ui-bundle.js",
+        "/icon.png": vendor / "favicon-32x32.png",
+    }
+    return [
+        *(Route(f"{PAGE}{path}", _serve_file(file)) for path, file in files.items()),
+        Route(f"{PAGE}/settings.json", _serve_json(lambda: _to_json(settings))),
+        Route(DOCUMENT, _serve_json(read_document)),
+    ]
+
+
+def _serve_file(file: Path) -> Callable[[Request], Response]:
+    return lambda _: FileResponse(file, headers=_HEADERS)
+
+
+def _serve_json(read: Callable[[], bytes]) -> Callable[[Request], Response]:
+    # Starlette calls a function like this in a thread, so that reading holds up nobody.
+    return lambda _: Response(read(), media_type="application/json", headers=_HEADERS)
+
+
+def _to_json(data: Any) -> bytes:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+# libyaml, where PyYAML has it, is ten times as fast.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -1,0 +1,212 @@
+"""The documentation page in a real browser, against a running stack."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import MEMORY, PATIENCE, Stack, run_stack
+
+pytestmark = pytest.mark.browser
+
+WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
+# As root there is no sandbox to be had; the others keep Chromium from calling home.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# What no two answers share.
+CHANCE = {"node", "request_id", "timestamp", "revision", "ksid"}
+
+
+class Tab:
+    """One opened page and what the browser said of it."""
+
+    def __init__(self, browser: Any, url: str, size: tuple[int, int]) -> None:
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+        self.page.set_default_timeout(PATIENCE * 1000)
+        self.page.on(
+            "console", lambda message: self.complaints.append(message.text) if message.type == "error" else None
+        )
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(f"{url}/docs")
+        self.page.wait_for_selector("body[data-ready]")
+        self.page.wait_for_selector(".opblock")
+
+    def execute(self, operation: str, media_type: str = "application/json", example: str = "") -> tuple[int, str]:
+        """Try the operation with the example of that name, else the first; return status and text of the answer."""
+        block = self.page.locator(f".opblock[id$='-{operation}']")
+        if not block.locator(".opblock-body").count():
+            block.locator(".opblock-summary-control").click()
+        body = block.locator(".opblock-section-request-body")
+        if body.count():
+            body.locator(".content-type").select_option(media_type)
+        if example:
+            body.locator(".examples-select-element").select_option(example)
+        with self.page.expect_response(lambda answer: answer.request.resource_type == "fetch") as caught:
+            block.locator("button.execute").click()
+        answer = caught.value
+        shown = block.locator(".live-responses-table .response-col_status", has_text=str(answer.status))
+        shown.first.wait_for()
+        return answer.status, answer.text()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    try:
+        playwright = importlib.import_module("playwright.sync_api")
+    except ImportError:
+        playwright = None
+    if chromium is None or playwright is None:
+        pytest.skip("needs Chromium on the PATH, and Playwright as `make test-browser` installs it")
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def fresh_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with run_stack(tmp_path_factory.mktemp("docs-page"), engine=MEMORY) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def document(fresh_stack: Stack) -> dict[str, Any]:
+    found: dict[str, Any] = httpx.get(f"{fresh_stack.url}/openapi.json", timeout=PATIENCE).json()
+    return found
+
+
+@pytest.fixture(scope="module")
+def tab(browser: Any, fresh_stack: Stack) -> Iterator[Tab]:
+    opened = Tab(browser, fresh_stack.url, WIDTHS["desktop"])
+    yield opened
+    # The browser itself complains of each 4xx.
+    assert [text for text in opened.complaints if "Failed to load resource" not in text] == []
+    opened.page.close()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_page_loads_without_complaint_and_from_this_machine_alone(
+    browser: Any, fresh_stack: Stack, width: str, tmp_path: Path
+) -> None:
+    tab = Tab(browser, fresh_stack.url, WIDTHS[width])
+    tab.page.screenshot(path=tmp_path / f"{width}.png", full_page=True)
+    for section in tab.page.locator(".opblock-tag-section").all():
+        section.locator(".opblock-summary-control").first.click()
+    tab.page.screenshot(path=tmp_path / f"{width}-open.png", full_page=True)
+    assert tab.complaints == []
+    assert [url for url in tab.requests if not url.startswith((f"{fresh_stack.url}/", "data:"))] == []
+    assert tab.page.title() == "Pushreg"
+    assert tab.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    tab.page.close()
+
+
+def test_page_shows_every_operation_and_a_command_for_each_family(tab: Tab, document: dict[str, Any]) -> None:
+    operations = [item for path in document["paths"].values() for item in path.values() if "operationId" in item]
+    assert tab.page.locator(".opblock").count() == len(operations)
+    assert tab.page.locator(".command h2").all_inner_texts() == ["Kazoo", "Engagement", "Places"]
+    assert all(text.startswith("curl ") for text in tab.page.locator(".command pre").all_inner_texts())
+
+
+def test_kazoo_answers_as_documented(tab: Tab, document: dict[str, Any]) -> None:
+    for operation, status in [
+        ("createSubscription", 201),
+        ("fetchSubscription", 200),
+        ("replaceSubscription", 200),
+        ("removeSubscription", 200),
+    ]:
+        answer = tab.execute(operation)
+        assert answer[0] == status
+        assert settle(answer[1]) == settle(find_example(document, operation, status))
+
+
+def test_engagement_answers_as_documented_in_both_formats(tab: Tab, document: dict[str, Any]) -> None:
+    created, updated, duplicate, gone, already = (
+        "subscription-successful",
+        "update-successful",
+        "duplicate-subscription-sid-element-has-id-of-existing-subscription",
+        "unsubscription-successful",
+        "already-unsubscribed",
+    )
+    duplicate_xml = duplicate.replace("has-id", "has-the-id")
+    # What is tried, and what comes of it: a subscriber comes back with an update.
+    stories = {
+        ("subscribeVpns", "application/json"): {created: created, duplicate: duplicate, updated: updated, gone: gone},
+        ("subscribeKpns", "text/xml"): {already: already, created: updated, duplicate_xml: duplicate_xml},
+        ("subscribe", "application/json"): {gone: gone, already: already},
+    }
+    for (operation, media_type), steps in stories.items():
+        for tried, told in steps.items():
+            expected = 201 if told in (duplicate, duplicate_xml) else 200
+            status, text = tab.execute(operation, media_type, tried)
+            assert status == expected
+            assert settle(text) == settle(find_example(document, operation, expected, media_type, told))
+
+
+def test_places_answer_as_documented(tab: Tab, document: dict[str, Any]) -> None:
+    for operation in ("registerDevice", "unregisterDevice"):
+        status, text = tab.execute(operation)
+        assert status == 200
+        assert settle(text) == settle(find_example(document, operation, 200))
+
+
+def test_without_demo_data_no_credentials_are_filled_in(browser: Any, tmp_path: Path) -> None:
+    with run_stack(tmp_path, "--no-demo", engine=MEMORY) as bare:
+        tab = Tab(browser, bare.url, WIDTHS["desktop"])
+        assert tab.page.locator(".command").count() == 0
+        assert "no demo data" in tab.page.locator("#state").inner_text()
+        assert tab.execute("createSubscription")[0] == 401
+        tab.page.close()
+
+
+def find_example(
+    document: dict[str, Any], operation: str, status: int, media_type: str = "application/json", name: str = ""
+) -> str:
+    """Return the documented body of the operation's answer, as text."""
+    items = [item for path in document["paths"].values() for item in path.values()]
+    (found,) = [item for item in items if item.get("operationId") == operation]
+    answer = follow(document, found["responses"][str(status)])["content"][media_type]
+    if "example" in answer:
+        value = answer["example"]
+    else:
+        examples = answer["examples"]
+        value = examples[name or next(iter(examples))]["value"]
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def follow(document: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """Return what the part refers to, or itself."""
+    for name in part.get("$ref", "").removeprefix("#/").split("/"):
+        part = document = document[name] if name else part
+    return part
+
+
+def settle(text: str) -> Any:
+    """Return the body with a fixed value where no two answers are alike."""
+    if text.startswith("<"):
+        return re.sub(r"<ksid>[1-9][0-9]{18}</ksid>", "<ksid/>", text)
+    return fix_members(json.loads(text))
+
+
+def fix_members(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: name if name in CHANCE else fix_members(member) for name, member in value.items()}
+    return value

@@ -1,0 +1,83 @@
+import asyncio
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from pushreg_ops.docs_page.routes import create_routes
+from pushreg_ops.gateway import Gateway, create_app
+from pushreg_ops.openapi.text import FILE
+from pushreg_ops.template import Function, Route, Template
+
+DOCUMENT = Path(__file__).parents[3] / FILE
+COMMANDS = [("kazoo", "curl 'one'")]
+CREDENTIALS = {"kazooToken": "a-token"}
+ROUTED = Template(
+    (Function("Worker", "worker.app", {}, timeout=7, memory=256),), (Route("ANY", "/{id}", "Worker"),), ()
+)
+
+
+class FakeHandler:
+    def __call__(self, event: dict[str, Any], context: Any) -> object:
+        return {"statusCode": 200, "body": event["rawPath"]}
+
+    def prepare(self) -> None: ...
+
+
+def fetch(path: str, credentials: Mapping[str, str] = CREDENTIALS) -> httpx.Response:
+    async def send() -> httpx.Response:
+        app = create_app(
+            Gateway(ROUTED, {"Worker": FakeHandler()}, 3000), routes=create_routes(DOCUMENT, COMMANDS, credentials)
+        )
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+            return await client.get(path)
+
+    return asyncio.run(send())
+
+
+def test_page_and_all_it_names_are_served() -> None:
+    page = fetch("/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    named = re.findall(r'(?:href|src)="([^"]+)"', page.text)
+    assert len(named) >= 5
+    for path in named:
+        answer = fetch(path)
+        assert answer.status_code == 200, path
+        assert answer.content
+
+
+def test_page_forbids_everything_from_elsewhere_and_every_inline_script() -> None:
+    for path in ("/docs", "/docs/page.js", "/docs/swagger-ui-bundle.js", "/openapi.json"):
+        policy = dict(part.strip().split(" ", 1) for part in fetch(path).headers["content-security-policy"].split(";"))
+        assert policy["default-src"] == "'none'"
+        for directive in ("script-src", "style-src", "connect-src"):
+            assert policy[directive] == "'self'"
+        assert not any("http" in sources or "*" in sources or "unsafe" in sources for sources in policy.values())
+
+
+def test_settings_carry_commands_and_credentials() -> None:
+    assert fetch("/docs/settings.json").json() == {
+        "document": "/openapi.json",
+        "commands": [["kazoo", "curl 'one'"]],
+        "credentials": CREDENTIALS,
+    }
+
+
+def test_document_is_the_committed_one_for_whatever_host_serves_it() -> None:
+    committed = yaml.safe_load(DOCUMENT.read_text("utf-8"))
+    del committed["servers"]
+    assert fetch("/openapi.json").json() == committed
+
+
+@pytest.mark.parametrize("path", ["/docs/other", "/docs/page.html", "/docs/..%2fgateway.py", "/openapi.yaml/x"])
+def test_nothing_else_is_served(path: str) -> None:
+    assert fetch(path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/thing", "/docs.json", "/a%0Ab"])
+def test_other_paths_are_the_gateways(path: str) -> None:
+    assert fetch(path).status_code == 200
