@@ -24,7 +24,7 @@ from tests.trust.model_places import Call as PlacesCall
 from tests.trust.proxy import Proxy
 from tests.trust.stack import ACCOUNTS, ALL_PLACES_KEY, APPLICATIONS, PLACE_IDS, connect_to
 
-HISTORIES = int(os.environ.get("TRUST_HISTORIES", "100")) // 5
+HISTORIES = int(os.environ.get("TRUST_HISTORIES", "100")) // 6
 FAMILIES: list[AnyFamily] = [Kazoo(), Engagement(), Places()]
 # In place of the functions' two seconds, so that silences do not take all the time that there is.
 PATIENCE = 1.0

@@ -60,4 +60,4 @@ def test_family_answers_and_stores_as_its_model(family: AnyFamily, client: Any, 
         def __init__(self) -> None:
             super().__init__(family, client, stored)
 
-    run_state_machine_as_test(Machine, settings=settings(max_examples=30, stateful_step_count=30))
+    run_state_machine_as_test(Machine, settings=settings(max_examples=25, stateful_step_count=30))
