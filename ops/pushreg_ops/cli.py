@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from pushreg_ops.commands import entries, exporting, importing, keys, local
+from pushreg_ops.commands import entries, exporting, importing, keys, local, verifying
 from pushreg_ops.console import complain
 from pushreg_ops.errors import OperatorError
 from pushreg_ops.targets import NoTargetError
@@ -25,6 +25,7 @@ app.add_typer(entries.create_application_group(), name="apps")
 app.add_typer(keys.app, name="keys")
 app.command("import")(importing.run)
 app.command("export")(exporting.run)
+app.command("verify")(verifying.run)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

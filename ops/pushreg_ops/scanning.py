@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pushreg.table import Item, from_attributes
+from pushreg.table import Item, from_attributes, to_attributes
 from pushreg_ops.aws import AdminClient
 
 Progress = Callable[[int], None]
@@ -16,29 +16,25 @@ def ignore(count: int) -> None:
 
 
 def scan(
-    client: AdminClient,
-    table: str,
-    progress: Progress = ignore,
-    *,
-    prefix: str | None = None,
-    filter_expression: str | None = None,
-    **values: str,
+    client: AdminClient, table: str, progress: Progress = ignore, condition: str | None = None, **values: str | int
 ) -> Iterator[list[Item]]:
     """Yield the table's items page by page, each read strongly consistent at a moment of its own.
 
-    Only records that begin with `prefix`, or that the filter lets pass; `progress` is told how many were looked at.
+    Only those that the condition lets pass, in which values stand as `:name`; `progress` is told how many were looked
+    at.
     """
     parameters: dict[str, Any] = {"TableName": table, "ConsistentRead": True}
-    if prefix is not None:
-        filter_expression, values = "begins_with(#record, :prefix)", {"prefix": prefix}
-        parameters["ExpressionAttributeNames"] = {"#record": "record"}
-    if filter_expression is not None:
-        parameters["FilterExpression"] = filter_expression
-        parameters["ExpressionAttributeValues"] = {f":{name}": {"S": value} for name, value in values.items()}
+    if condition is not None:
+        parameters["FilterExpression"] = condition
+        attributes = to_attributes(values)
+        parameters["ExpressionAttributeValues"] = {f":{name}": value for name, value in attributes.items()}
+        # A word that DynamoDB keeps for itself.
+        if "#record" in condition:
+            parameters["ExpressionAttributeNames"] = {"#record": "record"}
     while True:
         page = client.scan(**parameters)
         progress(page["ScannedCount"])
-        yield [from_attributes(attributes) for attributes in page["Items"]]
+        yield [from_attributes(item) for item in page["Items"]]
         if "LastEvaluatedKey" not in page:
             return
         parameters["ExclusiveStartKey"] = page["LastEvaluatedKey"]

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from pushreg.table import Item
 from pushreg_ops.importers.pushreg import ENTRIES, to_line
 from pushreg_ops.items import Device, PlaceToken, Stored, Subscriber, UnreadableError, read
 from pushreg_ops.scanning import Progress, scan
@@ -40,14 +41,21 @@ class Exporter:
         """
         for family in (each for each in FAMILIES if each in families):
             table = self._registry.tables[FAMILIES[family]]
-            for page in scan(self._registry.client, table, self._progress, prefix=_PREFIXES.get(family)):
+            for page in self._scan(family, table):
                 for item in page:
                     line = self._read(family, item)
                     if line is not None:
                         self.counts[family] += 1
                         yield line
 
-    def _read(self, family: str, item: dict[str, Any]) -> dict[str, Any] | None:
+    def _scan(self, family: str, table: str) -> Iterator[list[Item]]:
+        prefix = _PREFIXES.get(family)
+        if prefix is None:
+            return scan(self._registry.client, table, self._progress)
+        condition = "begins_with(#record, :prefix)"
+        return scan(self._registry.client, table, self._progress, condition, prefix=prefix)
+
+    def _read(self, family: str, item: Item) -> dict[str, Any] | None:
         if family == "directory" and not self._with_keys and str(item.get("record")).startswith("credential#"):
             return None
         try:

@@ -12,6 +12,8 @@ from pushreg_ops.tables import create_missing
 from pushreg_ops.targets import Registry
 from tests.contract.in_process import Gateway, read_template
 from tests.integration.conftest import endpoint
+from tests.support.calls import Engagement, Kazoo, Places, answered
+from tests.support.damage import Damage, Hands
 from tests.support.stored import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Stored
 
 __all__ = ["endpoint"]
@@ -45,3 +47,21 @@ def other(stored: Stored) -> Iterator[Registry]:
     yield Registry("another registry", stored.client, names)
     for name in names.values():
         stored.client.delete_table(TableName=name)
+
+
+@pytest.fixture
+def damage(registry: Registry, gateway: Gateway, stored: Stored) -> Damage:
+    kazoo, engagement, places = Kazoo(gateway.send), Engagement(gateway.send), Places(gateway.send)
+    for name in ("1", "2"):
+        assert kazoo.put(f"d{name}", f"m{name}").status == 201
+        assert places.put(f"t{name}").status == 200
+    ksids = [answered(engagement.subscribe(f"dev{name}", f"sid{name}"))[1] for name in ("1", "2")]
+    # For ever, so that the tests say what expires.
+    for item in [*stored.items(SUBSCRIBERS), *stored.items(PLACES)]:
+        stored.put(SUBSCRIBERS if "record" in item else PLACES, {**item, "expires_at": None})
+    return Damage(stored, ksids)
+
+
+@pytest.fixture
+def hands(registry: Registry) -> Hands:
+    return Hands(registry)

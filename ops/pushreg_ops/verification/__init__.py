@@ -1,0 +1,1 @@
+"""Whether a registry's tables keep the invariants, and mending what is broken."""

@@ -1,0 +1,113 @@
+"""What is found in tables that are damaged on purpose, what is mended and what is left alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from pushreg.models.directory import digest
+from pushreg_ops.invariants import Rule
+from pushreg_ops.verification.job import verify
+from tests.support.damage import EPOCH, MENDABLE, UNSAFE, Damage, Hands, hold_one_mobile_twice
+from tests.support.stored import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
+
+pytestmark = pytest.mark.engine
+
+
+def test_a_registry_in_order_gives_nothing_to_report(damage: Damage, hands: Hands) -> None:
+    verifier, findings = verify(hands.registry, EPOCH)
+    assert findings == []
+    assert [verifier.counts[table, "items"] for table in (DEVICES, SUBSCRIBERS, PLACES)] == [4, 6, 2]
+
+
+@pytest.mark.parametrize("kind", MENDABLE)
+def test_damage_that_can_be_mended_is_found_and_mended(damage: Damage, hands: Hands, kind: str) -> None:
+    break_it, rule = MENDABLE[kind]
+    break_it(damage)
+    assert rule in hands.rules()
+    assert hands.repair() == []
+    for table in (DEVICES, PLACES, DIRECTORY):
+        damage.stored.settled(table)
+
+
+def test_what_is_mended_is_as_it_was(damage: Damage, hands: Hands) -> None:
+    before = {table: damage.stored.items(table) for table in (DEVICES, SUBSCRIBERS, PLACES)}
+    for kind in (
+        "a mobile device without claim",
+        "a digest that is not the document's",
+        "a subscriber without its device's claim",
+        "a claim with another partner",
+        "a token at another's key",
+    ):
+        MENDABLE[kind][0](damage)
+    assert hands.repair() == []
+    for table, items in before.items():
+        assert sorted(map(repr, map(sorted, (item.items() for item in damage.stored.items(table))))) == sorted(
+            map(repr, map(sorted, (item.items() for item in items)))
+        )
+    assert hands.removed == []
+
+
+@pytest.mark.parametrize("has_claim", [True, False])
+def test_of_two_holders_one_stays_and_the_other_is_kept_elsewhere(
+    damage: Damage, hands: Hands, has_claim: bool
+) -> None:
+    hold_one_mobile_twice(damage)
+    if not has_claim:
+        damage.remove(DEVICES, damage.mobile("m1"))
+    assert hands.repair() == []
+    # The claim decides; without one, the later write does.
+    stays, goes = ("d1", "d2") if has_claim else ("d2", "d1")
+    assert damage.stored.holder("m1") == stays
+    assert damage.stored.device(goes) is None
+    assert [getattr(head, "device_id", None) for head in hands.removed] == [goes]
+
+
+@pytest.mark.parametrize("kind", UNSAFE)
+def test_damage_that_only_a_person_can_judge_is_reported_and_left(damage: Damage, hands: Hands, kind: str) -> None:
+    break_it, rules = UNSAFE[kind]
+    break_it(damage)
+    try:
+        found = hands.rules()
+        assert set(rules) <= set(found)
+        assert set(rules) & set(hands.repair())
+        assert hands.removed == []
+    finally:
+        damage.stored.client.delete_item(TableName=DIRECTORY, Key={"record": {"S": "fax#1"}})
+
+
+def test_a_key_with_another_name_is_named_again(damage: Damage, hands: Hands) -> None:
+    key = {"record": f"credential#{digest('demo-places-key')}"}
+    item = damage.stored.get(DIRECTORY, key)
+    assert item is not None
+    damage.change(DIRECTORY, item, key_id="f" * 16)
+    assert hands.rules() == [Rule.DIGEST]
+    assert hands.repair() == []
+    assert damage.stored.get(DIRECTORY, key) == item
+
+
+def test_what_has_expired_is_counted_and_removed_with_its_claims(damage: Damage, hands: Hands) -> None:
+    for item in (damage.subscriber(0), damage.claim("device", "dev1"), damage.claim("sid", "sid1")):
+        damage.change(SUBSCRIBERS, item, expires_at=EPOCH)
+    damage.change(PLACES, damage.token("t1"), expires_at=EPOCH - 1)
+    damage.change(PLACES, damage.token("t2"), expires_at=EPOCH + 1)
+    verifier, findings = verify(hands.registry, EPOCH)
+    assert findings == []
+    assert [verifier.counts[table, "expired"] for table in (DEVICES, SUBSCRIBERS, PLACES)] == [0, 3, 1]
+    assert hands.mender.remove_expired() == 4
+    assert len(damage.stored.items(SUBSCRIBERS)) == 3
+    assert [item["device_token"] for item in damage.stored.items(PLACES)] == ["t2"]
+    assert hands.mender.remove_expired() == 0
+
+
+def test_tables_of_many_pages_are_read_whole(damage: Damage, hands: Hands) -> None:
+    """A page of DynamoDB's ends at 1 MB."""
+    row = damage.token("t1")
+    for number in range(300):
+        text = f"{number:04000}"
+        damage.stored.put(PLACES, {**row, "device_token": text, "token_digest": digest(text)})
+    damage.change(PLACES, row, token_digest=digest("x"), device_token="t1")
+    looked_at: list[int] = []
+    verifier, findings = verify(hands.registry, EPOCH, looked_at.append)
+    assert len(findings) == 1
+    assert verifier.counts[PLACES, "items"] == 303
+    assert len(looked_at) > 4

@@ -1,0 +1,114 @@
+"""Verification beside live traffic, and repairs that are killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from pushreg_ops.aws import AdminClient
+from pushreg_ops.verification.job import Mender, verify
+from tests.contract.in_process import Gateway
+from tests.support.calls import Engagement, Kazoo, answered
+from tests.support.damage import EPOCH, MENDABLE, Damage, Hands
+from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS
+
+pytestmark = pytest.mark.engine
+
+
+class Meddling:
+    """A client beside which something happens once: after a page of the table is read, or before the first write."""
+
+    def __init__(self, client: Any, happening: Callable[[], Any], table: str | None = None) -> None:
+        self._client = client
+        self._happenings = [happening]
+        self._table = table
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def scan(self, **parameters: Any) -> Any:
+        answer = self._client.scan(**parameters)
+        if parameters["TableName"] == self._table and self._happenings:
+            self._happenings.pop()()
+        return answer
+
+    def transact_write_items(self, **parameters: Any) -> Any:
+        if self._table is None and self._happenings:
+            self._happenings.pop()()
+        return self._client.transact_write_items(**parameters)
+
+
+@pytest.mark.parametrize("table", [DEVICES, SUBSCRIBERS])
+def test_what_live_traffic_tears_is_no_violation(damage: Damage, hands: Hands, gateway: Gateway, table: str) -> None:
+    kazoo, engagement = Kazoo(gateway.send), Engagement(gateway.send)
+
+    def move() -> None:
+        assert kazoo.post("d1", "m2").status == 200
+        assert answered(engagement.subscribe("dev1", "rotated"))[0] == "200"
+        assert answered(engagement.subscribe("dev9", "sid1"))[0] == "200"
+
+    busy = Meddling(hands.registry.client, move, table)
+    assert verify(replace(hands.registry, client=cast("AdminClient", busy)), EPOCH)[1] == []
+    assert damage.stored.holder("m2") == "d1"
+
+
+def test_what_live_traffic_changes_before_a_repair_is_left_to_it(
+    damage: Damage, hands: Hands, gateway: Gateway
+) -> None:
+    MENDABLE["a claim that says inactive"][0](damage)
+    proposals = hands.look()
+    engagement = Engagement(gateway.send)
+    busy = Meddling(hands.registry.client, lambda: engagement.subscribe("dev1", "rotated"))
+    registry = replace(hands.registry, client=cast("AdminClient", busy))
+    assert Mender(registry, EPOCH, hands.removed.append).apply(proposals) == 0
+    assert damage.subscriber(0)["sid"] == "rotated"
+    assert hands.repair() == []
+
+
+class GoneError(Exception):
+    """The process is gone, as far as the repair can tell."""
+
+
+class Dying:
+    """A client that makes so many transactions and no more, the last one perhaps without an answer."""
+
+    def __init__(self, client: Any, count: int, answers: bool) -> None:
+        self._client = client
+        self._count = count
+        self._answers = answers
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def transact_write_items(self, **parameters: Any) -> Any:
+        if not self._count:
+            raise GoneError
+        self._count -= 1
+        answer = self._client.transact_write_items(**parameters)
+        if not self._count and not self._answers:
+            raise GoneError
+        return answer
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["before a write", "after a write"])
+def test_a_repair_that_is_killed_is_finished_by_another(damage: Damage, hands: Hands, answers: bool) -> None:
+    for kind in ("a claim with another partner", "a token at another's key", "two devices with one mobile device"):
+        MENDABLE[kind][0](damage)
+    broken = {table: damage.stored.items(table) for table in (DEVICES, SUBSCRIBERS, PLACES)}
+    assert hands.repair() == []
+    wanted = {table: damage.stored.items(table) for table in broken}
+    for count in range(3):
+        damage.stored.clear(*broken)
+        for table, items in broken.items():
+            for item in items:
+                damage.stored.put(table, item)
+        dying = Dying(hands.registry.client, count + (not answers), answers)
+        mender = Mender(replace(hands.registry, client=cast("AdminClient", dying)), EPOCH, hands.removed.append)
+        with pytest.raises(GoneError):
+            mender.apply(hands.look())
+        assert len(hands.look()) < 3 + (count == 0 and answers)
+        assert hands.repair() == []
+        assert {table: damage.stored.items(table) for table in broken} == wanted
