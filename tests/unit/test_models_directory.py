@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from hashlib import sha256
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pushreg.models.directory import Account, Application, Credential, Entry, Place, Scope, digest
+from pushreg.stores.directory import to_entry, to_item
+
+MOMENT = "2024-01-01T00:00:00Z"
+PLACE = "1ee68c4e-7008-4227-a92d-e1b13ac64f30"
+
+
+def credential(scope: Scope = "write", *places: str) -> Credential:
+    return Credential(digest("secret"), "places", scope, MOMENT, places=frozenset(places))
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_digest_is_the_sha_256_in_hex(text: str) -> None:
+    assert digest(text) == sha256(text.encode("utf-8")).hexdigest()
+
+
+def test_a_key_is_known_to_people_by_the_start_of_its_digest() -> None:
+    assert credential().key_id == digest("secret")[:16]
+
+
+@pytest.mark.parametrize(("scope", "may"), [("read", False), ("write", True), ("admin", True)])
+def test_all_but_readers_may_write(scope: Scope, may: bool) -> None:
+    assert credential(scope).may_write is may
+
+
+@pytest.mark.parametrize(
+    ("places", "reaches"),
+    [((PLACE,), True), (("all",), True), (("other", "all"), True), ((), False), (("other",), False)],
+)
+def test_a_key_reaches_the_places_on_its_list(places: tuple[str, ...], reaches: bool) -> None:
+    assert credential("admin", *places).reaches_place(PLACE) is reaches
+
+
+@pytest.mark.parametrize(
+    ("needed", "sent", "admitted"),
+    [
+        (None, None, True),
+        (None, "whatever", True),
+        ("token", "token", True),
+        ("token", "Token", False),
+        ("token", "", False),
+        ("token", None, False),
+    ],
+)
+def test_an_application_asks_for_its_own_token(needed: str | None, sent: str | None, admitted: bool) -> None:
+    application = Application("app", MOMENT, digest(needed) if needed is not None else None)
+    assert application.admits(sent) is admitted
+
+
+@pytest.mark.parametrize(
+    ("entry", "record"),
+    [
+        (Credential("f" * 64, "kazoo", "read", MOMENT, account_id="a" * 32), "credential#" + "f" * 64),
+        (Credential("f" * 64, "places", "admin", MOMENT, places=frozenset({"all"})), "credential#" + "f" * 64),
+        (Credential("f" * 64, "places", "admin", MOMENT), "credential#" + "f" * 64),
+        (Application("an app # 1", MOMENT), "application#an app # 1"),
+        (Application("app", MOMENT, "f" * 64), "application#app"),
+        (Place(PLACE, MOMENT), f"place#{PLACE}"),
+        (Account("a" * 32, MOMENT), "account#" + "a" * 32),
+    ],
+)
+def test_an_entry_is_stored_and_read_back(entry: Entry, record: str) -> None:
+    item = {name: value for name, value in to_item(entry).items() if value is not None}
+    assert item["record"] == record
+    assert to_entry(item) == entry
