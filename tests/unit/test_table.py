@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pushreg.config import Settings
+from pushreg.errors import RefusedError, StoreError
+from pushreg.table import MAX_ATTEMPTS, MAX_DELAY, Session, connect, delete, from_attributes, put, to_attributes, update
+from tests.support.clients import ReadOnlyClient, ScriptedClient
+from tests.support.time import Time
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+ITEMS = st.dictionaries(
+    TEXT, TEXT | st.booleans() | st.integers(-(10**37), 10**37) | st.frozensets(TEXT, min_size=1), max_size=5
+)
+SETTINGS = {"FAMILY": "test", "TABLE": "table", "DIRECTORY_TABLE": "directory"}
+
+
+def error(code: str, status: int = 400, **members: Any) -> ClientError:
+    response: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}, **members}
+    return ClientError(response, "Test")
+
+
+def cancelled(*reasons: dict[str, Any]) -> ClientError:
+    return error("TransactionCanceledException", CancellationReasons=list(reasons))
+
+
+def session(client: ScriptedClient | ReadOnlyClient, time: Time, limit: float = 8.0) -> Session:
+    return Session(client.client, limit, lambda: time.passed, time.sleep)
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@given(ITEMS)
+def test_an_item_is_read_as_it_was_written(item: dict[str, Any]) -> None:
+    read = from_attributes(to_attributes(item))
+    assert read == item
+    assert {name: type(value) for name, value in read.items()} == {name: type(value) for name, value in item.items()}
+
+
+def test_an_item_has_no_members_that_are_none() -> None:
+    assert to_attributes({"a": None, "b": ""}) == {"b": {"S": ""}}
+
+
+def test_sets_are_written_in_one_order() -> None:
+    assert to_attributes({"a": frozenset("zxy")}) == {"a": {"SS": ["x", "y", "z"]}}
+
+
+def test_writes_are_what_dynamodb_takes() -> None:
+    assert put("t", {"k": "v"}) == {"Put": {"TableName": "t", "Item": {"k": {"S": "v"}}}}
+    assert put("t", {"k": "v"}, "n = :n", n=1) == {
+        "Put": {
+            "TableName": "t",
+            "Item": {"k": {"S": "v"}},
+            "ConditionExpression": "n = :n",
+            "ExpressionAttributeValues": {":n": {"N": "1"}},
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+    }
+    assert update("t", {"k": "v"}, "SET n = :n", "n < :n", n=1)["Update"]["UpdateExpression"] == "SET n = :n"
+    assert delete("t", {"k": "v"}, "n = :n", n=True)["Delete"]["ExpressionAttributeValues"] == {":n": {"BOOL": True}}
+
+
+def test_reads_are_strongly_consistent(time: Time) -> None:
+    client = ScriptedClient({}, {"Responses": {}}, {"Responses": [{}]})
+    reader = session(client, time)
+    assert reader.get("t", {"k": "v"}) is None
+    assert reader.get_many("t", [{"k": "v"}]) == [None]
+    assert reader.get_snapshot("t", [{"k": "v"}]) == [None]
+    (_, get), (_, batch), (operation, _) = client.asked
+    assert get["ConsistentRead"] is batch["RequestItems"]["t"]["ConsistentRead"] is True
+    assert operation == "transact_get_items"
+    assert reader.calls == 3
+
+
+def test_items_come_in_the_order_of_their_keys(time: Time) -> None:
+    items = [{"record": name, "n": n} for n, name in enumerate("abc")]
+    reader = session(ReadOnlyClient(items), time)
+    keys = [{"record": name} for name in "cxab"]
+    assert reader.get_many("t", keys) == [items[2], None, items[0], items[1]]
+
+
+def test_keys_left_unprocessed_are_asked_for_until_they_are_not(time: Time) -> None:
+    first, second = ({"record": {"S": name}} for name in "ab")
+    client = ScriptedClient(
+        {"Responses": {"t": [second]}, "UnprocessedKeys": {"t": {"Keys": [first]}}},
+        {"Responses": {"t": []}, "UnprocessedKeys": {"t": {"Keys": [first]}}},
+        {"Responses": {"t": [first]}, "UnprocessedKeys": {}},
+    )
+    found = session(client, time).get_many("t", [{"record": "a"}, {"record": "b"}])
+    assert found == [{"record": "a"}, {"record": "b"}]
+    assert [parameters["RequestItems"]["t"]["Keys"] for _, parameters in client.asked] == [
+        [first, second],
+        [first],
+        [first],
+    ]
+    assert len(time.delays) == 2
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [
+        error("ThrottlingException"),
+        error("ProvisionedThroughputExceededException"),
+        error("TransactionConflictException"),
+        error("TransactionInProgressException"),
+        error("InternalServerError", 500),
+        error("SomethingNew", 503),
+        error("", 502),
+        cancelled({"Code": "None"}, {"Code": "TransactionConflict"}),
+        cancelled({"Code": "ThrottlingError"}, {"Code": "None"}),
+        cancelled({"Code": "ProvisionedThroughputExceeded"}),
+        ReadTimeoutError(endpoint_url="test"),
+        ConnectTimeoutError(endpoint_url="test"),
+        EndpointConnectionError(endpoint_url="test"),
+    ],
+    ids=str,
+)
+def test_a_call_is_repeated_word_for_word(passing: Exception, time: Time) -> None:
+    client = ScriptedClient(passing, passing, {})
+    writer = session(client, time)
+    writer.transact([put("t", {"k": "v"})], "token")
+    assert writer.calls == 3
+    assert client.asked == [client.asked[0]] * 3
+    assert client.asked[0][1]["ClientRequestToken"] == "token"
+
+
+@pytest.mark.parametrize(
+    ("lasting", "code"),
+    [
+        (error("ValidationException"), "ValidationException"),
+        (error("AccessDeniedException"), "AccessDeniedException"),
+        (error("ResourceNotFoundException"), "ResourceNotFoundException"),
+        (error("IdempotentParameterMismatchException"), "IdempotentParameterMismatchException"),
+        (error("TransactionCanceledException"), "TransactionCanceledException"),
+        (cancelled({"Code": "None"}, {"Code": "ValidationError"}), "ValidationError"),
+        (cancelled({"Code": "ItemCollectionSizeLimitExceeded"}), "ItemCollectionSizeLimitExceeded"),
+        (NoCredentialsError(), "NoCredentialsError"),
+    ],
+)
+def test_a_call_that_cannot_succeed_is_not_repeated(lasting: Exception, code: str, time: Time) -> None:
+    client = ScriptedClient(lasting)
+    with pytest.raises(StoreError) as caught:
+        session(client, time).transact([], "token")
+    assert caught.value.code == code
+    assert len(client.asked) == 1
+    assert time.delays == []
+
+
+def test_attempts_are_bounded_and_spread(time: Time) -> None:
+    random.seed(0)
+    client = ScriptedClient(error("ThrottlingException"))
+    with pytest.raises(StoreError) as caught:
+        session(client, time, 1000).get("t", {"k": "v"})
+    assert caught.value.code == "ThrottlingException"
+    assert caught.value.__cause__ is not None
+    assert len(client.asked) == MAX_ATTEMPTS
+    assert len(set(time.delays)) == MAX_ATTEMPTS - 1
+    assert 0 < max(time.delays) <= MAX_DELAY
+    assert time.delays[0] <= 0.04
+
+
+def test_the_time_limit_ends_waiting_early(time: Time) -> None:
+    client = ScriptedClient(error("ThrottlingException"))
+    with pytest.raises(StoreError) as caught:
+        session(client, time, 0.1).get("t", {"k": "v"})
+    assert caught.value.code == "ThrottlingException"
+    assert time.passed < 0.1
+
+
+def test_no_call_begins_after_the_time_limit(time: Time) -> None:
+    client = ScriptedClient({})
+    late = session(client, time, 1)
+    time.passed += 1
+    with pytest.raises(StoreError, match="DeadlineExceeded"):
+        late.get("t", {"k": "v"})
+    assert client.asked == []
+    with pytest.raises(StoreError):
+        session(client, time, -1).get("t", {"k": "v"})
+
+
+def test_a_refused_update_brings_back_what_stands(time: Time) -> None:
+    client = ScriptedClient(error("ConditionalCheckFailedException", Item={"k": {"S": "v"}}))
+    with pytest.raises(RefusedError) as caught:
+        session(client, time).update(update("t", {"k": "v"}, "SET n = :n", "n = :n", n=1))
+    assert (caught.value.items, caught.value.failed) == ([{"k": "v"}], [True])
+
+
+def test_a_refused_update_of_nothing_brings_back_nothing(time: Time) -> None:
+    client = ScriptedClient(error("ConditionalCheckFailedException"))
+    with pytest.raises(RefusedError) as caught:
+        session(client, time).update(update("t", {"k": "v"}, "SET n = :n", "n = :n", n=1))
+    assert (caught.value.items, caught.value.failed) == ([None], [True])
+
+
+def test_a_refused_transaction_tells_which_conditions_failed(time: Time) -> None:
+    reasons = ({"Code": "None"}, {"Code": "ConditionalCheckFailed", "Item": {"k": {"S": "v"}}})
+    conflict = {"Code": "TransactionConflict"}
+    with pytest.raises(RefusedError) as caught:
+        session(ScriptedClient(cancelled(*reasons, conflict)), time).transact([], "token")
+    assert (caught.value.items, caught.value.failed) == ([None, {"k": "v"}, None], [False, True, False])
+
+
+def test_an_update_returns_what_was_asked_for(time: Time) -> None:
+    client = ScriptedClient({"Attributes": {"n": {"N": "2"}}}, {})
+    write = update("t", {"k": "v"}, "SET n = :n", "n < :n", n=2)
+    assert session(client, time).update(write, "ALL_NEW") == {"n": 2}
+    assert session(client, time).update(write) == {}
+    assert [parameters["ReturnValues"] for _, parameters in client.asked] == ["ALL_NEW", "NONE"]
+
+
+def test_a_local_engine_gets_none_of_the_machine_s_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "real")
+    client: Any = connect(Settings.from_environ({**SETTINGS, "DYNAMODB_ENDPOINT": "http://127.0.0.1:1"}))
+    assert client._request_signer._credentials.access_key == "local"
+    assert client.meta.endpoint_url == "http://127.0.0.1:1"
+    cloud: Any = connect(Settings.from_environ({**SETTINGS, "AWS_REGION": "eu-west-1"}))
+    assert cloud._request_signer._credentials.access_key == "real"
+    assert cloud.meta.region_name == "eu-west-1"
+
+
+def test_botocore_s_own_retries_are_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    client: Any = connect(Settings.from_environ(SETTINGS))
+    calls = []
+
+    def refuse(**_: Any) -> None:
+        calls.append(1)
+        raise EndpointConnectionError(endpoint_url="test")
+
+    client.meta.events.register("before-send", refuse)
+    with pytest.raises(EndpointConnectionError):
+        client.list_tables()
+    assert calls == [1]
