@@ -9,7 +9,7 @@ JAVA_FLOOR := 17
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bench test-sam test-browser openapi fuzz check check-template fix build deploy lock clean java
+.PHONY: help run test bench test-sam test-browser openapi fuzz test-schema soak check check-template fix build deploy lock clean java
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
@@ -36,6 +36,12 @@ fuzz: $(VENV)/.project $(VENV)/.test $(VENV)/.fuzz ## Fuzz the codecs and the fa
 	  echo "== $$target"; \
 	  $(BIN)/python -m fuzz.run $$target .fuzz -max_total_time=$(or $(SECONDS),600) -verbosity=0 -print_final_stats=1 $(ARGS) || exit 1; \
 	done
+
+test-schema: $(VENV)/.project $(VENV)-schemathesis/.installed java ## Send what docs/openapi.yaml allows and forbids, EXAMPLES (2000) to each operation
+	@$(BIN)/python -m fuzz.schema --tool $(VENV)-schemathesis/bin/schemathesis --examples $(or $(EXAMPLES),2000) $(ARGS)
+
+soak: $(VENV)/.project $(VENV)/.test java ## Load the local stack for SECONDS (300) and look for leaks, errors and broken invariants
+	@$(BIN)/python -m bench.soak --seconds $(or $(SECONDS),300) $(ARGS)
 
 check: $(VENV)/.project $(VENV)/.dev ## Format, lint, types, template, import rule; changes nothing
 	@$(BIN)/ruff format --check --quiet .
@@ -85,7 +91,7 @@ bench: $(VENV)/.project $(VENV)-sam/.installed $(VENV)-bench/.installed java ## 
 # The one target that needs uv; it may come from anywhere, as in: make lock UV=/path/to/uv
 UV ?= uv
 # In the order of their -c lines.
-LOCKS := run java test browser fuzz dev sam checkov bench
+LOCKS := run java test browser fuzz dev sam checkov schemathesis bench
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 lock: ## Resolve requirements/*.in again (needs uv; ARGS=--upgrade for newer releases)
