@@ -1,0 +1,37 @@
+"""Sixteen callers at once, through the real handlers: whoever wins, what is stored and what was said fit together."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from tests.contract.in_process import Gateway
+from tests.support.calls import Reply
+
+ROUNDS = range(100)
+FEWER_ROUNDS = range(25)
+CALLERS = range(16)
+
+Race = Callable[[Sequence[Callable[[], Reply]]], list[Reply]]
+
+
+@contextmanager
+def open_race() -> Iterator[Race]:
+    """Give what starts all calls at the same moment and returns their replies in the order of the calls."""
+    barrier = threading.Barrier(len(CALLERS))
+
+    def run(call: Callable[[], Reply]) -> Reply:
+        barrier.wait(60)
+        return call()
+
+    with ThreadPoolExecutor(len(CALLERS)) as pool:
+        yield lambda calls: list(pool.map(run, calls))
+
+
+def wait_patiently(client: Any) -> Gateway:
+    """Return functions with all the patience that the last of many callers on a busy machine may need."""
+    return Gateway(client, sleep=time.sleep, timer=lambda: time.monotonic() / 10, emit=print)

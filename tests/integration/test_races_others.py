@@ -1,0 +1,94 @@
+"""Sixteen callers at once, and engagement's subscribers or a place's tokens."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.contract.in_process import Gateway
+from tests.integration.racing import CALLERS, FEWER_ROUNDS, ROUNDS, Race, open_race, wait_patiently
+from tests.support.calls import Engagement, Places, answered
+from tests.support.stored import PLACES, SUBSCRIBERS, Stored
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def race() -> Iterator[Race]:
+    with open_race() as race:
+        yield race
+
+
+@pytest.fixture
+def gateway(client: Any) -> Gateway:
+    return wait_patiently(client)
+
+
+def test_many_equal_subscribes_make_one_subscriber(gateway: Gateway, empty: Stored, race: Race) -> None:
+    engagement = Engagement(gateway.send)
+    for number in ROUNDS:
+        replies = race([partial(engagement.subscribe, f"device-{number}", f"sid-{number}")] * len(CALLERS))
+        assert Counter(reply.status for reply in replies) == {200: 1, 201: len(CALLERS) - 1}
+        assert len({answered(reply)[1] for reply in replies}) == 1
+        assert len(empty.settled(SUBSCRIBERS)) == 3 * (number + 1)
+
+
+def test_a_device_that_gets_many_sids_at_once_keeps_one(gateway: Gateway, empty: Stored, race: Race) -> None:
+    engagement = Engagement(gateway.send)
+    for number in ROUNDS:
+        device = f"device-{number}"
+        replies = race([partial(engagement.subscribe, device, f"sid-{number}-{caller}") for caller in CALLERS])
+        messages = Counter(answered(reply)[2] for reply in replies)
+        assert messages == {"Subscription successful.": 1, "Update successful.": len(CALLERS) - 1}
+        assert {reply.status for reply in replies} == {200}
+        assert len({answered(reply)[1] for reply in replies}) == 1
+        assert len(empty.settled(SUBSCRIBERS)) == 3 * (number + 1)
+
+
+def test_crossing_devices_and_sids_never_share_a_claim(gateway: Gateway, empty: Stored, race: Race) -> None:
+    engagement = Engagement(gateway.send)
+    for number in FEWER_ROUNDS:
+        pairs = [(f"device-{number}-{caller % 4}", f"sid-{number}-{caller // 4}") for caller in CALLERS]
+        replies = race([partial(engagement.subscribe, device, sid) for device, sid in pairs])
+        codes = Counter(answered(reply)[0] for reply in replies)
+        assert set(codes) <= {"200", "403"}
+        ksids = {answered(reply)[1] for reply in replies if reply.status == 200}
+        created = sum(answered(reply)[2] == "Subscription successful." for reply in replies)
+        found = [item for item in empty.settled(SUBSCRIBERS) if item["record"].removeprefix("ksid#") in ksids]
+        assert created == len(ksids) == len(found) >= 1
+
+
+def test_subscribing_and_unsubscribing_at_once_agree_in_the_end(gateway: Gateway, empty: Stored, race: Race) -> None:
+    engagement = Engagement(gateway.send)
+    for number in FEWER_ROUNDS:
+        device, sid = f"device-{number}", f"sid-{number}"
+        ksid = answered(engagement.subscribe(device, sid))[1]
+        pair = [partial(engagement.unsubscribe, ksid=ksid), partial(engagement.subscribe, device, sid)]
+        replies = race(pair * (len(CALLERS) // 2))
+        assert {answered(reply)[1] for reply in replies} == {ksid}
+        messages = Counter(answered(reply)[2] for reply in replies)
+        # Each leaving that took effect was undone by a coming, but for the last.
+        subscriber = empty.subscriber(ksid)
+        assert subscriber is not None
+        left = messages["Unsubscription successful."] - messages["Update successful."]
+        assert left == (0 if subscriber["active"] else 1)
+        assert len(empty.settled(SUBSCRIBERS)) == 3 * (number + 1)
+
+
+def test_a_token_put_and_deleted_at_once_is_there_or_not(gateway: Gateway, empty: Stored, race: Race) -> None:
+    places = Places(gateway.send)
+    for number in ROUNDS:
+        token = f"token-{number}"
+        replies = race([partial(places.put, token), partial(places.delete, token)] * (len(CALLERS) // 2))
+        puts, deletes = replies[::2], replies[1::2]
+        assert {reply.status for reply in puts} == {200}
+        assert {reply.status for reply in deletes} <= {200, 404}
+        gone = sum(reply.status == 200 for reply in deletes)
+        rows = empty.settled(PLACES)
+        assert len(rows) == 1 or (rows == [] and gone > 0)
+        assert places.delete(token).status == (200 if rows else 404)
+        assert places.delete(token).status == 404
