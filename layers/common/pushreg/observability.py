@@ -58,7 +58,8 @@ class Journal:
             "Latency": round(milliseconds, 3),
             "DatabaseCalls": calls,
             "ColdStart": int(self._cold),
-            "Faults": int(status >= 500),
+            # Not by the status: engagement may have to send 200 with every answer.
+            "Faults": int(outcome == "fault"),
             "Denied": int(outcome == "denied"),
             "status": status,
             "request_id": request_id,
