@@ -45,7 +45,7 @@ def endpoint(database: Stack) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def url(sam: Sam, build: Path, endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the built API."""
     log = tmp_path_factory.mktemp("sam") / "start-api.log"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,7 +14,7 @@ from pushreg_ops.package import find_faults, import_handlers, load_build
 from tests.contract.cases import Case, load_cases
 from tests.contract.playing import Answer, run_case
 from tests.contract.tables import Tables
-from tests.e2e.sam.tool import ARCHITECTURE, PATIENCE, PROJECT
+from tests.e2e.sam.tool import ARCHITECTURE, PATIENCE, PROJECT, Sam, choose_options
 
 pytestmark = [pytest.mark.docker, pytest.mark.engine]
 CASES = [case for case in load_cases() if case.kind.startswith("documented") and not case.given.special]
@@ -24,6 +25,17 @@ def test_build_has_no_fault(build: Path) -> None:
     assert built.architecture == ARCHITECTURE
     requirements = (PROJECT / "layers" / "common" / "requirements.txt").read_text("utf-8")
     assert [*find_faults(built, requirements), *import_handlers(built)] == []
+
+
+def test_event_is_invoked(sam: Sam, build: Path, endpoint: str, url: str) -> None:
+    event = PROJECT / "events" / "places_put_registered.json"
+    options = ["--event", str(event), *choose_options(DynamoDbEndpoint=endpoint)]
+    result = sam.run(
+        "local", "invoke", "PlacesFunction", "--template", str(build / "template.yaml"), *options, cwd=build
+    )
+    answer = json.loads(result.splitlines()[-1])
+    assert answer["statusCode"] == 200
+    assert json.loads(answer["body"])["message"]["data"]["device_token"] == "eGCgkKMKFHQ:APA91bEhSO-XOvT8"
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)

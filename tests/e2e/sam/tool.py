@@ -53,12 +53,11 @@ class Sam:
         return subprocess.Popen([str(self.path), *arguments], cwd=cwd, env=_environ(), **options)
 
     def run(self, *arguments: str, cwd: Path) -> str:
-        """Run the command in the folder and return what it says; AssertionError if it fails."""
-        process = self.start(*arguments, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        output, _ = process.communicate(timeout=PATIENCE)
-        text = output.decode()
-        assert process.returncode == 0, text
-        return text
+        """Run the command in the folder and return its result; AssertionError, with all it said, if it fails."""
+        process = self.start(*arguments, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        result, messages = (output.decode() for output in process.communicate(timeout=PATIENCE))
+        assert process.returncode == 0, result + messages
+        return result
 
 
 def _environ() -> dict[str, str]:
@@ -107,7 +106,9 @@ def serve(sam: Sam, template: Path, log: Path, **parameters: str) -> Iterator[st
 
 
 def _list_built_images() -> set[str]:
-    return list_docker("images", "-q", *(f"--filter=reference={name}" for name in BUILT_IMAGES))
+    # By name: one may be built upon the other, and then only loses its name until the other goes.
+    filters = [f"--filter=reference={name}" for name in BUILT_IMAGES]
+    return list_docker("images", "--format={{.Repository}}:{{.Tag}}", *filters)
 
 
 def _await(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
