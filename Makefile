@@ -126,11 +126,12 @@ $(VENV)/.browser: $(VENV)/.test
 $(VENV)/.fuzz: $(VENV)/.run
 $(VENV)/.dev: $(VENV)/.test
 
-# Tools that want other releases of our libraries than we do live apart, as in .venv-sam.
+# Tools that want other releases of our libraries than we do live apart, as in .venv-sam. They are compiled as they are
+# imported: most of what they bring never is, and compiling it all takes as long as all the rest.
 $(VENV)-%/.installed: requirements/%.txt | $(BIN)/python
 	@echo "Installing $<"
 	@$(BIN)/python -m venv --clear $(@D)
-	@$(@D)/bin/python $(INSTALL) --require-hashes -r $<
+	@$(@D)/bin/python $(INSTALL) --no-compile --require-hashes -r $<
 	@touch $@
 
 # The project itself, in place: its folders on the path and the pushreg command.
