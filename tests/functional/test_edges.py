@@ -1,0 +1,217 @@
+"""What every function does whatever comes: its own form of failure, nothing stored, nothing let slip."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pushreg.http import Handler
+from pushreg.models.directory import digest
+from pushreg.table import Client
+from pushreg_ops.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACES_KEY
+from tests.contract.in_process import Gateway, read_template
+from tests.support.calls import Engagement, Kazoo, Places
+from tests.support.clients import ScriptedClient
+from tests.support.stored import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Stored
+
+EVENTS = Path(__file__).parents[2] / "events"
+
+
+def read_event(name: str) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text("utf-8"))
+    return event
+
+
+@dataclass(frozen=True)
+class Family:
+    """A function, an event that it answers with success, and how it says what went wrong."""
+
+    name: str
+    table: str
+    event: dict[str, Any]
+    status: int
+    explain: Callable[[dict[str, Any]], str]
+    fault: str
+    malformed: str
+    too_large: str
+    lines: list[str] = field(default_factory=list)
+
+    def handler(self, client: Client) -> Handler:
+        (function,) = (each for each in read_template().functions if each.module == f"{self.name}.app")
+        create = importlib.import_module(function.module).create_handler
+        made: Handler = create(function.environment, client, emit=self.lines.append)
+        return made
+
+    def call(self, client: Client, **changes: Any) -> tuple[int, str]:
+        """Return the status and the explanation of a failed call of the event with some members changed."""
+        self.lines.clear()
+        answer = self.handler(client)(self.event | changes, None)
+        assert isinstance(answer["body"], str)
+        return answer["statusCode"], self.explain(json.loads(answer["body"]))
+
+
+def explain_engagement(body: dict[str, Any]) -> str:
+    response = body["subscriptionResponse"]
+    assert response["ksid"] == "-1"
+    return str(response["message"])
+
+
+KAZOO = Family(
+    "kazoo",
+    DEVICES,
+    read_event("kazoo_put_created"),
+    201,
+    lambda body: str(body["message"]),
+    "unspecified_fault",
+    "validation error",
+    "validation error",
+)
+ENGAGEMENT = Family(
+    "engagement",
+    SUBSCRIBERS,
+    read_event("engagement_post_subscribed_bare"),
+    200,
+    explain_engagement,
+    "Server failed to process the request.",
+    "Invalid request format.",
+    "Request too large.",
+)
+PLACE = Family(
+    "places",
+    PLACES,
+    read_event("places_put_registered"),
+    200,
+    lambda body: str(body["message"]),
+    "Unexpected error",
+    "device_token is required and must be a non-empty string",
+    "The body is larger than 64 KiB",
+)
+each_family = pytest.mark.parametrize("family", [KAZOO, ENGAGEMENT, PLACE], ids=lambda family: family.name)
+
+
+@each_family
+def test_the_event_succeeds_as_it_stands(family: Family, empty: Stored) -> None:
+    answer = family.handler(empty.client)(family.event, None)
+    assert answer["statusCode"] == family.status
+    assert empty.settled(family.table)
+
+
+@each_family
+def test_an_unforeseen_error_is_a_bland_500(family: Family) -> None:
+    client = ScriptedClient(RuntimeError("hush"))
+    assert family.call(client.client) == (500, family.fault)
+    (line,) = map(json.loads, family.lines)
+    assert (line["outcome"], line["error"], line["Faults"]) == ("fault", "RuntimeError", 1)
+    assert any("table.py" in frame for frame in line["frames"])
+    assert "hush" not in json.dumps(line)
+
+
+@each_family
+def test_an_encoded_body_is_as_good_as_a_plain_one(family: Family, empty: Stored) -> None:
+    body = base64.b64encode(family.event["body"].encode()).decode()
+    answer = family.handler(empty.client)(family.event | {"body": body, "isBase64Encoded": True}, None)
+    assert answer["statusCode"] == family.status
+    assert empty.settled(family.table)
+
+
+@each_family
+@pytest.mark.parametrize("body", ["%%%", "YQ", "ä"])
+def test_a_badly_encoded_body_is_malformed(family: Family, body: str) -> None:
+    client = ScriptedClient(AssertionError("nobody asks the database about such a body"))
+    assert family.call(client.client, body=body, isBase64Encoded=True) == (400, family.malformed)
+    assert client.asked == []
+
+
+@each_family
+@pytest.mark.parametrize("encoded", [False, True])
+def test_a_body_over_64_kib_is_413(family: Family, encoded: bool) -> None:
+    client = ScriptedClient(AssertionError("nobody asks the database about such a body"))
+    content = b" " * (64 * 1024 + 1)
+    body = base64.b64encode(content).decode() if encoded else content.decode()
+    assert family.call(client.client, body=body, isBase64Encoded=encoded) == (413, family.too_large)
+    assert client.asked == []
+
+
+@each_family
+@pytest.mark.parametrize("missing", ["headers", "body", "pathParameters", "rawPath", "isBase64Encoded"])
+@pytest.mark.parametrize("value", [None, "left out"])
+def test_an_event_may_lack_what_it_likes(family: Family, missing: str, value: str | None, empty: Stored) -> None:
+    event = {name: each for name, each in family.event.items() if name != missing}
+    if value is None:
+        event[missing] = None
+    answer = family.handler(empty.client)(event, None)
+    assert answer["statusCode"] in (family.status, 400, 401, 404)
+    json.loads(answer["body"])
+
+
+@each_family
+def test_an_event_of_another_kind_is_refused(family: Family) -> None:
+    client = ScriptedClient(AssertionError("nobody asks the database about such an event"))
+    answer = family.handler(client.client)({"source": "aws.events", "detail": {}}, None)
+    assert 400 <= answer["statusCode"] < 500
+    assert client.asked == []
+
+
+@pytest.mark.parametrize("attribute", ["document", "digest", "writes"])
+def test_an_unreadable_subscription_is_a_bland_500(attribute: str, empty: Stored, client: Any) -> None:
+    Kazoo(Gateway(client).send).put("desk", "phone")
+    item = empty.device("desk")
+    assert item is not None
+    empty.put(DEVICES, {name: value for name, value in item.items() if name != attribute})
+    before = empty.items(DEVICES)
+    kazoo = Kazoo(Gateway(client).send)
+    for reply in (kazoo.get("desk"), kazoo.post("desk", "phone", "192.0.2.7"), kazoo.delete("desk")):
+        assert (reply.status, reply.json["message"]) == (500, "unspecified_fault")
+    assert empty.items(DEVICES) == before
+
+
+def test_an_unreadable_subscriber_is_a_bland_500(empty: Stored, client: Any) -> None:
+    empty.put(SUBSCRIBERS, {"record": "ksid#" + "1" * 19, "ksid": "1" * 19})
+    reply = Engagement(Gateway(client).send).unsubscribe(ksid="1" * 19)
+    assert (reply.status, explain_engagement(reply.json)) == (500, ENGAGEMENT.fault)
+
+
+def test_an_unreadable_key_opens_nothing(empty: Stored, client: Any) -> None:
+    record = f"credential#{digest('unreadable')}"
+    empty.put(DIRECTORY, {"record": record})
+    gateway = Gateway(client)
+    assert Kazoo(gateway.send, "unreadable").get("desk").status == 500
+    assert Places(gateway.send, "unreadable").put("token").json["message"] == "Unexpected error"
+    empty.client.delete_item(TableName=DIRECTORY, Key={"record": {"S": record}})
+    assert empty.items(PLACES) == []
+
+
+def test_no_line_holds_what_callers_keep_secret(empty: Stored, client: Any) -> None:
+    lines: list[str] = []
+    send = Gateway(client, emit=lines.append).send
+    kazoo, engagement, places = Kazoo(send), Engagement(send), Places(send)
+    secrets = [ACCOUNT_TOKEN, PLACES_KEY, "wrong-secret", "push-token", "auth-token"]
+    kazoo.put("desk", "push-token")
+    kazoo.put("desk", "push-token")
+    kazoo.post("desk", "push-token", "192.0.2.7")
+    kazoo.get("desk")
+    kazoo.call("PUT", "den", {"mobile_device_id": "push-token"})
+    Kazoo(send, "wrong-secret").delete("desk")
+    kazoo.delete("desk")
+    engagement.subscribe("device", "push-token", authToken="auth-token")
+    engagement.subscribe("device", "push-token")
+    engagement.subscribe("device", "other-push-token")
+    engagement.subscribe("device", "push-token", appId="demo-secure-app", authToken="wrong-secret")
+    engagement.subscribe("device", "push-token", osType="push-token")
+    engagement.unsubscribe(appId="demo-app", deviceId="device", authToken="auth-token")
+    places.put("push-token")
+    places.put("push-token")
+    places.delete("push-token")
+    Places(send, "wrong-secret").put("push-token")
+    Places(send, PLACES_KEY, "push-token").put("push-token")
+    assert len(lines) == 18
+    written = "".join(lines)
+    assert [secret for secret in secrets if secret in written or digest(secret) in written] == []
+    assert ACCOUNT_ID not in written
