@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pushreg.codecs import json
+from pushreg.models.directory import digest
+from pushreg.models.kazoo import Content
+from pushreg.table import Item
+from pushreg_ops.invariants import Rule, Violation, check_devices
+from tests.support.calls import subscription
+from tests.support.violations import rules
+
+ACCOUNT = "a" * 32
+MOMENT = "2024-01-01T00:00:00Z"
+
+
+def device(device_id: str, mobile: str, **changes: Any) -> Item:
+    content = Content.from_data(subscription(mobile), "app")
+    return {
+        "account_id": ACCOUNT,
+        "record": f"device#{device_id}",
+        "device_id": device_id,
+        "app_name": "app",
+        "mobile_device_id": mobile,
+        "document": json.encode(content.document).decode(),
+        "digest": content.digest,
+        "writes": 1,
+        "created_at": MOMENT,
+        "updated_at": MOMENT,
+        **changes,
+    }
+
+
+def mobile(mobile_device_id: str, device_id: str) -> Item:
+    return {"account_id": ACCOUNT, "record": f"mobile#{digest(mobile_device_id)}", "device_id": device_id}
+
+
+def test_sound_devices_break_no_rule() -> None:
+    items = [device("desk", "phone"), mobile("phone", "desk"), device("den", "other"), mobile("other", "den")]
+    assert list(check_devices(items)) == []
+    assert list(check_devices(reversed(items))) == []
+    assert list(check_devices([])) == []
+
+
+def test_accounts_are_apart() -> None:
+    other = {"account_id": "b" * 32}
+    items = [device("desk", "phone"), mobile("phone", "desk"), device("desk", "phone") | other]
+    assert list(check_devices([*items, mobile("phone", "desk") | other])) == []
+    assert rules(check_devices(items)) == [(Rule.CLAIMED, "device#desk")]
+
+
+@pytest.mark.parametrize(
+    ("items", "found"),
+    [
+        ([device("desk", "phone")], [(Rule.CLAIMED, "device#desk")]),
+        ([mobile("phone", "desk")], [(Rule.NO_ORPHAN, "mobile#" + digest("phone")[:5])]),
+        (
+            [device("desk", "phone"), mobile("phone", "desk"), mobile("old", "desk")],
+            [(Rule.NO_ORPHAN, "mobile#" + digest("old")[:5])],
+        ),
+        (
+            [device("desk", "phone"), device("den", "phone"), mobile("phone", "desk")],
+            [(Rule.ONE_HOLDER, "device#den")],
+        ),
+        (
+            [device("desk", "phone"), mobile("phone", "den")],
+            [(Rule.AGREEING, "mobile#" + digest("phone")[:5])],
+        ),
+        ([device("desk", "phone", digest="0" * 32), mobile("phone", "desk")], [(Rule.DIGEST, "device#desk")]),
+        (
+            [device("desk", "other", mobile_device_id="phone"), mobile("phone", "desk")],
+            [(Rule.AGREEING, "device#desk")],
+        ),
+        ([device("desk", "phone", document="{"), mobile("phone", "desk")], [(Rule.READABLE, "device#desk")]),
+        ([device("desk", "phone", document="[]"), mobile("phone", "desk")], [(Rule.READABLE, "device#desk")]),
+        ([device("desk", "phone", document="{}"), mobile("phone", "desk")], [(Rule.READABLE, "device#desk")]),
+    ],
+)
+def test_unsound_devices_are_told(items: list[Item], found: list[tuple[Rule, str]]) -> None:
+    assert rules(check_devices(items)) == found
+
+
+@pytest.mark.parametrize("name", [each for each in device("desk", "phone") if each not in ("account_id", "record")])
+def test_a_device_s_attributes_are_all_needed(name: str) -> None:
+    item = device("desk", "phone")
+    del item[name]
+    # Its claim is no orphan: who knows what the item would say.
+    (violation,) = check_devices([item, mobile("phone", "desk")])
+    assert violation == Violation(
+        Rule.READABLE, ({"account_id": ACCOUNT, "record": "device#desk"},), f"bad or missing: {name}"
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"record": "device#den"},
+        {"record": "gadget#desk"},
+        {"writes": 0},
+        {"writes": "1"},
+        {"digest": "x"},
+        {"created_at": "yesterday"},
+        {"document": True},
+    ],
+)
+def test_a_device_of_another_form_is_unreadable(changes: Item) -> None:
+    (violation,) = check_devices([device("desk", "phone", **changes)])
+    assert violation.rule is Rule.READABLE
+
+
+def test_a_claim_of_another_form_is_unreadable() -> None:
+    (violation,) = check_devices([mobile("phone", "desk") | {"record": "mobile#phone"}])
+    assert violation.rule is Rule.READABLE

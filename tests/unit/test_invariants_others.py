@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pushreg.models.directory import Account, Application, Credential, Place, digest
+from pushreg.stores.directory import to_item
+from pushreg.table import Item
+from pushreg_ops.invariants import Rule, check_directory, check_places, check_subscribers
+from tests.support.violations import rules
+
+ACCOUNT = "a" * 32
+PLACE = "1ee68c4e-7008-4227-a92d-e1b13ac64f30"
+MOMENT = "2024-01-01T00:00:00Z"
+KSID = "1234567890123456789"
+NOW = 1_700_000_000
+
+
+def subscriber(**changes: Any) -> Item:
+    return {
+        "record": f"ksid#{KSID}",
+        "ksid": KSID,
+        "appId": "app # 1",
+        "deviceId": "phone",
+        "sid": "token",
+        "osType": "iphone",
+        "ufid": "me",
+        "active": True,
+        "created_at": MOMENT,
+        "updated_at": MOMENT,
+        "expires_at": NOW + 1,
+        **changes,
+    }
+
+
+def device_claim(**changes: Any) -> Item:
+    own = {"osType": "iphone", "active": True, "partner": digest("token")}
+    return {"record": f"device#app # 1#{digest('phone')}", **claim(), **own, **changes}
+
+
+def sid_claim(**changes: Any) -> Item:
+    return {"record": f"sid#app # 1#{digest('token')}", **claim(), "partner": digest("phone"), **changes}
+
+
+def claim() -> Item:
+    return {"ksid": KSID, "ufid": "me", "expires_at": NOW + 1}
+
+
+def row(**changes: Any) -> Item:
+    item = {"place_id": PLACE, "token_digest": digest("token"), "device_token": "token"}
+    return {**item, "created_at": MOMENT, "updated_at": MOMENT, "expires_at": NOW, **changes}
+
+
+def test_a_sound_subscriber_breaks_no_rule() -> None:
+    items = [subscriber(), device_claim(), sid_claim()]
+    assert list(check_subscribers(items, NOW)) == []
+    assert list(check_subscribers(reversed(items), NOW)) == []
+
+
+def test_a_subscriber_for_ever_and_without_a_ufid_is_sound() -> None:
+    items = [subscriber(), device_claim(), sid_claim()]
+    bare = [{name: value for name, value in item.items() if name not in ("ufid", "expires_at")} for item in items]
+    assert list(check_subscribers(bare, NOW)) == []
+
+
+@pytest.mark.parametrize("left", [[0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2]])
+def test_what_has_expired_may_be_gone_in_part(left: list[int]) -> None:
+    items = [subscriber(), device_claim(), sid_claim()]
+    assert list(check_subscribers([items[index] for index in left], NOW + 1)) == []
+
+
+def test_claims_of_an_expired_subscriber_may_be_another_s() -> None:
+    other = {"ksid": "9" * 19, "expires_at": NOW + 9}
+    items = [subscriber(), subscriber(record=f"ksid#{'9' * 19}", **other), device_claim(**other), sid_claim(**other)]
+    assert list(check_subscribers(items, NOW + 1)) == []
+
+
+DEVICE, SID, OWNER = "device#app #", "sid#app # 1#", "ksid#1234567"
+
+
+@pytest.mark.parametrize(
+    ("items", "found"),
+    [
+        ([subscriber(), sid_claim()], [(Rule.CLAIMED, OWNER)]),
+        ([subscriber(), device_claim()], [(Rule.CLAIMED, OWNER)]),
+        ([subscriber()], [(Rule.CLAIMED, OWNER), (Rule.CLAIMED, OWNER)]),
+        ([device_claim(), sid_claim()], [(Rule.NO_ORPHAN, DEVICE), (Rule.NO_ORPHAN, SID)]),
+        (
+            [subscriber(), device_claim(), sid_claim(), sid_claim(record=f"sid#app # 1#{digest('old')}")],
+            [(Rule.NO_ORPHAN, SID)],
+        ),
+        (
+            [subscriber(), device_claim(), sid_claim(), device_claim(record=f"device#app#{digest('phone')}")],
+            [(Rule.NO_ORPHAN, "device#app#" + digest("phone")[0])],
+        ),
+        ([subscriber(), device_claim(ksid="9" * 19), sid_claim()], [(Rule.AGREEING, DEVICE)]),
+        ([subscriber(), device_claim(partner=digest("old")), sid_claim()], [(Rule.AGREEING, DEVICE)]),
+        ([subscriber(), device_claim(osType="ipad"), sid_claim()], [(Rule.AGREEING, DEVICE)]),
+        ([subscriber(), device_claim(active=False), sid_claim()], [(Rule.AGREEING, DEVICE)]),
+        ([subscriber(), device_claim(ufid="you"), sid_claim()], [(Rule.AGREEING, DEVICE)]),
+        ([subscriber(), device_claim(expires_at=NOW + 2), sid_claim()], [(Rule.AGREEING, DEVICE)]),
+        ([subscriber(), device_claim(expires_at=NOW), sid_claim()], [(Rule.CLAIMED, OWNER)]),
+        ([subscriber(), device_claim(), sid_claim(partner=digest("old"))], [(Rule.AGREEING, SID)]),
+        ([subscriber(), device_claim(), sid_claim(ufid=None)], [(Rule.AGREEING, SID)]),
+        ([subscriber(ufid=None), device_claim(), sid_claim()], [(Rule.AGREEING, DEVICE), (Rule.AGREEING, SID)]),
+    ],
+)
+def test_unsound_subscribers_are_told(items: list[Item], found: list[tuple[Rule, str]]) -> None:
+    assert rules(check_subscribers(items, NOW)) == found
+
+
+def test_what_differs_is_named_and_what_is_secret_is_not() -> None:
+    (violation,) = check_subscribers([subscriber(), device_claim(active=False, osType="ipad"), sid_claim()], NOW)
+    assert violation.detail == "the device claim differs in osType, active"
+    assert violation.keys == ({"record": device_claim()["record"]}, {"record": f"ksid#{KSID}"})
+
+
+@pytest.mark.parametrize("ksid", ["9" * 18, "0" * 19, "x", 5])
+def test_a_subscriber_of_another_form_is_unreadable_and_its_claims_no_orphans(ksid: Any) -> None:
+    items = [subscriber(ksid=ksid), device_claim(), sid_claim()]
+    assert rules(check_subscribers(items, NOW)) == [(Rule.READABLE, OWNER)]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"partner": "x"}, {"osType": "toaster"}, {"active": "yes"}, {"expires_at": "soon"}]
+)
+def test_an_unreadable_claim_is_not_missing_too(changes: Item) -> None:
+    items = [subscriber(), device_claim(**changes), sid_claim()]
+    assert rules(check_subscribers(items, NOW)) == [(Rule.READABLE, DEVICE)]
+
+
+def test_sound_rows_break_no_rule() -> None:
+    assert list(check_places([row(), row(token_digest=digest("other"), device_token="other", expires_at=None)])) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"device_token": "other"}, Rule.DIGEST),
+        ({"device_token": ""}, Rule.READABLE),
+        ({"place_id": PLACE.upper()}, Rule.READABLE),
+        ({"token_digest": "token"}, Rule.READABLE),
+        ({"updated_at": None}, Rule.READABLE),
+        ({"expires_at": "never"}, Rule.READABLE),
+    ],
+)
+def test_unsound_rows_are_told(changes: Item, rule: Rule) -> None:
+    (violation,) = check_places([row(**changes)])
+    assert violation.rule is rule
+    assert set(violation.keys[0]) == {"place_id", "token_digest"}
+    assert "token" not in violation.detail.replace("token_digest", "").replace("device_token", "").replace(
+        "token's", ""
+    )
+
+
+def entries() -> list[Item]:
+    return [
+        to_item(entry)
+        for entry in (
+            Credential(digest("a"), "kazoo", "read", MOMENT, account_id=ACCOUNT),
+            Credential(digest("b"), "places", "write", MOMENT, places=frozenset({"all"})),
+            Credential(digest("c"), "places", "admin", MOMENT),
+            Application("app # 1", MOMENT),
+            Application("app", MOMENT, digest("d")),
+            Place(PLACE, MOMENT),
+            Account(ACCOUNT, MOMENT),
+        )
+    ]
+
+
+def test_a_sound_directory_breaks_no_rule() -> None:
+    assert list(check_directory(entries())) == []
+
+
+@pytest.mark.parametrize(
+    ("index", "changes", "rule"),
+    [
+        (0, {"key_id": "0" * 16}, Rule.DIGEST),
+        (0, {"account_id": None}, Rule.READABLE),
+        (0, {"record": "credential#secret"}, Rule.READABLE),
+        (0, {"scope": "all"}, Rule.READABLE),
+        (1, {"account_id": ACCOUNT}, Rule.READABLE),
+        (1, {"family": "engagement"}, Rule.READABLE),
+        (4, {"auth_token_digest": "secret"}, Rule.READABLE),
+        (5, {"record": "place#here"}, Rule.READABLE),
+        (6, {"record": "account#a"}, Rule.READABLE),
+        (6, {"created_at": None}, Rule.READABLE),
+        (6, {"record": "user#a"}, Rule.READABLE),
+    ],
+)
+def test_an_unsound_directory_is_told(index: int, changes: Item, rule: Rule) -> None:
+    items = entries()
+    items[index] |= changes
+    (violation,) = check_directory(items)
+    assert violation.rule is rule
+    assert list(violation.keys[0]) == ["record"]
