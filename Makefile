@@ -51,9 +51,8 @@ check: $(VENV)/.project $(VENV)/.dev ## Format, lint, types, template, import ru
 	@$(BIN)/python -m pytest -q tests/unit/test_layers.py
 	@$(BIN)/python -m pip check
 
-check-template: $(VENV)/.project $(VENV)/.dev $(VENV)-sam/.installed $(VENV)-checkov/.installed ## Validate the template for SAM, CloudFormation and security
+check-template: $(VENV)-sam/.installed $(VENV)-checkov/.installed ## Validate the template for SAM and security
 	@$(SAM) validate --lint --region us-east-1
-	@$(BIN)/cfn-lint
 	@$(VENV)-checkov/bin/checkov
 
 fix: $(VENV)/.dev ## Format, and repair what the linter can
