@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import boto3
 from moto import mock_aws
 
+from pushreg_ops.intrinsics import REGION
 from pushreg_ops.openapi.exchanges import Exchange
 from pushreg_ops.routing import Router
 from pushreg_ops.template import Route
@@ -83,7 +84,7 @@ def record(routes: Iterable[Route]) -> list[Exchange]:
     with mock_aws(), socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         outage = {"DYNAMODB_ENDPOINT": f"http://127.0.0.1:{nobody.getsockname()[1]}"}
-        tables = create_tables(boto3.client("dynamodb"))
+        tables = create_tables(boto3.client("dynamodb", region_name=REGION))
         tables.install(load_given(ROOT / "demo.yaml"))
         demo = set(_list_directory(tables))
         usual = Gateway(tables.client)

@@ -14,6 +14,9 @@ KSID = "^[1-9][0-9]{18}$"
 XML_VISIBLE = r"[^\s\u0000-\u001f\ufffe\uffff]"
 
 
+# XML has no types: whatever a client holds, it writes as text.
+XML_TYPES = ["string", "number", "boolean", "null"]
+
 _APP_ID = {"description": "The application's id. `appID` is read too.", "examples": ["demo-app"]}
 _DEVICE_ID = {"description": "The device's own id; a BlackBerry's loses a leading `0x`.", "examples": ["d-demo"]}
 _OPTIONAL: Mapping[str, Any] = {"anyOf": None, "type": ["string", "null"], "maxLength": 255}
@@ -82,20 +85,19 @@ def _to_text(schema: Schema) -> dict[str, Any]:
     texts = {}
     for name, member in schema["properties"].items():
         text = {key: value for key, value in member.items() if key in ("description", "maxLength", "examples")}
+        text["type"] = XML_TYPES
         if name == "isGCM":
-            text["pattern"] = r"^\s*(true|false)?\s*$"
+            text |= {"type": ["string", "boolean"], "pattern": r"^\s*(true|false)?\s*$"}
         elif name == "osType":
-            text["pattern"] = rf"^\s*{member['pattern'].strip('^$')}\s*$"
+            text |= {"type": "string", "pattern": rf"^\s*{member['pattern'].strip('^$')}\s*$"}
         elif "pattern" in member:
             text["pattern"] = XML_VISIBLE
-        texts[name] = {"type": "string", **text}
+        texts[name] = text
     changed = {**schema, "properties": texts}
     if "anyOf" in schema:
+        visible = {"type": XML_TYPES, "pattern": XML_VISIBLE}
         changed["anyOf"] = [
-            {
-                "required": each["required"],
-                "properties": {name: {"type": "string", "pattern": XML_VISIBLE} for name in each["required"]},
-            }
+            {"required": each["required"], "properties": dict.fromkeys(each["required"], visible)}
             for each in schema["anyOf"]
         ]
     return changed
