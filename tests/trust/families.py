@@ -20,14 +20,17 @@ class Family(Protocol[State, Call, Answer]):
     name: str
     initial: State
 
-    def draw(self, random: Random, seen: Sequence[Answer]) -> Call:
-        """Return a call, sometimes about what an earlier answer told."""
+    def draw(self, random: Random, seen: Sequence[Answer], day: int = 0) -> Call:
+        """Return a call of the day, sometimes about what an earlier answer told."""
 
     def perform(self, send: Send, call: Call) -> Answer | None:
         """Make the call and return what a model determines of its answer; None for a 5xx."""
 
     def step(self, state: State, call: Call, answer: Answer | None, fresh: str) -> State | None:
         """Return the model's state after the call if it may have been answered so."""
+
+    def age(self, state: State, day: int) -> State:
+        """Return what is left of a state on the day."""
 
     def agrees(self, state: State, stored: State) -> bool:
         """Whether the model's state is the stored one."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 from xml.etree import ElementTree
 
 from pushreg.table import Item
 from tests.support.calls import Send
-from tests.trust.model_engagement import DUPLICATE, Answer, Call, Model, Row, State, Subscribe, Unsubscribe, agrees
-from tests.trust.stack import APPLICATIONS
+from tests.trust.model_engagement import DUPLICATE, Answer, Call, Model, Row, State, Subscribe, Unsubscribe, age, agrees
+from tests.trust.stack import APPLICATIONS, to_day
 
 DEVICES = ("handset", "slate", "watch")
 SIDS = ("red", "green", "blue")
@@ -30,10 +31,10 @@ class Engagement:
     name = "engagement"
     initial: State = frozenset()
 
-    def __init__(self) -> None:
-        self._model = Model(frozenset(APPLICATIONS))
+    def __init__(self, lifetime: float = math.inf) -> None:
+        self._model = Model(frozenset(APPLICATIONS), lifetime)
 
-    def draw(self, random: Random, seen: Sequence[Answer]) -> Call:
+    def draw(self, random: Random, seen: Sequence[Answer], day: int = 0) -> Call:
         """Return a call; three in ten unsubscribe, half of them by a KSID that was seen."""
         style = random.choice(STYLES)
         app = random.choices((*APPLICATIONS, UNKNOWN_APPLICATION), (30, 9, 1))[0]
@@ -41,16 +42,17 @@ class Engagement:
         if random.random() < 0.7:
             # Mostly as a device would: its own sid, now and then a new one.
             sid = SIDS[DEVICES.index(device)] if random.random() < 0.6 else random.choice(SIDS)
-            return Subscribe(style, app, device, sid, random.choice(SYSTEMS), random.choice(UFIDS))
+            return Subscribe(style, app, device, sid, random.choice(SYSTEMS), random.choice(UFIDS), day)
         ksids = [answer.ksid for answer in seen if answer.ksid != "-1"] or [UNKNOWN_KSID]
         match random.randrange(6):
             case 0 | 1 | 2:
-                return Unsubscribe(style, None, app, device)
+                return Unsubscribe(style, None, app, device, day)
             case 3:
-                return Unsubscribe(style, random.choice(ksids), None, None)
+                return Unsubscribe(style, random.choice(ksids), None, None, day)
             case 4:
-                return Unsubscribe(style, random.choice((random.choice(ksids), UNKNOWN_KSID)), app, device)
-        return Unsubscribe(style, random.choice(ksids), *random.choice(((None, device), (app, None))))
+                return Unsubscribe(style, random.choice((random.choice(ksids), UNKNOWN_KSID)), app, device, day)
+        named_app, named_device = random.choice(((app, None), (None, device)))
+        return Unsubscribe(style, random.choice(ksids), named_app, named_device, day)
 
     def perform(self, send: Send, call: Call) -> Answer | None:
         """Make the call and return what a model determines of its answer; None for a 5xx."""
@@ -76,6 +78,10 @@ class Engagement:
         """Return the model's state after the call if it may have been answered so."""
         return self._model.step(state, call, answer, fresh)
 
+    def age(self, state: State, day: int) -> State:
+        """Return what is left of a state on the day."""
+        return age(state, day)
+
     def agrees(self, state: State, stored: State) -> bool:
         """Whether the model's state is the stored one, but for KSIDs that nobody has seen."""
         return agrees(state, stored)
@@ -91,6 +97,7 @@ class Engagement:
                 item["osType"],
                 item.get("ufid"),
                 item["active"],
+                to_day(item.get("expires_at")),
             )
             for item in items
             if item["record"].startswith("ksid#")

@@ -46,7 +46,7 @@ class Kazoo:
     name = "kazoo"
     initial: State = frozenset()
 
-    def draw(self, random: Random, seen: Sequence[Answer]) -> Call:
+    def draw(self, random: Random, seen: Sequence[Answer], day: int = 0) -> Call:
         """Return a call; one in seven has a precondition, one in thirty another account's token."""
         account = random.choices(ACCOUNTS, (4, 1))[0]
         caller = account if random.random() < 0.97 else random.choice(ACCOUNTS)
@@ -73,6 +73,10 @@ class Kazoo:
     def step(self, state: State, call: Call, answer: Answer | None, fresh: str) -> State | None:
         """Return the model's state after the call if it may have been answered so."""
         return model.step(state, call, answer, fresh)
+
+    def age(self, state: State, day: int) -> State:
+        """Return what is left of a state on the day."""
+        return model.age(state, day)
 
     def agrees(self, state: State, stored: State) -> bool:
         """Whether the model's state is the stored one."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from random import Random
 
 from pushreg.table import Item
 from tests.support.calls import Send
-from tests.trust.model_places import Answer, Call, Model, Row, State, agrees
-from tests.trust.stack import ALL_PLACES_KEY, PLACE_IDS, key_of
+from tests.trust.model_places import Answer, Call, Model, Row, State, age, agrees
+from tests.trust.stack import ALL_PLACES_KEY, PLACE_IDS, key_of, to_day
 
 TOKENS = ("token 1", "token 2")
 UNKNOWN_PLACE = "33333333-3333-4333-8333-333333333333"
@@ -25,16 +26,16 @@ class Places:
     name = "places"
     initial: State = frozenset()
 
-    def __init__(self) -> None:
-        self._model = Model(frozenset(PLACE_IDS), KEYS)
+    def __init__(self, lifetime: float = math.inf) -> None:
+        self._model = Model(frozenset(PLACE_IDS), KEYS, lifetime)
 
-    def draw(self, random: Random, seen: Sequence[Answer]) -> Call:
+    def draw(self, random: Random, seen: Sequence[Answer], day: int = 0) -> Call:
         """Return a call; one in twelve under a key that does not reach, one in forty about no place."""
         place = random.choices((*PLACE_IDS, UNKNOWN_PLACE), (29, 10, 1))[0]
         key = ALL_PLACES_KEY if random.random() < 0.5 or place == UNKNOWN_PLACE else key_of(place)
         if random.random() < 0.1:
             key = random.choice(list(KEYS))
-        return Call(random.choice(("PUT", "DELETE")), key, place, random.choice(TOKENS))
+        return Call(random.choice(("PUT", "DELETE")), key, place, random.choice(TOKENS), day)
 
     def perform(self, send: Send, call: Call) -> Answer | None:
         """Make the call and return what a model determines of its answer; None for a 5xx."""
@@ -46,11 +47,15 @@ class Places:
         message = json.loads(body)["message"]
         if status != 200:
             return Answer(status, message)
-        return Answer(200, message["message"], Row(message["data"]["place_id"], message["data"]["device_token"]))
+        return Answer(200, message["message"], (message["data"]["place_id"], message["data"]["device_token"]))
 
     def step(self, state: State, call: Call, answer: Answer | None, fresh: str) -> State | None:
         """Return the model's state after the call if it may have been answered so."""
         return self._model.step(state, call, answer, fresh)
+
+    def age(self, state: State, day: int) -> State:
+        """Return what is left of a state on the day."""
+        return age(state, day)
 
     def agrees(self, state: State, stored: State) -> bool:
         """Whether the model's state is the stored one."""
@@ -58,4 +63,4 @@ class Places:
 
     def load(self, items: Iterable[Item]) -> State:
         """Return the stored items as a state of the model."""
-        return frozenset(Row(item["place_id"], item["device_token"]) for item in items)
+        return frozenset(Row(item["place_id"], item["device_token"], to_day(item.get("expires_at"))) for item in items)

@@ -6,11 +6,12 @@ leaves a stand-in, `?` and a number, and the answer that later leads to that sub
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """A subscriber."""
+    """A subscriber, until the day it expires."""
 
     ksid: str
     app: str
@@ -19,6 +20,7 @@ class Row(NamedTuple):
     system: str
     ufid: str | None
     active: bool
+    until: float = math.inf
 
 
 class Subscribe(NamedTuple):
@@ -30,6 +32,7 @@ class Subscribe(NamedTuple):
     sid: str
     system: str
     ufid: str | None
+    day: int = 0
 
 
 class Unsubscribe(NamedTuple):
@@ -39,6 +42,7 @@ class Unsubscribe(NamedTuple):
     ksid: str | None
     app: str | None
     device: str | None
+    day: int = 0
 
 
 class Answer(NamedTuple):
@@ -65,16 +69,20 @@ NO_SUBSCRIPTION = Answer("404", "No valid subscription exists.")
 
 
 class Model:
-    """The applications that exist."""
+    """The applications that exist, and for how many days after its last refresh a subscriber is kept."""
 
-    def __init__(self, applications: frozenset[str]) -> None:
+    def __init__(self, applications: frozenset[str], lifetime: float = math.inf) -> None:
         self._applications = applications
+        self._lifetime = lifetime
 
     def apply(self, state: State, call: Call, fresh: str) -> tuple[State, Answer]:
         """Return the state after the call, and its answer; a subscriber made by it gets the KSID `fresh`."""
+        state = age(state, call.day)
         if call.app is not None and call.app not in self._applications:
             return state, NO_APPLICATION
-        return _subscribe(state, call, fresh) if isinstance(call, Subscribe) else _unsubscribe(state, call)
+        if isinstance(call, Unsubscribe):
+            return _unsubscribe(state, call)
+        return _subscribe(state, call, fresh, call.day + self._lifetime)
 
     def step(self, state: State, call: Call, answer: Answer | None, fresh: str) -> State | None:
         """Return the state after the call if it may have been answered so; None for an answer is one never seen."""
@@ -90,19 +98,21 @@ class Model:
         return None
 
 
-def _subscribe(state: State, call: Subscribe, fresh: str) -> tuple[State, Answer]:
+def _subscribe(state: State, call: Subscribe, fresh: str, until: float) -> tuple[State, Answer]:
     matches = [row for row in state if row.app == call.app and (row.sid == call.sid or row.device == call.device)]
     if len(matches) > 1:
         return state, UNCLEAR
-    wanted = Row(fresh, call.app, call.device, call.sid, call.system, call.ufid, active=True)
+    wanted = Row(fresh, call.app, call.device, call.sid, call.system, call.ufid, active=True, until=until)
     if not matches:
         return state | {wanted}, Answer("200", CREATED, fresh)
     (row,) = matches
     # A request without ufid keeps the one that is stored.
     wanted = wanted._replace(ksid=row.ksid, ufid=call.ufid or row.ufid)
-    if wanted == row:
-        return state, Answer("201", DUPLICATE, row.ksid)
-    return state - {row} | {wanted}, Answer("200", UPDATED, row.ksid)
+    if wanted != row._replace(until=until):
+        return state - {row} | {wanted}, Answer("200", UPDATED, row.ksid)
+    # It is kept longer for having been seen, but not written for less than a day more.
+    kept = row if row.until >= until - 1 else wanted
+    return state - {row} | {kept}, Answer("201", DUPLICATE, row.ksid)
 
 
 def _unsubscribe(state: State, call: Unsubscribe) -> tuple[State, Answer]:
@@ -120,6 +130,11 @@ def _unsubscribe(state: State, call: Unsubscribe) -> tuple[State, Answer]:
     if not row.active:
         return state, Answer("200", ALREADY, row.ksid)
     return state - {row} | {row._replace(active=False)}, Answer("200", UNSUBSCRIBED, row.ksid)
+
+
+def age(state: State, day: int) -> State:
+    """Return what is left of the state on the day."""
+    return frozenset(row for row in state if row.until > day)
 
 
 def agrees(state: State, stored: State) -> bool:

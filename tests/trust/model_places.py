@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """A token that a place has."""
+    """A token that a place has, until the day it expires."""
 
     place: str
     token: str
+    until: float = math.inf
 
 
 class Call(NamedTuple):
-    """One request under the key named."""
+    """One request under the key named, on the day named."""
 
     verb: str
     key: str
     place: str
     token: str
+    day: int = 0
 
 
 class Answer(NamedTuple):
@@ -27,7 +30,7 @@ class Answer(NamedTuple):
 
     status: int
     word: str
-    row: Row | None = None
+    pair: tuple[str, str] | None = None
 
 
 State = frozenset[Row]
@@ -40,25 +43,35 @@ NO_TOKEN = Answer(404, "Device subscription not found")
 
 
 class Model:
-    """The places that exist, and the keys with the places that they open."""
+    """The places that exist, the keys with the places that they open, and for how many days a token is kept."""
 
-    def __init__(self, places: frozenset[str], keys: Mapping[str, frozenset[str]]) -> None:
+    def __init__(self, places: frozenset[str], keys: Mapping[str, frozenset[str]], lifetime: float = math.inf) -> None:
         self._places = places
         self._keys = keys
+        self._lifetime = lifetime
 
     def apply(self, state: State, call: Call) -> tuple[State, Answer]:
         """Return the state after the call, and its answer."""
-        row = Row(call.place, call.token)
+        state = age(state, call.day)
+        pair = call.place, call.token
+        others = frozenset(row for row in state if (row.place, row.token) != pair)
         if call.place not in self._keys[call.key]:
             return state, FORBIDDEN
-        if call.verb == "PUT":
-            return (state | {row}, Answer(200, STORED, row)) if call.place in self._places else (state, NO_PLACE)
-        return (state - {row}, Answer(200, DELETED, row)) if row in state else (state, NO_TOKEN)
+        if call.verb == "DELETE":
+            return (others, Answer(200, DELETED, pair)) if others != state else (state, NO_TOKEN)
+        if call.place not in self._places:
+            return state, NO_PLACE
+        return others | {Row(*pair, call.day + self._lifetime)}, Answer(200, STORED, pair)
 
     def step(self, state: State, call: Call, answer: Answer | None, fresh: str) -> State | None:
         """Return the state after the call if it may have been answered so; None for an answer is one never seen."""
         after, expected = self.apply(state, call)
         return after if answer in (None, expected) else None
+
+
+def age(state: State, day: int) -> State:
+    """Return what is left of the state on the day."""
+    return frozenset(row for row in state if row.until > day)
 
 
 def agrees(state: State, stored: State) -> bool:

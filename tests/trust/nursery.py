@@ -1,7 +1,7 @@
 """A process that is ready to work, and forks a worker that can be killed for each order.
 
 Run as `python -m tests.trust.nursery ENDPOINT`. Orders come as lines: `start SEED CLIENT PATH` is answered with the
-worker's number, `kill NUMBER` and `wait NUMBER` with its exit status.
+worker's number, `kill NUMBER` with its exit status.
 """
 
 from __future__ import annotations
@@ -39,9 +39,8 @@ def main(endpoint: str) -> None:
                 answer(worker)
             else:
                 worker = int(arguments[0])
-                if order == "kill":
-                    # Not waited for yet, so the number is still the worker's.
-                    os.kill(worker, signal.SIGKILL)
+                # Not waited for yet, so the number is still the worker's.
+                os.kill(worker, signal.SIGKILL)
                 _, status = os.waitpid(worker, 0)
                 answer(os.waitstatus_to_exitcode(status))
 

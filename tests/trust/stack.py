@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +27,8 @@ from tests.support.stored import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Stored
 
 HOST = "127.0.0.1"
 MEMORY = Path("/dev/shm")
+# In the future: the engine knows nothing of a test's clock, and must not remove what expires by it.
+FIRST_DAY = datetime(2100, 1, 1, tzinfo=UTC)
 MOMENT = "2024-01-01T00:00:00Z"
 ACCOUNTS = ("a" * 32, "b" * 32)
 APPLICATIONS = ("first-app", "second-app")
@@ -32,6 +36,16 @@ PLACE_IDS = ("11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-22
 ALL_PLACES_KEY = "key of all places"
 # The one table that each family writes to.
 TABLES = {"kazoo": DEVICES, "engagement": SUBSCRIBERS, "places": PLACES}
+
+
+def to_moment(day: int) -> datetime:
+    """Return the moment of a day of the trials."""
+    return FIRST_DAY + timedelta(days=day)
+
+
+def to_day(epoch: int | None) -> float:
+    """Return the day of the trials that an expiry falls on, infinity for none."""
+    return math.inf if epoch is None else (datetime.fromtimestamp(epoch, UTC) - FIRST_DAY) / timedelta(days=1)
 
 
 def key_of(subject: str) -> str:

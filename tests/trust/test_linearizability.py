@@ -12,7 +12,8 @@ from tests.trust.model_places import DELETED, NO_TOKEN, STORED, Answer, Call, Mo
 ROW = Row("place", "token")
 MODEL = Model(frozenset({"place"}), {"key": frozenset({"place"})})
 PUT, DELETE = Call("PUT", "key", "place", "token"), Call("DELETE", "key", "place", "token")
-PUTTED, DELETED_IT = Answer(200, STORED, ROW), Answer(200, DELETED, ROW)
+PAIR = ("place", "token")
+PUTTED, DELETED_IT = Answer(200, STORED, PAIR), Answer(200, DELETED, PAIR)
 EMPTY: State = frozenset()
 THERE: State = frozenset({ROW})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
 from typing import Any
 
@@ -10,32 +11,41 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from pushreg.table import Item, to_attributes
+from pushreg_ops.invariants import Violation, check_subscribers
 from tests.contract.in_process import Gateway
-from tests.support.stored import Stored
+from tests.support.stored import CHECKS, KEYS, SUBSCRIBERS, Stored
 from tests.trust.family_engagement import Engagement
 from tests.trust.family_kazoo import Kazoo
 from tests.trust.family_places import Places
 from tests.trust.histories import RECENT, AnyFamily
-from tests.trust.stack import TABLES
+from tests.trust.stack import TABLES, to_day, to_moment
 
 pytestmark = pytest.mark.engine
+
+
+LIFETIME = 30
+SETTINGS = settings(max_examples=20, stateful_step_count=30)
 
 
 class Comparison(RuleBasedStateMachine):
     """One caller after the other, of whom any may call anything."""
 
-    def __init__(self, family: AnyFamily, client: Any, stored: Stored) -> None:
+    def __init__(self, family: AnyFamily, lifetime: int, client: Any, stored: Stored) -> None:
         super().__init__()
         self._family = family
         self._stored = stored
-        self._gateway = Gateway(client)
+        self._table = TABLES[family.name]
+        self._day = 0
+        environment = {"STALE_AFTER_DAYS": str(lifetime)}
+        self._gateway = Gateway(client, environment, clock=lambda: to_moment(self._day))
         self._state = family.initial
         self._seen: list[Any] = []
 
     @rule(random=st.randoms(use_true_random=False))
     def call(self, random: Random) -> None:
         """Make one call; the answer is the model's."""
-        call = self._family.draw(random, self._seen[-RECENT:])
+        call = self._family.draw(random, self._seen[-RECENT:], self._day)
         answer = self._family.perform(self._gateway.send, call)
         assert answer is not None, f"{call} failed"
         after = self._family.step(self._state, call, answer, "?")
@@ -45,19 +55,58 @@ class Comparison(RuleBasedStateMachine):
 
     @invariant()
     def agree(self) -> None:
-        """What is stored is what the model holds, and keeps the invariants."""
-        items = self._stored.settled(TABLES[self._family.name])
-        assert self._family.agrees(self._state, self._family.load(items))
+        """What is stored and has not expired is what the model holds, and keeps the invariants."""
+        items = self._items()
+        assert list(check(self._table, items, self._day)) == []
+        state, stored = self._state, self._family.load(items)
+        assert self._family.agrees(self._family.age(state, self._day), self._family.age(stored, self._day))
 
     def teardown(self) -> None:
         """Leave the table empty."""
-        self._stored.clear(TABLES[self._family.name])
+        self._stored.clear(self._table)
+
+    def _items(self) -> list[Item]:
+        return self._stored.items(self._table)
+
+
+class AgeingComparison(Comparison):
+    """The same while days pass."""
+
+    @rule(days=st.sampled_from((1, 2, LIFETIME - 1, LIFETIME)), random=st.randoms(use_true_random=False))
+    def wait(self, days: int, random: Random) -> None:
+        """Let days pass, and an expired item be removed, as DynamoDB does in its own time and order."""
+        self._day += days
+        expired = [item for item in self._items() if to_day(item.get("expires_at")) <= self._day]
+        if expired:
+            item = random.choice(sorted(expired, key=describe))
+            key = to_attributes({name: item[name] for name in KEYS[self._table]})
+            self._stored.client.delete_item(TableName=self._table, Key=key)
+
+
+def describe(item: Item) -> str:
+    """Return the item without its KSID, which is another one whenever Hypothesis tries the same again."""
+    ksid = str(item.get("ksid"))
+    return repr(sorted((name, value) for name, value in item.items() if ksid not in str(value)))
+
+
+def check(table: str, items: list[Item], day: int) -> Iterable[Violation]:
+    """Return what is wrong with the items on the day."""
+    return check_subscribers(items, int(to_moment(day).timestamp())) if table == SUBSCRIBERS else CHECKS[table](items)
 
 
 @pytest.mark.parametrize("family", [Kazoo(), Engagement(), Places()], ids=lambda family: family.name)
 def test_family_answers_and_stores_as_its_model(family: AnyFamily, client: Any, stored: Stored) -> None:
     class Machine(Comparison):
         def __init__(self) -> None:
-            super().__init__(family, client, stored)
+            super().__init__(family, 0, client, stored)
 
-    run_state_machine_as_test(Machine, settings=settings(max_examples=25, stateful_step_count=30))
+    run_state_machine_as_test(Machine, settings=SETTINGS)
+
+
+@pytest.mark.parametrize("family", [Engagement(LIFETIME), Places(LIFETIME)], ids=lambda family: family.name)
+def test_family_forgets_as_its_model(family: AnyFamily, client: Any, stored: Stored) -> None:
+    class Machine(AgeingComparison):
+        def __init__(self) -> None:
+            super().__init__(family, LIFETIME, client, stored)
+
+    run_state_machine_as_test(Machine, settings=SETTINGS)

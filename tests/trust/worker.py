@@ -31,11 +31,9 @@ class Ended(NamedTuple):
 
 
 def draw(family: Kazoo, random: Random) -> Call:
-    """Return a call that takes the one mobile device from whoever has it, or now and then gives it up."""
-    call = family.draw(random, [])
-    verb = random.choice(("PUT", "PUT", "POST", "POST", "DELETE"))
-    content = call.content._replace(mobile="phone")
-    return call._replace(verb=verb, caller=ACCOUNTS[0], account=ACCOUNTS[0], content=content)
+    """Return a call that, nine times in ten, wants one of two mobile devices for one of three devices."""
+    (verb,) = random.choices(("PUT", "POST", "DELETE"), (45, 45, 10))
+    return family.draw(random, [])._replace(verb=verb, caller=ACCOUNTS[0], account=ACCOUNTS[0])
 
 
 def work(send: Send, seed: str, number: int, path: str) -> None:
