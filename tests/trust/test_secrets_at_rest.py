@@ -7,9 +7,10 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import quote
 
 import boto3
@@ -22,6 +23,7 @@ from tests.contract.cases import ROOT, load_cases, load_given
 from tests.contract.in_process import Gateway, create_tables, read_template
 from tests.contract.playing import Answer, run_case
 from tests.contract.tables import Tables
+from tests.trust.callers import Breaking
 from tests.trust.tenants import Attempt, Target, build, install, push_token, right_attempts, secret
 
 # The columns that hold push tokens, all within reach of their own tenant alone.
@@ -53,11 +55,8 @@ class Findings:
             name, value = match[1] or match[3], match[2] or match[4] or ""
             kind = self.secrets if "auth" in name else self.device_ids if name == "deviceId" else self.tokens
             kind.add(value)
-        try:
-            data = json.loads(text)["data"]["notification_registration_ids"]
-            self.tokens |= set(data)
-        except (ValueError, TypeError, KeyError, RecursionError):
-            pass
+        with suppress(ValueError, TypeError, KeyError, RecursionError):
+            self.tokens |= set(json.loads(text)["data"]["notification_registration_ids"])
 
     def logged(self) -> list[str]:
         """Return the log lines that hold a secret, its digest or a push token."""
@@ -95,9 +94,9 @@ def _recognisable(values: set[str]) -> list[str]:
 def _spell(value: str) -> frozenset[str]:
     """Return the ways in which the value may have been written."""
     raw = value.encode("utf-8", "surrogatepass")
-    inside_json = json.dumps(value)[1:-1]
-    twice = json.dumps(inside_json)[1:-1]
-    return frozenset({value, inside_json, twice, base64.b64encode(raw).decode().rstrip("="), raw.hex(), quote(raw)})
+    once = json.dumps(value)[1:-1]
+    encoded = base64.b64encode(raw).decode().rstrip("=")
+    return frozenset({value, once, json.dumps(once)[1:-1], encoded, raw.hex(), quote(raw)})
 
 
 @dataclass(frozen=True)
@@ -110,22 +109,6 @@ class KeepingTables(Tables):
         """Note all rows of the table and delete them."""
         self.findings.items += [(table, item) for item in self.snapshot(table)]
         super().clear(table)
-
-
-class Breaking:
-    """A client that fails as told, with the request's values in its words."""
-
-    def __init__(self, error: type[Exception]) -> None:
-        self._error = error
-
-    def __getattr__(self, operation: str) -> Any:
-        def fail(**parameters: Any) -> NoReturn:
-            text = json.dumps(parameters, default=str)
-            if self._error is ConnectionClosedError:
-                raise ConnectionClosedError(endpoint_url=text)
-            raise self._error(text)
-
-        return fail
 
 
 @pytest.fixture
