@@ -24,8 +24,8 @@ test: $(VENV)/.project $(VENV)/.test java ## Run the tests (ARGS goes to pytest)
 test-sam: $(VENV)/.project $(VENV)/.test $(VENV)-sam/.installed java ## Run the tests of the built functions in Docker
 	@$(BIN)/python -m pytest -m docker tests/e2e/sam $(ARGS)
 
-test-browser: $(VENV)/.project $(VENV)/.test $(VENV)/.browser java ## Run the tests of the documentation page in Chromium
-	@$(BIN)/python -m pytest -m browser $(ARGS)
+test-browser: $(VENV)/.project $(VENV)/.test $(VENV)/.browser ## Run the tests of the documentation page in Chromium
+	@$(BIN)/python -m pytest -m browser tests/e2e $(ARGS)
 
 openapi: $(VENV)/.project $(VENV)/.test ## Write docs/openapi.yaml from the template, the models and the contract cases
 	@$(BIN)/python -m tests.contract.openapi
