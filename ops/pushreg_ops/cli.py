@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from pushreg_ops.commands import entries, exporting, importing, keys, local, verifying
+from pushreg_ops.commands import entries, examining, exporting, importing, inspecting, keys, local, verifying
 from pushreg_ops.console import complain
 from pushreg_ops.errors import OperatorError
 from pushreg_ops.targets import NoTargetError
@@ -26,6 +26,9 @@ app.add_typer(keys.app, name="keys")
 app.command("import")(importing.run)
 app.command("export")(exporting.run)
 app.command("verify")(verifying.run)
+app.command("show")(inspecting.show)
+app.command("stats")(inspecting.stats)
+app.command("doctor")(examining.run)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,30 +129,52 @@ def _read_lines(file: IO[bytes], path: Path, skip: int) -> Iterator[Row]:
             yield Row(line.decode("utf-8", "replace").rstrip("\r\n"), position, f"no JSON: {error.reason}")
 
 
-def _lines(file: IO[bytes], path: Path) -> Iterator[bytes]:
+def _lines(file: IO[bytes], path: Path, *, blank: bool = False) -> Iterator[bytes]:
     while line := file.readline(MAX_LINE):
         if len(line) == MAX_LINE and not line.endswith(b"\n"):
-            raise OperatorError(f"{path} has a line of more than {MAX_LINE} bytes: it is no JSON Lines file")
-        if line.strip():
+            raise OperatorError(f"{path} has a line of more than {MAX_LINE} bytes: it is no JSON Lines file, nor CSV")
+        if blank or line.strip():
             yield line
 
 
 def _read_array(file: IO[bytes], path: Path, member: str) -> Iterator[Row]:
+    counted = _Counted(file)
     # Several documents may follow each other, as pages do that were fetched into one file.
-    rows: Iterator[Any] = ijson.items(file, f"{member}.item", multiple_values=True)
+    rows: Iterator[Any] = ijson.items(counted, f"{member}.item", multiple_values=True)
     try:
         for content in rows:
-            yield Row(content, file.tell())
+            yield Row(content, counted.position)
     except (ijson.JSONError, UnicodeDecodeError) as error:
-        raise OperatorError(f"{path} is broken or cut off near byte {file.tell()}: {error}") from error
+        raise OperatorError(f"{path} is broken or cut off near byte {counted.position}: {error}") from error
+
+
+class _Counted:
+    """A file that knows how far it was read; to ask the system for each row would take longer than to read it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.position = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes."""
+        content = self._file.read(size)
+        self.position += len(content)
+        return content
 
 
 def _read_csv(file: IO[bytes], path: Path) -> Iterator[Row]:
-    with io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
-        try:
-            reader = csv.DictReader(text, restkey="", strict=True)
-            for content in reader:
-                fault = "more fields than the header names" if content.pop("", None) else None
-                yield Row(content, file.tell(), fault)
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise OperatorError(f"{path} is no CSV in UTF-8: {error}") from error
+    position = 0
+
+    def decode() -> Iterator[str]:
+        nonlocal position
+        for line in _lines(file, path, blank=True):
+            text = line.decode("utf-8-sig" if not position else "utf-8")
+            position += len(line)
+            yield text
+
+    try:
+        for content in csv.DictReader(decode(), restkey="", strict=True):
+            fault = "more fields than the header names" if content.pop("", None) else None
+            yield Row(content, position, fault)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise OperatorError(f"{path} is no CSV in UTF-8: {error}") from error

@@ -1,0 +1,193 @@
+"""`python -m bench.transfer`: how fast an import is, beside writing the same items raw."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pushreg.table import to_attributes
+from pushreg_ops.aws import connect_endpoint
+from pushreg_ops.demo import ACCOUNT_ID, PLACE_ID, list_entries
+from pushreg_ops.engines import HOST
+from pushreg_ops.engines.bundle import find_bundle
+from pushreg_ops.engines.dynamodb_local import DynamoDbLocal
+from pushreg_ops.engines.java import find_java
+from pushreg_ops.importers.engagement import EngagementConverter
+from pushreg_ops.importers.kazoo import GREGORIAN_EPOCH, MEMBER, KazooConverter
+from pushreg_ops.importers.places import PlacesConverter
+from pushreg_ops.importers.rows import Converter, Run
+from pushreg_ops.importers.sources import Files
+from pushreg_ops.provision import Provisioner
+from pushreg_ops.tables import create_missing
+from pushreg_ops.targets import TABLES, Registry
+from pushreg_ops.template import Template, find_template, load_template
+from pushreg_ops.transfer.entities import table_of, to_item
+from pushreg_ops.transfer.job import Job
+
+WORKERS = 4
+# The most that one BatchWriteItem takes.
+BATCH = 25
+DAYS = 270
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="bench.transfer", description=__doc__)
+    parser.add_argument("--rows", type=int, default=5000, help="rows of each family")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--folder", type=Path, help="where the data goes; on a disk by default")
+    options = parser.parse_args()
+    text, _ = run(options.rows, options.rounds, options.folder)
+    print(text)
+
+
+def run(rows: int, rounds: int, folder: Path | None = None) -> tuple[str, dict[str, Any]]:
+    """Return the table and the figures: items a second, medians of rounds in which raw writes and import alternate."""
+    lines = ["| family | items | raw, items/s | import, items/s | rows/s | import / raw |", "|---|--:|--:|--:|--:|--:|"]
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(dir=folder) as data, _serve(Path(data)) as registry:
+        for family, (write, member, create) in FAMILIES.items():
+            path = Path(data) / family
+            path = path.with_suffix(".csv" if family == "places" else ".json")
+            write(path, rows)
+            source = Files([path], member)
+            items = list(_convert(source, create(Run(1_800_000_000, DAYS * 86_400))))
+            rates: dict[str, list[float]] = {"raw": [], "import": []}
+            for _ in range(rounds):
+                rates["raw"].append(len(items) / _time(registry, partial(_write_raw, registry, items)))
+                job = Job(registry, source, create, {}, path, DAYS, workers=WORKERS)
+                rates["import"].append(len(items) / _time(registry, partial(_import, job, rows)))
+            raw, imported = (statistics.median(rates[name]) for name in ("raw", "import"))
+            figures[family] = {"items": len(items), "raw": raw, "import": imported, "ratio": imported / raw}
+            lines.append(
+                f"| {family} | {len(items):,} | {raw:,.0f} | {imported:,.0f} |"
+                f" {imported * rows / len(items):,.0f} | {imported / raw:.2f} |"
+            )
+    return "\n".join(lines), figures
+
+
+def _write_devices(path: Path, count: int) -> None:
+    registration = {"notification_preferences": ["chat", "new_voicemail"], "notification_type": "fcm"}
+    with path.open("w", encoding="utf-8") as file:
+        file.write(f'{{"total_rows":{count},"offset":0,"rows":[\n')
+        for number in range(count):
+            moment = GREGORIAN_EPOCH + 1_700_000_000 + number
+            data = {
+                "app_name": "com.example.softphone",
+                "mobile_device_id": f"mobile-{number:032}",
+                "notification_registration_ids": {f"{number:0150}": registration},
+                "platform": "android",
+                "sip_proxy_server": "sip.example.com",
+            }
+            common = {"pvt_type": "device", "pvt_account_id": ACCOUNT_ID, "pvt_created": moment, "pvt_modified": moment}
+            document = {"_id": f"{number:032x}", "_rev": "3-x", "sip": {"username": "u" * 20}, MEMBER: data, **common}
+            row = {"id": document["_id"], "key": document["_id"], "value": {"rev": "3-x"}, "doc": document}
+            file.write(json.dumps(row) + (",\n" if number < count - 1 else "\n"))
+        file.write("]}\n")
+
+
+def _write_subscribers(path: Path, count: int) -> None:
+    rows = [
+        {
+            "ksid": 10**18 + number,
+            "appId": "demo-app",
+            "ufid": f"user{number}@example.com",
+            "deviceId": f"device-{number:032}",
+            "deviceName": "Phone",
+            "sid": f"{number:0150}",
+            "osType": "androidgcm",
+            "createdDateStr": "06/22/2016 12:42:20 PM IST",
+            "userAgent": "agent",
+            "ipAddress": "192.0.2.1",
+            "subscriptionStatus": True,
+            "cloudStatus": True,
+        }
+        for number in range(count)
+    ]
+    pages = [{"total": count, "subscribers": rows[start : start + 500]} for start in range(0, count, 500)]
+    path.write_text("\n".join(map(json.dumps, pages)), encoding="utf-8")
+
+
+def _write_tokens(path: Path, count: int) -> None:
+    rows = "".join(f"{PLACE_ID},{number:0150}\n" for number in range(count))
+    path.write_text(f"place_id,device_token\n{rows}", encoding="utf-8")
+
+
+FAMILIES: dict[str, tuple[Callable[[Path, int], None], str | None, Callable[[Run], Converter]]] = {
+    "kazoo": (_write_devices, "rows", KazooConverter),
+    "engagement": (_write_subscribers, "subscribers", EngagementConverter),
+    "places": (_write_tokens, None, PlacesConverter),
+}
+
+
+def _convert(source: Files, convert: Converter) -> Iterator[tuple[str, dict[str, Any]]]:
+    for row in source.read(0):
+        candidate = convert(row.content)
+        if candidate is not None:
+            yield from ((table_of(record), to_attributes(to_item(record))) for record in candidate.records)
+
+
+def _write_raw(registry: Registry, items: list[tuple[str, dict[str, Any]]]) -> None:
+    def write(start: int) -> None:
+        puts = [{"PutRequest": {"Item": item}} for _, item in items[start : start + BATCH]]
+        answer = registry.client.batch_write_item(RequestItems={registry.tables[items[0][0]]: puts})  # type: ignore[attr-defined]
+        assert not answer["UnprocessedItems"]
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for _ in pool.map(write, range(0, len(items), BATCH)):
+            pass
+
+
+def _import(job: Job, rows: int) -> None:
+    counts = job.run(job.open_checkpoint(restart=True))
+    assert counts["created"] == rows, counts
+
+
+def _time(registry: Registry, work: Callable[[], None]) -> float:
+    _reset(registry)
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def _load() -> Template:
+    return load_template(find_template(Path(__file__)).read_text("utf-8"))
+
+
+def _reset(registry: Registry) -> None:
+    for name in registry.client.list_tables()["TableNames"]:
+        registry.client.delete_table(TableName=name)
+    create_missing(registry.client, _load().tables)
+    for entry in list_entries():
+        Provisioner(registry).add(entry)
+
+
+@contextmanager
+def _serve(folder: Path) -> Iterator[Registry]:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port = probe.getsockname()[1]
+    engine = DynamoDbLocal(port, folder / "data", find_java(os.environ), find_bundle(os.environ))
+    engine.start()
+    try:
+        engine.wait()
+        yield Registry(
+            "the bench", connect_endpoint(engine.endpoint), {name: _load().name_table(name) for name in TABLES}
+        )
+    finally:
+        engine.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Whether a registry is as it should be, and works."""

@@ -1,0 +1,121 @@
+"""What can be told of a registry without calling its API."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pushreg.models.directory import EVERY_PLACE, Account, Application, Credential, Entry, Place
+from pushreg.stores.directory import DirectoryWriter, Kind
+from pushreg_ops.aws import ask
+from pushreg_ops.targets import PLACES, SUBSCRIBERS, Registry
+from pushreg_ops.verification.checking import KEYS
+
+Verdict = Literal["good", "note", "bad"]
+KINDS: tuple[Kind, ...] = ("account", "application", "place", "credential")
+# How local engines say that there is nothing of this to be had from them.
+_UNKNOWN = ("UnknownOperationException", "ValidationException", "InvalidAction")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at; `fix` is for what is not good."""
+
+    verdict: Verdict
+    subject: str
+    detail: str
+    fix: str | None = None
+
+
+def check_tables(registry: Registry) -> Iterator[Finding]:
+    """Yield what there is to say of each table."""
+    for table in KEYS:
+        name = registry.tables[table]
+        answer = ask(registry.client.describe_table, "ResourceNotFoundException", TableName=name)
+        if answer is None:
+            fix = "deploy the stack again, or restore the table (docs/operations.md)"
+            yield Finding("bad", table, f"{name} is missing", fix)
+            continue
+        description = answer["Table"]
+        yield _check_form(table, description)
+        yield from _check_recovery(registry, table, description)
+        if table in (SUBSCRIBERS, PLACES):
+            yield from _check_expiry(registry, table)
+
+
+def check_directory(registry: Registry) -> Iterator[Finding]:
+    """Yield what the registry knows, and the keys that lead nowhere."""
+    writer = DirectoryWriter(registry.client, registry.directory)
+    entries: list[Entry] = [entry for kind in KINDS for entry in writer.list(kind)]
+    counts = Counter(type(entry).__name__ for entry in entries)
+    accounts = {entry.account_id for entry in entries if isinstance(entry, Account)}
+    places = {entry.place_id for entry in entries if isinstance(entry, Place)}
+    yield Finding(
+        "good" if entries else "note",
+        "directory",
+        f"{counts['Account']:,} accounts, {counts['Application']:,} applications, {counts['Place']:,} places,"
+        f" {counts['Credential']:,} keys",
+        None if entries else "add some: `pushreg accounts add`, `pushreg apps add`, `pushreg places add`",
+    )
+    for key in (entry for entry in entries if isinstance(entry, Credential)):
+        unknown = key.places - places - {EVERY_PLACE} if key.account_id is None else {key.account_id} - accounts
+        if unknown:
+            owners = ", ".join(sorted(unknown))
+            fix = f"add it, or run `pushreg keys revoke {key.key_id}`"
+            yield Finding("note", f"key {key.key_id}", f"is for {owners}, which is not known", fix)
+    for application in (entry for entry in entries if isinstance(entry, Application)):
+        if application.auth_token_digest is None:
+            detail = "takes subscriptions from anybody who knows its name"
+            name = shlex.quote(application.application_id)
+            fix = f"run `pushreg apps add {name} --auth-token VALUE`, if its clients send one"
+            yield Finding("note", f"application {application.application_id}", detail, fix)
+
+
+def _check_form(table: str, description: dict[str, Any]) -> Finding:
+    status = description["TableStatus"]
+    if status != "ACTIVE":
+        return Finding("bad", table, f"is {status}", "wait, and look again")
+    order = {"HASH": 0, "RANGE": 1}
+    schema = sorted(description["KeySchema"], key=lambda key: order[key["KeyType"]])
+    names = tuple(key["AttributeName"] for key in schema)
+    if names != KEYS[table]:
+        fix = "this is another table: check the stack's outputs"
+        return Finding("bad", table, f"has the keys {', '.join(names)}", fix)
+    return Finding("good", table, f"active, about {description.get('ItemCount', 0):,} items")
+
+
+def _check_recovery(registry: Registry, table: str, description: dict[str, Any]) -> Iterator[Finding]:
+    answer = ask(registry.client.describe_continuous_backups, *_UNKNOWN, TableName=registry.tables[table])
+    if answer is None:
+        return
+    recovery = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
+    if recovery.get("PointInTimeRecoveryStatus") != "ENABLED":
+        yield Finding("bad", table, "has no point-in-time recovery", "deploy the stack again: the template turns it on")
+    else:
+        earliest = recovery.get("EarliestRestorableDateTime")
+        yield Finding(
+            "good",
+            table,
+            f"can be restored to any second since {earliest:%Y-%m-%d %H:%M}" if earliest else "recovery is on",
+        )
+    if description.get("SSEDescription", {}).get("Status") not in ("ENABLED", "UPDATING"):
+        yield Finding(
+            "note", table, "is encrypted with a key of DynamoDB's own", "the template asks for one of AWS KMS"
+        )
+    if not description.get("DeletionProtectionEnabled"):
+        yield Finding("note", table, "can be deleted", "deploy with DeletionProtection=true")
+
+
+def _check_expiry(registry: Registry, table: str) -> Iterator[Finding]:
+    answer = registry.client.describe_time_to_live(TableName=registry.tables[table])["TimeToLiveDescription"]
+    is_on = answer.get("TimeToLiveStatus") in ("ENABLED", "ENABLING") and answer.get("AttributeName") == "expires_at"
+    if is_on:
+        days = registry.stale_after_days
+        yield Finding(
+            "good", table, f"rows expire after {days} days" if days else "rows live for ever (StaleAfterDays 0)"
+        )
+    else:
+        yield Finding("bad", table, "what has expired is not removed", "turn on its time to live for expires_at")

@@ -1,0 +1,14 @@
+"""Secrets as a person may see them: enough to tell two apart, too little to use."""
+
+from __future__ import annotations
+
+SHOWN = 6
+# A shorter one would be given away by its ends.
+LONG_ENOUGH = 24
+
+
+def redact(secret: str) -> str:
+    """Return the ends of a long token and the length of any."""
+    if len(secret) < LONG_ENOUGH:
+        return f"…({len(secret)} characters)"
+    return f"{secret[:SHOWN]}…{secret[-SHOWN:]} ({len(secret)} characters)"

@@ -1,0 +1,204 @@
+"""What the doctor says of registries in good and in bad health, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+
+from pushreg.models.directory import Credential, digest
+from pushreg.stores.directory import DirectoryWriter
+from pushreg_ops.aws import AdminClient
+from pushreg_ops.demo import ACCOUNT_ID
+from pushreg_ops.doctor.calls import ACCOUNT, NAME, PLACE, Patient
+from pushreg_ops.doctor.checks import Finding, check_directory, check_tables
+from pushreg_ops.targets import Registry
+from tests.contract.in_process import Gateway
+from tests.support.calls import Send
+from tests.support.serving import serve
+from tests.support.stored import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Stored
+
+pytestmark = pytest.mark.engine
+
+
+def verdicts(findings: list[Finding]) -> dict[str, str]:
+    return {each.subject: each.verdict for each in findings}
+
+
+def examine(registry: Registry, send: Send) -> list[Finding]:
+    with serve(send) as address:
+        return list(Patient(registry, address).examine())
+
+
+def read_all(stored: Stored) -> list[Any]:
+    return [sorted(map(str, stored.items(table))) for table in (DEVICES, SUBSCRIBERS, PLACES, DIRECTORY)]
+
+
+def test_a_healthy_registry_makes_the_round_trips_and_is_as_before(
+    registry: Registry, gateway: Gateway, stored: Stored
+) -> None:
+    before = read_all(stored)
+    for _ in range(2):
+        findings = examine(registry, gateway.send)
+        assert verdicts(findings) == {"kazoo": "good", "engagement": "good", "places": "good"}, findings
+        assert read_all(stored) == before
+
+
+@pytest.mark.parametrize(
+    ("path", "family", "wanted"),
+    [
+        ("/v2/", "kazoo", "answers 418 where 401 was expected"),
+        ("/subscription", "engagement", "answers 418 where 401 was expected"),
+        ("/dts/", "places", "answers 418 where 401 was expected"),
+    ],
+)
+def test_a_family_that_answers_otherwise_is_named(
+    registry: Registry, gateway: Gateway, stored: Stored, path: str, family: str, wanted: str
+) -> None:
+    def send(method: str, asked: str, headers: Mapping[str, str], body: bytes | None) -> tuple[int, Any, bytes]:
+        return (418, {}, b"{}") if asked.startswith(path) else gateway.send(method, asked, headers, body)
+
+    before = read_all(stored)
+    findings = examine(registry, send)
+    assert {subject for subject, verdict in verdicts(findings).items() if verdict == "bad"} == {family}
+    (bad,) = (each for each in findings if each.verdict == "bad")
+    assert wanted in bad.detail
+    assert read_all(stored) == before
+
+
+def test_functions_that_let_everybody_in_are_not_in_health(registry: Registry, gateway: Gateway) -> None:
+    def send(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> tuple[int, Any, bytes]:
+        status, sent, content = gateway.send(method, path, headers, body)
+        return (200, sent, content) if status == 401 and path.startswith("/dts/") else (status, sent, content)
+
+    assert verdicts(examine(registry, send))["places"] == "bad"
+
+
+def test_a_store_that_loses_what_it_acknowledged_is_found(registry: Registry, gateway: Gateway) -> None:
+    def send(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> tuple[int, Any, bytes]:
+        answer = gateway.send(method, path, headers, body)
+        if method == "PUT":
+            gateway.send("DELETE", path, headers, body)
+        return answer
+
+    found = verdicts(examine(registry, send))
+    assert (found["kazoo"], found["places"]) == ("bad", "bad")
+
+
+def test_an_api_that_is_not_there_is_named(registry: Registry, stored: Stored) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    before = read_all(stored)
+    findings = list(Patient(registry, f"http://127.0.0.1:{port}").examine())
+    assert {each.verdict for each in findings} == {"bad"}
+    assert "nothing answers" in findings[0].detail
+    assert "--api" in (findings[0].fix or "")
+    assert read_all(stored) == before
+
+
+def test_what_a_killed_doctor_left_goes_with_the_next(registry: Registry, gateway: Gateway, stored: Stored) -> None:
+    before = read_all(stored)
+    with serve(gateway.send) as address:
+        visit = Patient(registry, address).examine()
+        next(visit)
+        # Not closed yet: as after a kill, all that it added is still there.
+        assert read_all(stored) != before
+        assert verdicts(list(Patient(registry, address).examine()))["engagement"] == "good"
+        visit.close()
+    assert read_all(stored) == before
+    assert not [
+        item for item in stored.items(DIRECTORY) if NAME in str(item) or PLACE in str(item) or ACCOUNT in str(item)
+    ]
+
+
+def test_tables_that_are_right_are_good(registry: Registry) -> None:
+    findings = list(check_tables(replace(registry, stale_after_days=270)))
+    assert {each.verdict for each in findings} == {"good"}
+    assert "rows expire after 270 days" in [each.detail for each in findings]
+
+
+def test_tables_that_are_wrong_are_named_with_what_to_do(registry: Registry, other: Registry) -> None:
+    names = dict(registry.tables)
+    wrong = replace(registry, tables={**names, DEVICES: names[PLACES], PLACES: names[DIRECTORY], SUBSCRIBERS: "Gone"})
+    bad = {each.subject: each for each in check_tables(wrong) if each.verdict == "bad"}
+    assert bad[DEVICES].detail == "has the keys place_id, token_digest"
+    assert bad[SUBSCRIBERS].detail == "Gone is missing"
+    assert "restore" in (bad[SUBSCRIBERS].fix or "")
+    assert PLACES in bad
+
+
+class Cloud:
+    """A client that tells of tables what the cloud would."""
+
+    def __init__(self, client: Any, recovery: str, expiry: str, encrypted: bool, protected: bool) -> None:
+        self._client = client
+        self._recovery = recovery
+        self._expiry = expiry
+        self._encrypted = encrypted
+        self._protected = protected
+
+    def describe_table(self, **parameters: Any) -> Any:
+        table = self._client.describe_table(**parameters)["Table"]
+        status = {"SSEDescription": {"Status": "ENABLED"}} if self._encrypted else {}
+        return {"Table": {**table, **status, "DeletionProtectionEnabled": self._protected}}
+
+    def describe_continuous_backups(self, **parameters: Any) -> Any:
+        earliest = {"EarliestRestorableDateTime": datetime(2026, 1, 2, 3, 4, tzinfo=UTC)}
+        recovery = {"PointInTimeRecoveryStatus": self._recovery, **earliest}
+        return {"ContinuousBackupsDescription": {"PointInTimeRecoveryDescription": recovery}}
+
+    def describe_time_to_live(self, **parameters: Any) -> Any:
+        return {"TimeToLiveDescription": {"TimeToLiveStatus": self._expiry, "AttributeName": "expires_at"}}
+
+
+def in_cloud(registry: Registry, **state: Any) -> Registry:
+    return replace(registry, client=cast("AdminClient", Cloud(registry.client, **state)))
+
+
+def test_a_stack_as_the_template_makes_it_is_good(registry: Registry) -> None:
+    stack = in_cloud(registry, recovery="ENABLED", expiry="ENABLED", encrypted=True, protected=True)
+    findings = list(check_tables(stack))
+    assert {each.verdict for each in findings} == {"good"}
+    assert "can be restored to any second since 2026-01-02 03:04" in [each.detail for each in findings]
+    assert "rows live for ever (StaleAfterDays 0)" in [each.detail for each in findings]
+
+
+def test_a_stack_that_somebody_changed_is_not(registry: Registry) -> None:
+    stack = in_cloud(registry, recovery="DISABLED", expiry="DISABLED", encrypted=False, protected=False)
+    found = {(each.subject, each.verdict, each.detail) for each in check_tables(stack)}
+    assert (DEVICES, "bad", "has no point-in-time recovery") in found
+    assert (DIRECTORY, "bad", "has no point-in-time recovery") in found
+    assert (SUBSCRIBERS, "bad", "what has expired is not removed") in found
+    assert (DEVICES, "note", "can be deleted") in found
+    assert all(each.fix for each in check_tables(stack) if each.verdict != "good")
+
+
+def test_keys_that_lead_nowhere_and_open_applications_are_noted(registry: Registry) -> None:
+    writer = DirectoryWriter(registry.client, registry.directory)
+    lost = Credential(digest("lost"), "kazoo", "write", "2026-01-01T00:00:00Z", account_id="f" * 32)
+    away = Credential(digest("away"), "places", "write", "2026-01-01T00:00:00Z", places=frozenset({PLACE, "all"}))
+    for key in (lost, away):
+        writer.add(key)
+    try:
+        findings = list(check_directory(registry))
+    finally:
+        for key in (lost, away):
+            writer.remove("credential", key.secret_digest)
+    notes = {each.subject: each for each in findings if each.verdict == "note"}
+    assert notes[f"key {lost.key_id}"].fix == f"add it, or run `pushreg keys revoke {lost.key_id}`"
+    assert PLACE in notes[f"key {away.key_id}"].detail
+    assert "'VoltMX Foundry MessagingDEV'" in (notes["application VoltMX Foundry MessagingDEV"].fix or "")
+    assert "application demo-secure-app" not in notes
+    assert findings[0].detail.startswith("1 accounts, 4 applications, 1 places, 4 keys")
+    assert ACCOUNT_ID not in str(findings)
+
+
+def test_a_registry_that_knows_nothing_is_noted(other: Registry) -> None:
+    (finding,) = check_directory(other)
+    assert (finding.verdict, finding.subject) == ("note", "directory")
+    assert "pushreg accounts add" in (finding.fix or "")

@@ -1,0 +1,124 @@
+"""Registrations found by what a person has in hand, and what is shown of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pushreg.models.directory import digest
+from pushreg_ops.demo import ACCOUNT_ID, PLACE_ID
+from pushreg_ops.inspection import Inspector
+from pushreg_ops.items import Device, Subscriber
+from pushreg_ops.redaction import redact
+from pushreg_ops.targets import Registry
+from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS, Stored
+from tests.support.transfer import EARLIER, EPOCH, KSIDS, LATER, Merge, device, subscriber, token
+
+pytestmark = pytest.mark.engine
+
+SID = "a-sid-as-long-as-those-of-firebase:0123456789"
+
+
+@pytest.fixture
+def inspector(registry: Registry) -> Inspector:
+    merge = Merge(registry)
+    merge(device("d1", "m1"), device("d2", "m2"))
+    merge(subscriber(KSIDS[0], "dev1", SID, ufid="me@example.com", expires_at=EPOCH + 60))
+    merge(subscriber(KSIDS[1], "800ABC1", "sid2", osType="blackberry"), token("t1"), token("t2", expires_at=EPOCH))
+    return Inspector(registry, EPOCH)
+
+
+def names(found: Any) -> set[str]:
+    return {
+        each.device_id if isinstance(each, Device) else each.ksid if isinstance(each, Subscriber) else each.device_token
+        for each in found
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("d1", {"d1"}),
+        ("m2", {"d2"}),
+        (KSIDS[0], {KSIDS[0]}),
+        ("dev1", {KSIDS[0]}),
+        (SID, {KSIDS[0]}),
+        ("0x800ABC1", {KSIDS[1]}),
+        ("t1", {"t1"}),
+        (PLACE_ID, {"t1", "t2"}),
+        (PLACE_ID.upper(), {"t1", "t2"}),
+        (ACCOUNT_ID, {"d1", "d2"}),
+        ("nothing", set()),
+        ("9" * 19, set()),
+    ],
+)
+def test_what_has_a_key_is_found_by_it(inspector: Inspector, text: str, wanted: set[str]) -> None:
+    assert names(inspector.find(text)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [("token-of-m1", {"d1"}), ("token-of-m", set()), ("me@example.com", {KSIDS[0]}), ("t2", {"t2"}), ("", set())],
+)
+def test_what_has_no_key_is_found_by_looking_through_all(inspector: Inspector, text: str, wanted: set[str]) -> None:
+    looked_at: list[int] = []
+    assert names(inspector.search(text, looked_at.append)) == wanted
+    assert sum(looked_at) > 4
+
+
+def test_a_subscriber_is_found_though_its_application_is_not_known(registry: Registry, inspector: Inspector) -> None:
+    Merge(registry)(subscriber(KSIDS[2], "dev3", "sid3", appId="removed"))
+    assert names(inspector.find("dev3")) == set()
+    (found,) = inspector.search("dev3", lambda count: None)
+    assert inspector.describe(found)["reachable"] == "no: application removed is not known"
+
+
+def test_a_subscriber_is_shown_without_its_secret(inspector: Inspector) -> None:
+    (found,) = inspector.find(KSIDS[0])
+    assert inspector.describe(found) == {
+        "family": "engagement",
+        "ksid": KSIDS[0],
+        "appId": "demo-app",
+        "deviceId": "dev1",
+        "osType": "androidgcm",
+        "ufid": "me@example.com",
+        "active": True,
+        "sid": "a-sid-…456789 (45 characters)",
+        "created_at": EARLIER,
+        "updated_at": LATER,
+        "valid": "until 2026-11-22T00:01:00Z",
+        "in_order": "yes",
+        "reachable": "yes",
+    }
+
+
+def test_a_device_is_shown_with_what_its_tokens_are_for(inspector: Inspector) -> None:
+    (found,) = inspector.find("d1")
+    shown = inspector.describe(found)
+    assert shown["tokens"] == ["…(11 characters) fcm: incoming_call, chat"]
+    assert shown["revision"].startswith("3-")
+    assert (shown["platform"], shown["valid"]) == ("android", "for ever")
+    assert "token-of" not in str(shown)
+
+
+def test_what_has_expired_or_lost_its_claim_is_told(inspector: Inspector, stored: Stored) -> None:
+    (found,) = inspector.find("t2")
+    assert inspector.describe(found)["valid"] == "expired at 2026-11-22T00:00:00Z"
+    record = {"account_id": {"S": ACCOUNT_ID}, "record": {"S": f"mobile#{digest('m1')}"}}
+    stored.client.delete_item(TableName=DEVICES, Key=record)
+    (found,) = inspector.find("d1")
+    assert inspector.describe(found)["in_order"] == "the mobile device has no claim"
+
+
+def test_what_cannot_be_read_is_passed_over(inspector: Inspector, stored: Stored) -> None:
+    stored.put(SUBSCRIBERS, {"record": f"ksid#{KSIDS[0]}", "sid": SID})
+    stored.put(PLACES, {"place_id": PLACE_ID, "token_digest": digest("t1"), "device_token": "t1"})
+    assert names(inspector.find("dev1")) == set()
+    assert names(inspector.search(SID, lambda count: None)) == set()
+    assert names(inspector.find("t1")) == set()
+
+
+@pytest.mark.parametrize("secret", ["", "short", "x" * 23])
+def test_a_short_secret_is_not_given_away_by_its_ends(secret: str) -> None:
+    assert redact(secret) == f"…({len(secret)} characters)"

@@ -1,0 +1,58 @@
+"""What is counted."""
+
+from __future__ import annotations
+
+import pytest
+
+from pushreg.models.directory import digest
+from pushreg_ops.demo import ACCOUNT_ID
+from pushreg_ops.statistics import Census
+from pushreg_ops.targets import Registry
+from tests.support.stored import DEVICES, PLACES, Stored
+from tests.support.transfer import EPOCH, KSIDS, Merge, device, subscriber, token
+
+pytestmark = pytest.mark.engine
+
+TODAY, LAST_WEEK, LONG_AGO = "2026-11-21T12:00:00Z", "2026-11-12T00:00:00Z", "2024-01-01T00:00:00Z"
+
+
+def test_registrations_are_counted_by_all_that_tells_them_apart(registry: Registry, stored: Stored) -> None:
+    merge = Merge(registry)
+    merge(device("d1", "m1", TODAY), device("d2", "m2", LONG_AGO), token("t1", LAST_WEEK))
+    merge(subscriber(KSIDS[0], "dev1", "sid1", TODAY), subscriber(KSIDS[1], "dev2", "sid2", TODAY, osType="iphone"))
+    merge(subscriber(KSIDS[2], "dev3", "sid3", TODAY, appId="demo-secure-app", active=False))
+    merge(token("t2", TODAY, EPOCH), token("t3", TODAY, EPOCH + 1))
+    stored.put(DEVICES, {"account_id": ACCOUNT_ID, "record": "device#broken"})
+    looked_at: list[int] = []
+    kazoo, engagement, places = (
+        tally.to_record() for tally in Census(registry, EPOCH, looked_at.append).take().values()
+    )
+    assert (kazoo["registrations"], kazoo["unreadable"], kazoo["owners"]) == (2, 1, 1)
+    assert kazoo["platforms"] == {"android": 2}
+    assert kazoo["largest_owners"] == {ACCOUNT_ID: 2}
+    assert {age: count for age, count in kazoo["last_refresh"].items() if count} == {
+        "under 1 day": 1,
+        "270 days or more": 1,
+    }
+    assert (engagement["registrations"], engagement["inactive"]) == (3, 1)
+    assert engagement["platforms"] == {"androidgcm": 2, "iphone": 1}
+    assert engagement["applications"] == {"demo-app": 2, "demo-secure-app": 1}
+    assert (places["registrations"], places["expired"], places["owners"]) == (2, 1, 1)
+    assert places["last_refresh"]["under 30 days"] == 1
+    assert sum(looked_at) == len(stored.items(DEVICES)) + 9 + 3
+
+
+def test_of_many_places_the_largest_are_named(registry: Registry, stored: Stored) -> None:
+    times = {"created_at": TODAY, "updated_at": TODAY}
+    for place in range(12):
+        for number in range(place + 1):
+            row = {"place_id": f"00000000-0000-4000-8000-{place:012}", "device_token": f"t{number}", **times}
+            stored.put(PLACES, {**row, "token_digest": digest(f"t{number}")})
+    places = Census(registry, EPOCH, lambda count: None).take()["places"].to_record()
+    assert places["owners"] == 12
+    assert list(places["largest_owners"].values()) == list(range(12, 2, -1))
+
+
+def test_a_registry_without_registrations_is_counted_too(other: Registry) -> None:
+    tallies = Census(other, EPOCH, lambda count: None).take()
+    assert [tally.living for tally in tallies.values()] == [0, 0, 0]
