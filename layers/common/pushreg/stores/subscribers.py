@@ -98,7 +98,8 @@ class Subscribers:
         """Whether a duplicate should renew the expiry: once a day, so that most duplicates write nothing."""
         if self._expires_at is None or claim.expires_at is None:
             return self._expires_at != claim.expires_at
-        return claim.expires_at < self._expires_at - DAY
+        # Either way: after a shorter time to live was deployed too.
+        return abs(claim.expires_at - self._expires_at) > DAY
 
     def create(self, form: Subscribe, ksid: str) -> None:
         """Store a new subscriber with its claims; ChangedError if the KSID, the device or the sid is taken."""
