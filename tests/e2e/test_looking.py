@@ -1,0 +1,130 @@
+"""`pushreg show`, `stats`, `verify` and `doctor` on a running stack, as a person and as a machine read them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from pushreg.models.directory import digest
+from pushreg_ops.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
+from tests.e2e.conftest import PATIENCE, Stack, run_pushreg, run_stack
+from tests.support.calls import subscription
+
+pytestmark = pytest.mark.engine
+TOKEN = "a-push-token-that-nobody-must-read-off-a-screen"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Path]]:
+    """A stack with one registration of each family."""
+    folder = tmp_path_factory.mktemp("stack")
+    with run_stack(folder, engine="dynamodb-local") as stack:
+        kazoo = f"/v2/accounts/{ACCOUNT_ID}/push_notification_subscriptions/app/d1"
+        form = {"appId": "demo-app", "deviceId": "dev1", "sid": TOKEN, "osType": "iphone"}
+        with httpx.Client(base_url=stack.url, timeout=PATIENCE) as client:
+            data = {"data": subscription("m1")}
+            assert client.put(kazoo, headers={"x-auth-token": ACCOUNT_TOKEN}, json=data).status_code == 201
+            body = {"subscriptionService": {"subscribe": form}}
+            assert client.post("/subscription", json=body).json()["subscriptionResponse"]["statusCode"] == "200"
+            headers = {"authorization": f"Bearer {PLACES_KEY}"}
+            path = f"/dts/places/{PLACE_ID}/subscriptions"
+            assert client.put(path, headers=headers, json={"device_token": TOKEN}).status_code == 200
+        yield stack, folder
+
+
+def ask(running: tuple[Stack, Path], *arguments: str, **environ: str) -> tuple[int, str, str]:
+    stack, folder = running
+    ran = run_pushreg(*arguments, cwd=folder, PUSHREG_ENDPOINT=stack.endpoint, **environ)
+    return ran.returncode, ran.stdout, ran.stderr
+
+
+def test_show_finds_by_what_a_person_has_and_hides_the_token(running: tuple[Stack, Path]) -> None:
+    code, shown, _ = ask(running, "show", TOKEN)
+    assert code == 0
+    assert shown.startswith("family ")
+    assert "\n\nfamily " in shown
+    assert TOKEN not in shown
+    code, found, _ = ask(running, "show", "m1", "--json")
+    (record,) = json.loads(found)
+    assert (code, record["device_id"], record["in_order"]) == (0, "d1", "yes")
+    code, found, _ = ask(running, "show", "token-of-m1", "--json")
+    assert (code, json.loads(found)) == (0, [record])
+    code, found, problem = ask(running, "show", "token-of-m1", "--no-scan", "--json")
+    assert (code, found) == (1, "")
+    assert "without --no-scan" in problem
+
+
+def test_stats_count_what_is_there(running: tuple[Stack, Path]) -> None:
+    code, text, _ = ask(running, "stats")
+    assert code == 0
+    assert "kazoo: 1 registrations, 1 accounts" in text
+    assert "platform iphone: 1" in text
+    code, text, _ = ask(running, "stats", "--json")
+    assert {family: tally["registrations"] for family, tally in json.loads(text).items()} == {
+        "kazoo": 1,
+        "engagement": 1,
+        "places": 1,
+    }
+
+
+def test_doctor_finds_a_running_stack_in_health_and_leaves_it_so(running: tuple[Stack, Path]) -> None:
+    code, text, _ = ask(running, "doctor", "--api", running[0].url, "--json")
+    findings = json.loads(text)
+    assert (code, [each for each in findings if each["verdict"] == "bad"]) == (0, [])
+    subjects = [each["subject"] for each in findings]
+    assert {"DevicesTable", "directory", "kazoo", "engagement", "places"} <= set(subjects)
+    code, text, _ = ask(running, "stats", "--json")
+    assert [tally["registrations"] for tally in json.loads(text).values()] == [1, 1, 1]
+    code, text, problem = ask(running, "doctor", "--api", "http://127.0.0.1:9")
+    assert code == 1
+    assert "✗ kazoo: nothing answers at http://127.0.0.1:9" in text
+    assert "have to be mended" in problem
+
+
+def test_verify_reports_shows_and_repairs(running: tuple[Stack, Path]) -> None:
+    stack, folder = running
+    assert ask(running, "verify")[0] == 0
+    client = stack.connect()
+    claim = {"account_id": {"S": ACCOUNT_ID}, "record": {"S": f"mobile#{digest('m1')}"}}
+    client.delete_item(TableName="DevicesTable", Key=claim)
+    code, text, problem = ask(running, "verify")
+    assert code == 1
+    assert "the mobile device has no claim" in text
+    assert "repair: let the claim" in text
+    assert "pushreg verify --repair" in problem
+    # Nobody says yes on a closed standard input.
+    assert ask(running, "verify", "--repair")[0] == 1
+    assert json.loads(ask(running, "verify", "--json")[1])["violations"] != []
+    code, text, _ = ask(running, "verify", "--repair", "--yes", "--json")
+    report = json.loads(text)
+    assert (code, report["repaired"], report["left"]) == (0, 1, 0)
+    assert report["violations"][0]["rule"] == "what is stored has its claims"
+    assert ask(running, "verify")[0] == 0
+    assert not (folder / "pushreg-removed.jsonl").exists()
+
+
+@pytest.mark.parametrize("command", [["show", "x"], ["stats"], ["verify"], ["doctor"], ["export"], ["import", "x.csv"]])
+def test_each_command_names_what_is_missing(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("place_id,device_token\n")
+    ran = run_pushreg(*command, cwd=tmp_path)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "which registry? Give --stack NAME for a deployed one, or --local" in ran.stderr
+    ran = run_pushreg(*command, cwd=tmp_path, PUSHREG_ENDPOINT="http://127.0.0.1:9")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "start the local stack with `pushreg local`" in ran.stderr
+    credentials = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_CONFIG_FILE": os.devnull}
+    ran = run_pushreg(*command, "--stack", "prod", cwd=tmp_path, **credentials)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "no AWS credentials were found" in ran.stderr
+
+
+@pytest.mark.parametrize("command", ["import", "export", "show", "stats", "verify", "doctor"])
+def test_help_teaches_with_examples(command: str, tmp_path: Path) -> None:
+    ran = run_pushreg(command, "--help", cwd=tmp_path, COLUMNS="160")
+    assert ran.returncode == 0
+    assert f"pushreg {command}" in ran.stdout.partition("Examples:")[2]
