@@ -139,6 +139,25 @@ def test_a_body_over_64_kib_is_413(family: Family, encoded: bool) -> None:
     assert client.asked == []
 
 
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"body": "<" + " " * (64 * 1024)}, 413),
+        ({"body": "%%%", "isBase64Encoded": True}, 400),
+        ({"body": "<subscriptionService/>"}, 400),
+        ({"body": "\ufeff {}"}, 400),
+        ({"body": None}, 400),
+    ],
+)
+def test_without_a_content_type_the_body_says_the_format(changes: dict[str, Any], status: int) -> None:
+    client = ScriptedClient(AssertionError("nobody asks the database about such a body"))
+    answer = ENGAGEMENT.handler(client.client)(ENGAGEMENT.event | {"headers": {}} | changes, None)
+    assert answer["statusCode"] == status
+    as_xml = changes["body"] == "<subscriptionService/>"
+    assert answer["headers"]["content-type"].startswith("text/xml" if as_xml else "application/json")
+    assert answer["body"].startswith("<" if as_xml else "{")
+
+
 @each_family
 @pytest.mark.parametrize("missing", ["headers", "body", "pathParameters", "rawPath", "isBase64Encoded"])
 @pytest.mark.parametrize("value", [None, "left out"])

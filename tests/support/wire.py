@@ -74,6 +74,11 @@ def refuse(code: str, status: int = 400, **members: Any) -> Fault:
     return answer
 
 
+def reply(**members: Any) -> Fault:
+    """Return the fault of a database that answers with success and these members."""
+    return lambda request: _respond(request, 200, members)
+
+
 def garble(request: AWSPreparedRequest) -> AWSResponse:
     """Answer as a gateway between does, which speaks no JSON."""
     return AWSResponse(request.url, 502, HTTPHeaders(), cast("Any", _Body(b"<html>")))
@@ -113,6 +118,15 @@ def lose_answer(error: Exception, meanwhile: Callable[[], object] = lambda: None
         raise error
 
     return drop
+
+
+def interpose(action: Callable[[], object]) -> Fault:
+    """Return the fault of bad luck: something else happens first, and then the request goes on its way."""
+
+    def act(request: AWSPreparedRequest) -> None:
+        action()
+
+    return act
 
 
 def _respond(request: AWSPreparedRequest, status: int, members: dict[str, Any]) -> AWSResponse:

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from pushreg.models.directory import Account, Application, Place, digest
-from pushreg.stores.directory import Directory, to_item
-from pushreg.table import Session
-from tests.support.clients import ReadOnlyClient
+from pushreg.stores.directory import Directory, DirectoryWriter, to_item
+from pushreg.table import Session, to_attributes
+from tests.support.clients import ReadOnlyClient, ScriptedClient
 from tests.support.time import Time
 
 MOMENT = "2024-01-01T00:00:00Z"
@@ -95,3 +95,20 @@ def test_unknown_keys_do_not_push_out_known_ones(time: Time) -> None:
     for number in range(2500):
         directory.find(session, ("credential", digest(f"guess {number}")))
     assert directory.peek("application", "app-0") is not None
+
+
+def test_listing_follows_every_page_to_its_end() -> None:
+    places = [Place(name, MOMENT) for name in "abc"]
+    first, second, third = ([to_attributes(to_item(place))] for place in places)
+    key = {"record": {"S": "place#a"}}
+    client = ScriptedClient(
+        {"Items": first, "LastEvaluatedKey": key}, {"Items": [], "LastEvaluatedKey": key}, {"Items": second + third}
+    )
+    assert list(DirectoryWriter(client.client, "directory").list("place")) == places
+    assert [parameters.get("ExclusiveStartKey") for _, parameters in client.asked] == [None, key, key]
+
+
+def test_removing_tells_whether_there_was_anything() -> None:
+    writer = DirectoryWriter(ScriptedClient({"Attributes": {}}, {}).client, "directory")
+    assert writer.remove("place", "a") is True
+    assert writer.remove("place", "a") is False

@@ -1,0 +1,63 @@
+"""Items that contradict each other, as only a hand or a fault can leave them: admitted as store trouble, left alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pushreg.models.directory import digest
+from pushreg_ops.demo import ACCOUNT_ID
+from tests.contract.in_process import Gateway
+from tests.support.calls import APPLICATION, answered
+from tests.support.scenarios import Api
+from tests.support.stored import DEVICES, SUBSCRIBERS, Stored
+from tests.support.time import Time
+
+
+@pytest.fixture
+def api(client: Any, empty: Stored, time: Time) -> Api:
+    return Api.over(Gateway(client, **time.options()).send)
+
+
+def damage_claim(stored: Stored, mobile_device_id: str, device_id: str) -> None:
+    key = {"account_id": ACCOUNT_ID, "record": f"mobile#{digest(mobile_device_id)}"}
+    stored.put(DEVICES, {**key, "device_id": device_id})
+
+
+def test_a_claim_that_names_another_device_stops_its_removal(api: Api, empty: Stored) -> None:
+    api.kazoo.put("desk", "phone")
+    damage_claim(empty, "phone", "den")
+    before = empty.items(DEVICES)
+    assert api.kazoo.delete("desk").status == 503
+    assert api.kazoo.post("desk", "new-phone").status == 503
+    assert empty.items(DEVICES) == before
+
+
+@pytest.mark.parametrize("verb", ["put", "post"])
+def test_a_claim_that_names_a_device_with_another_phone_stops_a_takeover(verb: str, api: Api, empty: Stored) -> None:
+    api.kazoo.put("den", "other-phone")
+    if verb == "post":
+        api.kazoo.put("desk", "old-phone")
+    damage_claim(empty, "phone", "den")
+    before = empty.items(DEVICES)
+    assert getattr(api.kazoo, verb)("desk", "phone").status == 503
+    assert empty.items(DEVICES) == before
+
+
+def test_a_claim_that_leads_nowhere_is_taken_over(api: Api, empty: Stored) -> None:
+    damage_claim(empty, "phone", "gone")
+    assert api.kazoo.put("desk", "phone").status == 201
+    assert len(empty.settled(DEVICES)) == 2
+
+
+def test_a_subscriber_without_its_claim_is_not_made_inactive(api: Api, empty: Stored) -> None:
+    ksid = answered(api.engagement.subscribe("phone", "sid"))[1]
+    record = {"record": f"device#{APPLICATION}#{digest('phone')}"}
+    claim = empty.get(SUBSCRIBERS, record)
+    assert claim is not None
+    empty.put(SUBSCRIBERS, {**claim, "ksid": "9" * 19})
+    before = empty.items(SUBSCRIBERS)
+    reply = api.engagement.unsubscribe(ksid=ksid)
+    assert answered(reply) == ("500", "-1", "Server failed to process the request.")
+    assert empty.items(SUBSCRIBERS) == before

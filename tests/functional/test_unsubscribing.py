@@ -1,0 +1,85 @@
+"""Whom an unsubscribe request means, in every combination of what it may name (spec/engagement.md section 10, C3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.contract.in_process import Gateway
+from tests.support.calls import APPLICATION, Engagement, answered
+from tests.support.stored import SUBSCRIBERS, Stored
+
+OTHER_APPLICATION = "VoltMX Foundry MessagingDEV"
+DONE, UNCLEAR, MISSING = "200", "403", "404"
+
+
+@pytest.fixture
+def engagement(client: Any, empty: Stored) -> Engagement:
+    return Engagement(Gateway(client).send)
+
+
+@pytest.mark.parametrize(
+    ("application", "device_id", "code"),
+    [
+        (None, None, DONE),
+        (APPLICATION, None, DONE),
+        (None, "phone", DONE),
+        (APPLICATION, "phone", DONE),
+        (None, "other-phone", UNCLEAR),
+        (None, "nobody-s-phone", UNCLEAR),
+        (APPLICATION, "other-phone", UNCLEAR),
+        (APPLICATION, "nobody-s-phone", UNCLEAR),
+        (OTHER_APPLICATION, None, MISSING),
+        (OTHER_APPLICATION, "phone", MISSING),
+        ("nobody-s-app", None, MISSING),
+    ],
+)
+def test_a_ksid_with_what_else_is_named(
+    application: str | None, device_id: str | None, code: str, engagement: Engagement, empty: Stored
+) -> None:
+    ksid = answered(engagement.subscribe("phone", "sid"))[1]
+    engagement.subscribe("other-phone", "other-sid")
+    reply = engagement.unsubscribe(ksid=ksid, appId=application, deviceId=device_id)
+    assert answered(reply)[:2] == (code, ksid if code == DONE else "-1")
+    active = {item["deviceId"]: item["active"] for item in empty.settled(SUBSCRIBERS) if "sid" in item}
+    assert active == {"phone": code != DONE, "other-phone": True}
+
+
+@pytest.mark.parametrize("ksid", ["1" * 19, "1", "0" * 19, "x", "9" * 20])
+@pytest.mark.parametrize("application", [None, APPLICATION])
+@pytest.mark.parametrize("device_id", [None, "phone"])
+def test_a_ksid_that_nobody_has(
+    ksid: str, application: str | None, device_id: str | None, engagement: Engagement, empty: Stored
+) -> None:
+    engagement.subscribe("phone", "sid")
+    before = empty.items(SUBSCRIBERS)
+    assert answered(engagement.unsubscribe(ksid=ksid, appId=application, deviceId=device_id))[0] == MISSING
+    assert empty.items(SUBSCRIBERS) == before
+
+
+@pytest.mark.parametrize(
+    ("subscribed", "named", "code"),
+    [
+        ("2100", "2100", DONE),
+        ("2100", "0x2100", DONE),
+        ("0x2100", "2100", DONE),
+        ("0x2100", "0X2100", DONE),
+        ("2100", "0x0x2100", MISSING),
+    ],
+)
+def test_a_blackberry_s_prefix_does_not_matter(
+    subscribed: str, named: str, code: str, engagement: Engagement, empty: Stored
+) -> None:
+    engagement.subscribe(subscribed, "sid", osType="blackberry")
+    assert answered(engagement.unsubscribe(appId=APPLICATION, deviceId=named))[0] == code
+    empty.settled(SUBSCRIBERS)
+
+
+def test_another_device_s_prefix_does(engagement: Engagement, empty: Stored) -> None:
+    engagement.subscribe("2100", "sid")
+    assert answered(engagement.unsubscribe(appId=APPLICATION, deviceId="0x2100"))[0] == MISSING
+    engagement.subscribe("0x2100", "other-sid")
+    assert answered(engagement.unsubscribe(appId=APPLICATION, deviceId="0x2100"))[0] == DONE
+    active = {item["deviceId"]: item["active"] for item in empty.settled(SUBSCRIBERS) if "sid" in item}
+    assert active == {"2100": True, "0x2100": False}
