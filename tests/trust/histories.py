@@ -11,15 +11,21 @@ from random import Random
 from typing import Any
 
 from pushreg.table import Item
+from tests.contract.in_process import Gateway
 from tests.support.calls import Send
 from tests.support.stored import CHECKS, Stored
 from tests.trust.families import Family
+from tests.trust.family_engagement import Engagement
+from tests.trust.family_kazoo import Kazoo
+from tests.trust.family_places import Places
 from tests.trust.linearizability import Event, find_order
-from tests.trust.stack import TABLES
+from tests.trust.stack import TABLES, to_moment
 
 CALLS = 36
 # How many of the latest answers a call may be about.
 RECENT = 12
+# Days until a registration expires; some, so that expiry is on as it is by default.
+LIFETIME = 30
 
 AnyFamily = Family[Any, Any, Any]
 AnyEvent = Event[Any, Any]
@@ -37,6 +43,17 @@ class History:
     def unanswered(self) -> int:
         """How many calls were answered with a 5xx."""
         return sum(event.answer is None for event in self.events)
+
+
+def list_families() -> list[AnyFamily]:
+    """Return the families, expiring as in `make_client`."""
+    return [Kazoo(), Engagement(LIFETIME), Places(LIFETIME)]
+
+
+def make_client(client: Any) -> Send:
+    """Return a caller with functions of its own, as Lambda gives each its execution environment; it is always day 0."""
+    environment = {"STALE_AFTER_DAYS": str(LIFETIME)}
+    return Gateway(client, environment, clock=lambda: to_moment(0), sleep=time.sleep).send
 
 
 def record(family: AnyFamily, clients: Sequence[Send], seed: str, stored: Stored) -> History:

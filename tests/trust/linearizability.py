@@ -81,7 +81,8 @@ def _extend(
     pending = [(index, event) for index, event in enumerate(events) if not mask >> index & 1]
     # Whoever was answered before another one began comes before it.
     horizon = min((event.deadline for _, event in pending), default=math.inf)
-    for index, event in pending:
+    # Those whose answer was seen first, the earliest before the others: most of the rest took effect at once or never.
+    for index, event in sorted(pending, key=lambda each: each[1].deadline):
         if event.start < horizon:
             after = step(state, event.call, event.answer, f"?{index}")
             if after is not None and not (event.answer is None and after == state):

@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 
-from tests.contract.in_process import Gateway
+from tests.trust.histories import make_client
 from tests.trust.stack import connect_to
 from tests.trust.worker import work
 
@@ -26,7 +25,7 @@ def main(endpoint: str) -> None:
     """Obey until there are no more orders."""
     # Nothing is open before the first call, so workers share no connection.
     with connect_to(endpoint) as client:
-        gateway = Gateway(client, sleep=time.sleep)
+        send = make_client(client)
         answer("ready")
         for line in sys.stdin:
             order, *arguments = line.split()
@@ -34,7 +33,7 @@ def main(endpoint: str) -> None:
                 seed, number, path = arguments
                 worker = os.fork()
                 if worker == 0:
-                    work(gateway.send, seed, int(number), path)
+                    work(send, seed, int(number), path)
                     os._exit(0)
                 answer(worker)
             else:

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from tests.contract.in_process import Gateway, read_template
+from tests.contract.in_process import read_template
 from tests.support.stored import Stored
 from tests.trust.conftest import CLIENTS, Report
 from tests.trust.family_engagement import Engagement
 from tests.trust.family_kazoo import Kazoo
 from tests.trust.family_places import Places
 from tests.trust.faults import Fault
-from tests.trust.histories import CALLS, AnyFamily, judge, record
+from tests.trust.histories import CALLS, AnyFamily, judge, list_families, make_client, record
 from tests.trust.model_engagement import Subscribe
 from tests.trust.model_kazoo import Call as KazooCall
 from tests.trust.model_kazoo import Content
@@ -25,7 +25,7 @@ from tests.trust.proxy import Proxy
 from tests.trust.stack import ACCOUNTS, ALL_PLACES_KEY, APPLICATIONS, PLACE_IDS, connect_to
 
 HISTORIES = int(os.environ.get("TRUST_HISTORIES", "100")) // 6
-FAMILIES: list[AnyFamily] = [Kazoo(), Engagement(), Places()]
+FAMILIES = list_families()
 # In place of the functions' two seconds, so that silences do not take all the time that there is.
 PATIENCE = 1.0
 FUNCTION_SECONDS = min(function.timeout for function in read_template().functions)
@@ -43,7 +43,7 @@ def test_histories_over_a_failing_wire_are_linearizable(
     proxy = Proxy(endpoint, rate, f"faults {rate}", PATIENCE)
     with proxy.run() as address, connect_to(address, PATIENCE) as client:
         for family in FAMILIES:
-            clients = [Gateway(client, sleep=time.sleep).send for _ in range(CLIENTS)]
+            clients = [make_client(client) for _ in range(CLIENTS)]
             for number in range(HISTORIES):
                 overdue = proxy.overdue
                 history = record(family, clients, f"{rate} {family.name} {number}", stored)
@@ -81,9 +81,9 @@ def test_call_to_a_silent_database_ends_within_the_functions_time(endpoint: str,
     answers: list[Any] = []
     proxy = Proxy(endpoint, 1.0, "silence", 2.0, only=Fault.SILENT)
     with proxy.run() as address, connect_to(address) as client:
-        gateway = Gateway(client, sleep=time.sleep)
+        send = make_client(client)
         threads = [
-            threading.Thread(target=lambda pair: answers.append(pair[0].perform(gateway.send, pair[1])), args=(pair,))
+            threading.Thread(target=lambda pair: answers.append(pair[0].perform(send, pair[1])), args=(pair,))
             for pair in CALLS_OF_ALL
         ]
         began = time.monotonic()

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import Any
 
 import pytest
 
-from tests.contract.in_process import Gateway
 from tests.support.stored import Stored
 from tests.trust.conftest import CLIENTS, Report
-from tests.trust.family_engagement import Engagement
-from tests.trust.family_kazoo import Kazoo
-from tests.trust.family_places import Places
-from tests.trust.histories import CALLS, AnyFamily, judge, record
+from tests.trust.histories import CALLS, AnyFamily, judge, list_families, make_client, record
 
 HISTORIES = int(os.environ.get("TRUST_HISTORIES", "100"))
 
 pytestmark = pytest.mark.engine
 
 
-@pytest.mark.parametrize("family", [Kazoo(), Engagement(), Places()], ids=lambda family: family.name)
+@pytest.mark.parametrize("family", list_families(), ids=lambda family: family.name)
 def test_histories_are_linearizable(family: AnyFamily, client: Any, stored: Stored, report: Report) -> None:
-    # One execution environment for each client, as Lambda has it.
-    clients = [Gateway(client, sleep=time.sleep).send for _ in range(CLIENTS)]
+    clients = [make_client(client) for _ in range(CLIENTS)]
     unanswered = 0
     for number in range(HISTORIES):
         history = record(family, clients, f"{family.name} {number}", stored)

@@ -18,13 +18,12 @@ from tests.support.stored import CHECKS, KEYS, SUBSCRIBERS, Stored
 from tests.trust.family_engagement import Engagement
 from tests.trust.family_kazoo import Kazoo
 from tests.trust.family_places import Places
-from tests.trust.histories import RECENT, AnyFamily
+from tests.trust.histories import LIFETIME, RECENT, AnyFamily
 from tests.trust.stack import TABLES, to_day, to_moment
 
 pytestmark = pytest.mark.engine
 
 
-LIFETIME = 30
 SETTINGS = settings(max_examples=20, stateful_step_count=30)
 
 
