@@ -21,6 +21,8 @@ from pushreg.table import Client
 
 METHODS = ("GET", "PUT", "POST", "DELETE")
 ACCOUNT_ID_LENGTH = 32
+# What a path may hold as it is (RFC 3986, pchar); the event's path is decoded.
+_PATH = "/~!$&'()*+,;=:@"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def _operate(request: Request, devices: Devices, call: Call) -> Response:
             content = Content.from_data(call.data, call.app_name)
             created = create(devices, call.device_id, content, precondition)
             # Kazoo's own Location repeats the device id, an artefact of its framework that leads nowhere.
-            headers = {"location": request.path}
+            headers = {"location": quote(request.path, safe=_PATH)}
             document = created.content.document
             return envelope.succeed(request, 201, document, created.revision, "created", headers)
         case "POST":

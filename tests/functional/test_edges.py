@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import importlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -205,6 +207,18 @@ def test_an_unreadable_key_opens_nothing(empty: Stored, client: Any) -> None:
     assert Places(gateway.send, "unreadable").put("token").json["message"] == "Unexpected error"
     empty.client.delete_item(TableName=DIRECTORY, Key={"record": {"S": record}})
     assert empty.items(PLACES) == []
+
+
+@pytest.mark.parametrize("device_id", ["my desk", "<desk>", "desk|{1}^`[2]"])
+def test_where_a_subscription_was_made_is_told_as_a_uri(device_id: str, client: Any, empty: Stored) -> None:
+    send = Gateway(client).send
+    location = Kazoo(send).put(device_id, "phone").headers["location"]
+    assert urlsplit(location).path == location
+    assert re.fullmatch(r"[!-~]+", location)
+    assert not set('<>"{}|\\^`[]') & set(location)
+    status, _, body = send("GET", location, {"x-auth-token": ACCOUNT_TOKEN}, None)
+    assert status == 200
+    assert json.loads(body)["data"]["mobile_device_id"] == "phone"
 
 
 def test_no_line_holds_what_callers_keep_secret(empty: Stored, client: Any) -> None:
