@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
-    DataNotFoundError,
     EndpointConnectionError,
     NoCredentialsError,
     ReadTimeoutError,
@@ -16,9 +14,8 @@ from botocore.exceptions import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushreg.config import Settings
 from pushreg.errors import RefusedError, StoreError
-from pushreg.table import MAX_ATTEMPTS, MAX_DELAY, Session, connect, delete, from_attributes, put, to_attributes, update
+from pushreg.table import MAX_ATTEMPTS, MAX_DELAY, Session, delete, from_attributes, put, to_attributes, update
 from tests.support.clients import ReadOnlyClient, ScriptedClient
 from tests.support.time import Time
 
@@ -26,7 +23,6 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 ITEMS = st.dictionaries(
     TEXT, TEXT | st.booleans() | st.integers(-(10**37), 10**37) | st.frozensets(TEXT, min_size=1), max_size=5
 )
-SETTINGS = {"FAMILY": "test", "TABLE": "table", "DIRECTORY_TABLE": "directory"}
 
 
 def error(code: str, status: int = 400, **members: Any) -> ClientError:
@@ -223,35 +219,3 @@ def test_an_update_returns_what_was_asked_for(time: Time) -> None:
     assert session(client, time).update(write, "ALL_NEW") == {"n": 2}
     assert session(client, time).update(write) == {}
     assert [parameters["ReturnValues"] for _, parameters in client.asked] == ["ALL_NEW", "NONE"]
-
-
-def test_a_local_engine_gets_none_of_the_machine_s_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "real")
-    client: Any = connect(Settings.from_environ({**SETTINGS, "DYNAMODB_ENDPOINT": "http://127.0.0.1:1"}))
-    assert client._request_signer._credentials.access_key == "local"
-    assert client.meta.endpoint_url == "http://127.0.0.1:1"
-    cloud: Any = connect(Settings.from_environ({**SETTINGS, "AWS_REGION": "eu-west-1"}))
-    assert cloud._request_signer._credentials.access_key == "real"
-    assert cloud.meta.region_name == "eu-west-1"
-
-
-def test_botocore_reads_its_data_from_the_folder_named(tmp_path: Path) -> None:
-    environ = {**SETTINGS, "BOTOCORE_DATA": str(tmp_path)}
-    with pytest.raises(DataNotFoundError):
-        connect(Settings.from_environ(environ))
-    # A folder that is not there, as outside Lambda, leaves botocore's own.
-    connect(Settings.from_environ({**environ, "BOTOCORE_DATA": str(tmp_path / "nowhere")}))
-
-
-def test_botocore_s_own_retries_are_off() -> None:
-    client: Any = connect(Settings.from_environ(SETTINGS))
-    calls = []
-
-    def refuse(**_: Any) -> None:
-        calls.append(1)
-        raise EndpointConnectionError(endpoint_url="test")
-
-    client.meta.events.register("before-send", refuse)
-    with pytest.raises(EndpointConnectionError):
-        client.list_tables()
-    assert calls == [1]
