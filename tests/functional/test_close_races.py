@@ -129,6 +129,17 @@ def test_a_subscribe_that_comes_second_is_a_duplicate(api: Api, others: Api, wir
     assert len(empty.settled(SUBSCRIBERS)) == 3
 
 
+@pytest.mark.parametrize(("device_id", "sid"), [("phone", "other-sid"), ("other-phone", "sid")])
+def test_a_subscribe_that_comes_second_with_half_the_same_updates(
+    device_id: str, sid: str, api: Api, others: Api, wire: Wire, empty: Stored
+) -> None:
+    wire.fail(interpose(lambda: others.engagement.subscribe(device_id, sid)), TRANSACT)
+    assert answered(api.engagement.subscribe("phone", "sid"))[2] == UPDATED
+    (subscriber,) = (item for item in empty.settled(SUBSCRIBERS) if "sid" in item)
+    assert (subscriber["deviceId"], subscriber["sid"]) == ("phone", "sid")
+    assert len(empty.items(SUBSCRIBERS)) == 3
+
+
 def test_an_update_builds_on_what_came_before_it(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
     ksid = answered(api.engagement.subscribe("phone", "sid"))[1]
     wire.fail(interpose(lambda: others.engagement.subscribe("phone", "other-sid", ufid="me")), TRANSACT)

@@ -13,6 +13,7 @@ from tests.support.calls import APPLICATION, answered
 from tests.support.scenarios import Api
 from tests.support.stored import DEVICES, SUBSCRIBERS, Stored
 from tests.support.time import Time
+from tests.support.wire import Wire
 
 
 @pytest.fixture
@@ -60,4 +61,14 @@ def test_a_subscriber_without_its_claim_is_not_made_inactive(api: Api, empty: St
     before = empty.items(SUBSCRIBERS)
     reply = api.engagement.unsubscribe(ksid=ksid)
     assert answered(reply) == ("500", "-1", "Server failed to process the request.")
+    assert empty.items(SUBSCRIBERS) == before
+
+
+def test_claims_that_lead_nowhere_are_not_followed_for_ever(api: Api, empty: Stored, wire: Wire) -> None:
+    ksid = answered(api.engagement.subscribe("phone", "sid"))[1]
+    empty.client.delete_item(TableName=SUBSCRIBERS, Key={"record": {"S": f"ksid#{ksid}"}})
+    before = empty.items(SUBSCRIBERS)
+    wire.clear()
+    assert answered(api.engagement.subscribe("phone", "new-sid"))[:2] == ("500", "-1")
+    assert len(wire.calls) < 200
     assert empty.items(SUBSCRIBERS) == before

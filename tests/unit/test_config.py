@@ -17,7 +17,6 @@ def test_what_is_not_said_has_a_default() -> None:
         directory_table="directory",
         region="us-east-1",
         endpoint=None,
-        data_path=None,
         namespace="Pushreg",
         function_name="local",
         always_http_200=False,
@@ -31,7 +30,6 @@ def test_what_is_said_counts() -> None:
         "AWS_REGION": "eu-west-1",
         "AWS_DEFAULT_REGION": "eu-west-2",
         "AWS_LAMBDA_FUNCTION_NAME": "places-function",
-        "BOTOCORE_DATA": "/opt/data",
         "DYNAMODB_ENDPOINT": "http://127.0.0.1:8000",
         "ENGAGEMENT_ALWAYS_HTTP_200": "true",
         "ENGAGEMENT_DUPLICATE_AS_UPDATE": "true",
@@ -44,7 +42,6 @@ def test_what_is_said_counts() -> None:
         directory_table="directory",
         region="eu-west-1",
         endpoint="http://127.0.0.1:8000",
-        data_path="/opt/data",
         namespace="Mine",
         function_name="places-function",
         always_http_200=True,
@@ -58,7 +55,7 @@ def test_the_default_region_is_the_second_choice() -> None:
 
 
 def test_an_empty_value_is_none_at_all() -> None:
-    empty = dict.fromkeys(("DYNAMODB_ENDPOINT", "BOTOCORE_DATA", "ENGAGEMENT_ALWAYS_HTTP_200", "STALE_AFTER_DAYS"), "")
+    empty = dict.fromkeys(("DYNAMODB_ENDPOINT", "ENGAGEMENT_ALWAYS_HTTP_200", "STALE_AFTER_DAYS"), "")
     assert Settings.from_environ({**ENVIRON, **empty}) == Settings.from_environ(ENVIRON)
 
 

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import DataNotFoundError, EndpointConnectionError
+from botocore.exceptions import EndpointConnectionError
 
 from pushreg.config import Settings
 from pushreg.table import connect
@@ -20,14 +19,6 @@ def test_a_local_engine_gets_none_of_the_machine_s_credentials(monkeypatch: pyte
     cloud: Any = connect(Settings.from_environ({**SETTINGS, "AWS_REGION": "eu-west-1"}))
     assert cloud._request_signer._credentials.access_key == "real"
     assert cloud.meta.region_name == "eu-west-1"
-
-
-def test_botocore_reads_its_data_from_the_folder_named(tmp_path: Path) -> None:
-    environ = {**SETTINGS, "BOTOCORE_DATA": str(tmp_path)}
-    with pytest.raises(DataNotFoundError):
-        connect(Settings.from_environ(environ))
-    # A folder that is not there, as outside Lambda, leaves botocore's own.
-    connect(Settings.from_environ({**environ, "BOTOCORE_DATA": str(tmp_path / "nowhere")}))
 
 
 def test_botocore_s_own_retries_are_off() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -15,7 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushreg.errors import RefusedError, StoreError
-from pushreg.table import MAX_ATTEMPTS, MAX_DELAY, Session, delete, from_attributes, put, to_attributes, update
+from pushreg.table import (
+    FREE_REFUSALS,
+    MAX_ATTEMPTS,
+    MAX_DELAY,
+    Session,
+    delete,
+    from_attributes,
+    put,
+    to_attributes,
+    update,
+)
 from tests.support.clients import ReadOnlyClient, ScriptedClient
 from tests.support.time import Time
 
@@ -219,3 +230,20 @@ def test_an_update_returns_what_was_asked_for(time: Time) -> None:
     assert session(client, time).update(write, "ALL_NEW") == {"n": 2}
     assert session(client, time).update(write) == {}
     assert [parameters["ReturnValues"] for _, parameters in client.asked] == ["ALL_NEW", "NONE"]
+
+
+def test_who_is_refused_time_and_again_steps_back_until_time_is_up(time: Time) -> None:
+    refused = session(ScriptedClient(error("ConditionalCheckFailedException")), time)
+    write = update("t", {"k": "v"}, "SET n = :n", "n = :n", n=1)
+
+    def insist(times: int) -> None:
+        for _ in range(times):
+            with suppress(RefusedError):
+                refused.update(write)
+
+    insist(FREE_REFUSALS + 1)
+    assert time.delays == []
+    with pytest.raises(StoreError, match="Contention"):
+        insist(1000)
+    assert 7 < time.passed < 8
+    assert refused.calls < 100

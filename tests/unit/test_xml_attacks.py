@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -115,3 +116,15 @@ def test_attacks_leave_nothing_behind() -> None:
         assert tracemalloc.get_traced_memory()[0] - before < 64 * 1024
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", [*DOCUMENTS, *HARMLESS])
+def test_a_document_leaves_no_parser_for_the_garbage_collector(name: str) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        with suppress(MalformedError):
+            xml.decode({**DOCUMENTS, **HARMLESS}[name])
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

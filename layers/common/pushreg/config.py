@@ -19,7 +19,6 @@ class Settings:
     directory_table: str
     region: str
     endpoint: str | None
-    data_path: str | None
     namespace: str
     function_name: str
     always_http_200: bool
@@ -36,7 +35,6 @@ class Settings:
             directory_table=_required(variables, "DIRECTORY_TABLE"),
             region=variables.get("AWS_REGION") or variables.get("AWS_DEFAULT_REGION") or "us-east-1",
             endpoint=variables.get("DYNAMODB_ENDPOINT") or None,
-            data_path=variables.get("BOTOCORE_DATA") or None,
             namespace=variables.get("METRICS_NAMESPACE") or "Pushreg",
             function_name=variables.get("AWS_LAMBDA_FUNCTION_NAME") or "local",
             always_http_200=_flag(variables, "ENGAGEMENT_ALWAYS_HTTP_200"),

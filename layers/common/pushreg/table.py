@@ -5,14 +5,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any, Protocol, cast
 
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as UnreachableError
-from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError
 
 from pushreg.config import Settings
@@ -22,6 +20,8 @@ Item = dict[str, Any]
 Key = dict[str, str]
 
 MAX_ATTEMPTS = 12
+# More refusals than one call meets without others in its way: from then on it steps back before it tries again.
+FREE_REFUSALS = 3
 BASE_DELAY = 0.02
 MAX_DELAY = 0.5
 
@@ -65,9 +65,6 @@ def connect(settings: Settings) -> Client:
     A fixed user agent and no client-side validation save a third of the CPU of a call.
     """
     session = botocore.session.Session()
-    if settings.data_path and Path(settings.data_path).is_dir():
-        loader = Loader(extra_search_paths=[settings.data_path], include_default_search_paths=False)
-        session.register_component("data_loader", loader)
     if settings.endpoint:
         # A local engine checks no signature; the machine's real credentials must not travel to it.
         session.set_credentials("local", "local")
@@ -99,6 +96,7 @@ class Session:
         self._timer = timer
         self._sleep = sleep
         self._deadline = timer() + limit
+        self._refusals = 0
         self.calls = 0
 
     def get(self, table: str, key: Key) -> Item | None:
@@ -146,6 +144,8 @@ class Session:
 
     def _call(self, operation: Callable[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:
         attempt = 0
+        if self._refusals > FREE_REFUSALS:
+            self._wait(min(self._refusals - FREE_REFUSALS, MAX_ATTEMPTS - 1), "Contention", None)
         while True:
             if self._timer() >= self._deadline:
                 raise StoreError("DeadlineExceeded")
@@ -153,7 +153,7 @@ class Session:
             try:
                 return operation(**parameters)
             except ClientError as error:
-                code = _interpret(error)
+                code = self._interpret(error)
                 cause: Exception = error
             except (HTTPClientError, UnreachableError, ResponseParserError) as error:
                 code, cause = type(error).__name__, error
@@ -170,25 +170,26 @@ class Session:
             raise StoreError(code) from cause
         self._sleep(delay)
 
-
-def _interpret(error: ClientError) -> str:
-    """Return the code of an error worth another try; raise RefusedError or StoreError for the others."""
-    response = cast("dict[str, Any]", error.response)
-    code: str = response["Error"]["Code"]
-    if code == "ConditionalCheckFailedException":
-        item: dict[str, Any] | None = response.get("Item")
-        raise RefusedError([from_attributes(item) if item else None], [True]) from error
-    if code == "TransactionCanceledException":
-        reasons: list[dict[str, Any]] = response.get("CancellationReasons", [])
-        failed = [reason.get("Code") == "ConditionalCheckFailed" for reason in reasons]
-        if any(failed):
-            items = [from_attributes(reason["Item"]) if reason.get("Item") else None for reason in reasons]
-            raise RefusedError(items, failed) from error
-        code = next((reason["Code"] for reason in reasons if reason.get("Code", "None") != "None"), code)
-    status: int = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code not in _TRANSIENT and status < 500:
-        raise StoreError(code) from error
-    return code
+    def _interpret(self, error: ClientError) -> str:
+        """Return the code of an error worth another try; raise RefusedError or StoreError for the others."""
+        response = cast("dict[str, Any]", error.response)
+        code: str = response["Error"]["Code"]
+        if code == "ConditionalCheckFailedException":
+            self._refusals += 1
+            item: dict[str, Any] | None = response.get("Item")
+            raise RefusedError([from_attributes(item) if item else None], [True]) from error
+        if code == "TransactionCanceledException":
+            reasons: list[dict[str, Any]] = response.get("CancellationReasons", [])
+            failed = [reason.get("Code") == "ConditionalCheckFailed" for reason in reasons]
+            if any(failed):
+                self._refusals += 1
+                items = [from_attributes(reason["Item"]) if reason.get("Item") else None for reason in reasons]
+                raise RefusedError(items, failed) from error
+            code = next((reason["Code"] for reason in reasons if reason.get("Code", "None") != "None"), code)
+        status: int = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if code not in _TRANSIENT and status < 500:
+            raise StoreError(code) from error
+        return code
 
 
 def put(table: str, item: Item, condition: str | None = None, **values: Any) -> dict[str, Any]:

@@ -45,6 +45,11 @@ class _Builder:
         self._root: dict[str, Any] = {}
         self._children: list[dict[str, Any]] = [self._root]
         self._texts: list[list[str]] = [[]]
+
+    def build(self, body: bytes) -> dict[str, Any]:
+        if b"\x00" in body:  # UTF-16 and UTF-32 too: the documented media type is UTF-8 alone.
+            raise MalformedError("not UTF-8")
+        # Held by nothing else: in a cycle with the handlers, its 10 kB would wait for the garbage collector.
         parser = expat.ParserCreate()
         parser.buffer_text = True
         parser.StartElementHandler = self._start
@@ -53,14 +58,9 @@ class _Builder:
         # No DTD at all: that shuts out entity expansion and external entities together (OWASP XXE).
         parser.StartDoctypeDeclHandler = self._refuse_doctype
         parser.XmlDeclHandler = self._check_declaration
-        self._parser = parser
-
-    def build(self, body: bytes) -> dict[str, Any]:
-        if b"\x00" in body:  # UTF-16 and UTF-32 too: the documented media type is UTF-8 alone.
-            raise MalformedError("not UTF-8")
         try:
             body.decode("utf-8")
-            self._parser.Parse(body.lstrip(), True)
+            parser.Parse(body.lstrip(), True)
         except UnicodeDecodeError as error:
             raise MalformedError("not UTF-8") from error
         except expat.ExpatError as error:
