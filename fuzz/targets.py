@@ -61,7 +61,8 @@ def check_xml(data: bytes) -> None:
         value = xml_codec.decode(data)
     except MalformedError:
         return
-    # The codec has refused every DTD. Without namespaces, as it reads: with them, a colon in a processing instruction's name is an error.
+    # Without namespaces, as the codec reads: with them, a colon in a processing instruction's name is an error.
+    # S316: the codec has refused every DTD.
     root = expatbuilder.parseString(data.lstrip(), namespaces=False).documentElement  # noqa: S316
     _require(root is not None and list(value) == [root.tagName], "another root than minidom's")
     encoded = xml_codec.encode(value)
