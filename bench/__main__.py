@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bench import cold, cost, load, plots, sizes, units, warm
 from bench.interpreter import ROOT, prepare
-from bench.stack import create_tables, run_stack
+from bench.stack import serve
+from bench.tables import create_tables
 
 SECTIONS = ("sizes", "cold", "warm", "wall", "units", "load", "cost")
 
@@ -37,7 +39,7 @@ def main() -> None:
         print("Drawn: " + ", ".join(str(path) for path in plots.write(results, options.plots)))
 
 
-def measure(chosen: list[str], quick: bool) -> dict[str, Any]:
+def measure(chosen: Collection[str], quick: bool) -> dict[str, Any]:
     """Return the figures by section, printing each table as soon as it is there."""
     results: dict[str, Any] = {}
 
@@ -52,7 +54,7 @@ def measure(chosen: list[str], quick: bool) -> dict[str, Any]:
     if "warm" in chosen or "cost" in chosen:
         show("warm", warm.run(5 if quick else 15, 100 if quick else 300, None))
     if {"wall", "units", "load", "cost"} & set(chosen):
-        with run_stack() as stack:
+        with serve() as stack:
             client = create_tables(stack.endpoint)
             if "units" in chosen or "cost" in chosen:
                 counts = (1, 1_000) if quick else (1, 1_000, 1_000_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import subprocess
+from functools import partial
 from typing import Any
 
 from bench.figures import median_ratio, shuffle_rounds, table
@@ -45,7 +46,7 @@ def run(rounds: int) -> tuple[str, dict[str, Any]]:
     """Return the table and the figures."""
     for name in WORK:
         measure(name)
-    figures = shuffle_rounds({name: (lambda name=name: measure(name)) for name in WORK}, rounds)
+    figures = shuffle_rounds({name: partial(measure, name) for name in WORK}, rounds)
     data = {
         name: {
             "cpu_ms": round(statistics.median(values), 1),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+PROJECT = Path(__file__).parents[1]
 PATIENCE = 300
 _ADDRESS = re.compile(r"Pushreg answers at (http://\S+)")
 _ENDPOINT = re.compile(r"^Store: .*?(http://127\.0\.0\.1:\d+)", re.MULTILINE)
@@ -31,7 +31,7 @@ class Stack:
 def serve() -> Iterator[Stack]:
     """Run the stack on free ports until the block ends."""
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "output").open("w+", encoding="utf-8") as output:
-        command = [str(Path(sys.executable).with_name("pushreg")), "local"]
+        command = [str(PROJECT / ".venv" / "bin" / "pushreg"), "local"]
         options = ["--port=0", "--dynamodb-port=0", "--store=dynamodb-local"]
         process = subprocess.Popen([*command, *options], cwd=folder, stdout=output, stderr=subprocess.STDOUT)
         try:

@@ -42,10 +42,11 @@ def answer_from_memory() -> None:
         name = (target.decode() if isinstance(target, bytes) else target).partition(".")[2]
         body = request.body if isinstance(request.body, bytes) else request.body.encode()
         status, answer = scenarios.answer(name, body)
-        headers = {"content-type": "application/x-amz-json-1.0", "content-length": str(len(answer))}
+        headers: Any = {"content-type": "application/x-amz-json-1.0", "content-length": str(len(answer))}
         return AWSResponse(request.url, status, headers, Body(answer))
 
-    URLLib3Session.send = send
+    session: Any = URLLib3Session
+    session.send = send
 
 
 def load(variant: str, scenario: scenarios.Scenario) -> Callable[[int], int]:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 KEYS = {hashlib.sha256(b"demo-places-key").hexdigest(), hashlib.sha256(b"demo-kazoo-token").hexdigest()}
 LIFETIME = 270 * 86_400
 
-client = boto3.client("dynamodb")
+client: Any = boto3.client("dynamodb")
 
 
 class Registration(BaseModel):
