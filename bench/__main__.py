@@ -52,7 +52,7 @@ def measure(chosen: Collection[str], quick: bool) -> dict[str, Any]:
     if "cold" in chosen:
         show("cold", cold.run(5 if quick else 15))
     if "warm" in chosen or "cost" in chosen:
-        show("warm", warm.run(5 if quick else 15, 100 if quick else 300, None))
+        show("warm", warm.run(9 if quick else 45, 50 if quick else 100, None))
     if {"wall", "units", "load", "cost"} & set(chosen):
         with serve() as stack:
             client = create_tables(stack.endpoint)
@@ -60,7 +60,7 @@ def measure(chosen: Collection[str], quick: bool) -> dict[str, Any]:
                 counts = (1, 1_000) if quick else (1, 1_000, 1_000_000)
                 show("units", units.run(client, counts))
             if "wall" in chosen:
-                show("wall", warm.run(5 if quick else 15, 60 if quick else 200, stack.endpoint))
+                show("wall", warm.run(9 if quick else 45, 30 if quick else 60, stack.endpoint))
             if "load" in chosen:
                 show("load", load.run(stack.url, 2 if quick else 10))
     if "cost" in chosen:

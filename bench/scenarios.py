@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +12,11 @@ ACCOUNT = "c0ffee00c0ffee00c0ffee00c0ffee00"
 PLACE = "1ee68c4e-7008-4227-a92d-e1b13ac64f30"
 TOKEN = "eGCgkKMKFHQ:APA91b" + "x" * 142
 SID, DEVICE, KSID = "d0" * 80, "800ABC1", "8285657837679045502"
+LIFETIME = 270 * 86_400
 ENVIRONMENT = {
-    "places": {"TABLE": "Places", "FAMILY": "places", "STALE_AFTER_DAYS": "270"},
+    "places": {"TABLE": "Places", "FAMILY": "places", "STALE_AFTER_DAYS": str(LIFETIME // 86_400)},
     "kazoo": {"TABLE": "Devices", "FAMILY": "kazoo"},
-    "engagement": {"TABLE": "Subscribers", "FAMILY": "engagement", "STALE_AFTER_DAYS": "270"},
+    "engagement": {"TABLE": "Subscribers", "FAMILY": "engagement", "STALE_AFTER_DAYS": str(LIFETIME // 86_400)},
 }
 KAZOO_ROUTE = "ANY /v2/accounts/{account_id}/push_notification_subscriptions/{app}/{device_id}"
 
@@ -114,6 +116,8 @@ def answer(target: str, body: bytes) -> tuple[int, bytes]:
     if target == "GetItem":
         device = "device-2" if b"device-2" in body else "device-1"
         item = _device(device) if b'"Devices"' in body else _application()
+        if wanted := json.loads(body).get("ProjectionExpression"):
+            item = {name: item[name] for name in wanted.split(", ")}
         return 200, json.dumps({"Item": item}).encode()
     if target == "BatchGetItem":
         items = {"Subscribers": _claims()} if b'"Subscribers"' in body else {"Directory": directory()}
@@ -180,7 +184,6 @@ def _device(device_id: str) -> dict[str, Any]:
         "document": {"S": text},
         "digest": {"S": hashlib.blake2b(text.encode(), digest_size=16).hexdigest()},
         "writes": {"N": "7"},
-        "write_id": {"S": "0" * 32},
         "created_at": {"S": "2026-11-01T00:00:00Z"},
         "updated_at": {"S": "2026-11-01T00:00:00Z"},
     }
@@ -188,7 +191,11 @@ def _device(device_id: str) -> dict[str, Any]:
 
 def _claims() -> list[dict[str, Any]]:
     device, sid = _digest(DEVICE), _digest(SID)
-    common = {"ksid": {"S": KSID}, "ufid": {"S": "me@example.com"}, "expires_at": {"N": "4102444800"}}
+    common = {
+        "ksid": {"S": KSID},
+        "ufid": {"S": "me@example.com"},
+        "expires_at": {"N": str(int(time.time()) + LIFETIME)},
+    }
     own = {"osType": {"S": "androidgcm"}, "active": {"BOOL": True}}
     return [
         {"record": {"S": f"device#demo-app#{device}"}, "partner": {"S": sid}, **common, **own},

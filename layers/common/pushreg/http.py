@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from pushreg.clock import Clock, now
+from pushreg.clock import Clock, now, to_iso
 from pushreg.config import Settings
 from pushreg.errors import MalformedError, TooLargeError
 from pushreg.observability import Journal
@@ -171,14 +171,16 @@ def _request(event: Mapping[str, Any], session: Session, clock: Clock) -> Reques
     return Request(
         method=method,
         path=_clean(event.get("rawPath") or "/"),
-        parameters={name: _clean(value) for name, value in parameters.items()},
+        parameters={name: value if value.isascii() else _clean(value) for name, value in parameters.items()},
         # HTTP API lowers header names, `sam local` keeps them.
         headers={
-            name.lower(): _clean(value) for name, value in (event.get("headers") or {}).items() if value is not None
+            name.lower(): value if value.isascii() else _clean(value)
+            for name, value in (event.get("headers") or {}).items()
+            if value is not None
         },
         event=event,
         session=session,
-        moment=f"{moment:%Y-%m-%dT%H:%M:%SZ}",
+        moment=to_iso(moment),
         epoch=int(moment.timestamp()),
         request_id=event.get("requestContext", {}).get("requestId") or uuid.uuid4().hex,
         operation=method.lower() if method in _METHODS else "other",
@@ -187,7 +189,7 @@ def _request(event: Mapping[str, Any], session: Session, clock: Clock) -> Reques
 
 def _clean(text: str) -> str:
     # A percent-encoded byte that is no UTF-8 can arrive as half a character, which no answer and no key may hold.
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 _METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS"})

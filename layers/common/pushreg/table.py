@@ -99,9 +99,11 @@ class Session:
         self._refusals = 0
         self.calls = 0
 
-    def get(self, table: str, key: Key) -> Item | None:
-        """Return the item at the key, read strongly consistent, or None."""
-        answer = self._call(self._client.get_item, TableName=table, Key=to_attributes(key), ConsistentRead=True)
+    def get(self, table: str, key: Key, *names: str) -> Item | None:
+        """Return the item at the key, read strongly consistent, or None; if names are given, with these alone."""
+        # An attribute less is 3 % of a request: most of what remains is the client reading the answer.
+        only = {"ProjectionExpression": ", ".join(names)} if names else {}
+        answer = self._call(self._client.get_item, TableName=table, Key=to_attributes(key), ConsistentRead=True, **only)
         return from_attributes(answer["Item"]) if "Item" in answer else None
 
     def get_many(self, table: str, keys: Sequence[Key]) -> list[Item | None]:

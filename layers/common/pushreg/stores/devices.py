@@ -16,6 +16,7 @@ from pushreg.table import Item, Key, Session, delete, put, update
 
 MEMORY_ENTRIES = 1000
 
+_READ = ("device_id", "app_name", "mobile_device_id", "document", "digest", "writes", "created_at")
 _PINNED = "mobile_device_id = :mobile AND digest = :digest AND writes = :writes"
 _FREE_OR_OWN = "attribute_not_exists(device_id) OR device_id = :device"
 
@@ -67,7 +68,7 @@ class Devices:
 
     def get(self, device_id: str) -> Subscription | None:
         """Return the device's subscription."""
-        item = self._session.get(self._table, self._device(device_id))
+        item = self._session.get(self._table, self._device(device_id), *_READ)
         return self._from_item(item) if item is not None else None
 
     def create(self, device_id: str, content: Content, holder: str | None, token: str) -> Subscription:
