@@ -73,15 +73,23 @@ def is_answering(client: AdminClient) -> bool:
     return True
 
 
-def connect_stack(name: str) -> tuple[AdminClient, Mapping[str, str], Mapping[str, str]]:
-    """Return a client in the stack's region, the stack's outputs and its parameters; OperatorError names the fix."""
+def connect_stack(name: str, region: str | None) -> tuple[AdminClient, Mapping[str, str], Mapping[str, str]]:
+    """Return a client in the stack's region, the stack's outputs and its parameters; OperatorError names the fix.
+
+    Without a region it is the one that AWS_DEFAULT_REGION or the profile names.
+    """
     with explain(f"the stack {name}"):
         session = botocore.session.Session()
+        if region:
+            # The AWS CLI reads AWS_REGION; botocore does not.
+            session.set_config_variable("region", region)
         formation: Any = session.create_client("cloudformation", config=_CONFIG)
+        client = cast("AdminClient", session.create_client("dynamodb", config=_CONFIG))
+    with explain(f"the stack {name} in {formation.meta.region_name}"):
         (stack,) = formation.describe_stacks(StackName=name)["Stacks"]
-        outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
-        parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
-        return cast("AdminClient", session.create_client("dynamodb", config=_CONFIG)), outputs, parameters
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+    parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
+    return client, outputs, parameters
 
 
 def ask(call: Callable[..., dict[str, Any]], *codes: str, **parameters: Any) -> dict[str, Any] | None:
@@ -95,8 +103,16 @@ def ask(call: Callable[..., dict[str, Any]], *codes: str, **parameters: Any) -> 
 
 
 @contextmanager
-def explain(target: str) -> Iterator[None]:
-    """Turn AWS's errors into an OperatorError that says what to do about the target."""
+def explain(
+    target: str,
+    *,
+    unreachable: str = "check the network and AWS_REGION",
+    incomplete: str = "deploy the stack again, or check AWS_REGION",
+) -> Iterator[None]:
+    """Turn AWS's errors into an OperatorError that says what to do about the target.
+
+    `unreachable` is the fix if nothing answers, `incomplete` if a table is missing.
+    """
     try:
         yield
     except (NoCredentialsError, PartialCredentialsError) as error:
@@ -108,11 +124,11 @@ def explain(target: str) -> Iterator[None]:
     except ProfileNotFound as error:
         raise OperatorError(f"{error}: set AWS_PROFILE to one that exists") from error
     except (ConnectTimeoutError, EndpointConnectionError, HTTPClientError) as error:
-        raise OperatorError(
-            f"nothing answers at {target}: start the local stack with `pushreg local`, or check the address"
-        ) from error
+        raise OperatorError(f"nothing answers at {target}: {unreachable}") from error
     except ClientError as error:
         answer = error.response["Error"]
+        if answer.get("Code") == "ResourceNotFoundException":
+            raise OperatorError(f"a table of {target} is missing: {incomplete}") from error
         raise OperatorError(_explain(target, answer.get("Code", ""), answer.get("Message", ""))) from error
     except BotoCoreError as error:
         raise OperatorError(f"{target} cannot be reached: {error}") from error
@@ -120,10 +136,8 @@ def explain(target: str) -> Iterator[None]:
 
 def _explain(target: str, code: str, message: str) -> str:
     match code:
-        case "ResourceNotFoundException":
-            return f"a table of {target} is missing: deploy the stack again, or check the region (AWS_REGION)"
         case "ValidationError" if "does not exist" in message:
-            return f"there is no such stack: {message}; check --stack and the region (AWS_REGION)"
+            return f"there is no such stack: {target}; check --stack and AWS_REGION"
         case "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation":
             return f"AWS refuses it: {message}; use credentials that may (AWS_PROFILE)"
         case "ExpiredToken" | "ExpiredTokenException" | "RequestExpired":

@@ -12,13 +12,32 @@ from pushreg_ops.console import complain
 from pushreg_ops.errors import OperatorError
 from pushreg_ops.targets import NoTargetError
 
+HELP = """Run a push-subscription registry on this machine, and look after deployed ones.
+
+\b
+Examples:
+  pushreg local                                    serve the API here, for trying out
+  pushreg keys issue --places all --stack prod     let a caller in
+  pushreg show 4927562634448402412 --stack prod    find a registration
+  pushreg export all.jsonl --stack prod            take all of them along
+  pushreg doctor --stack prod                      see whether it works
+
+--stack NAME is a deployed stack, --local the one that `pushreg local` serves; --json prints for machines. Exit code
+0: done; 1: refused, or something is wrong; 2: wrong usage.
+"""
+
 app = typer.Typer(
     name="pushreg",
-    help="Run a push-subscription registry on this machine, and look after deployed ones.",
+    help=HELP,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # Rich's boxes leave half of 80 columns for the text, and break the examples.
+    rich_markup_mode=None,
 )
 app.command("local")(local.run)
+app.command("doctor")(examining.run)
+app.command("show")(inspecting.show)
+app.command("stats")(inspecting.stats)
 app.add_typer(entries.create_group("account"), name="accounts")
 app.add_typer(entries.create_group("place"), name="places")
 app.add_typer(entries.create_application_group(), name="apps")
@@ -26,9 +45,6 @@ app.add_typer(keys.app, name="keys")
 app.command("import")(importing.run)
 app.command("export")(exporting.run)
 app.command("verify")(verifying.run)
-app.command("show")(inspecting.show)
-app.command("stats")(inspecting.stats)
-app.command("doctor")(examining.run)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -47,6 +47,11 @@ class Terminal:
                 typer.echo("\t".join(_cell(row.get(column)) for column in columns))
 
 
+def count(number: int, noun: str) -> str:
+    """Return the number with the noun, which takes an s for more than one."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def complain(problem: str) -> None:
     """Print why the command is refused, to standard error."""
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)

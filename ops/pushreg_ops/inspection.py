@@ -19,8 +19,9 @@ from pushreg_ops.items import Device, Expiring, PlaceToken, Stored, Subscriber, 
 from pushreg_ops.redaction import redact
 from pushreg_ops.scanning import Progress, ignore, scan
 from pushreg_ops.targets import DEVICES, PLACES, SUBSCRIBERS, Registry
-from pushreg_ops.transfer.entities import TIME_LIMIT, Owner, holder_of, key_of, name_of, table_of
+from pushreg_ops.transfer.entities import TIME_LIMIT, Claim, Owner, claims_of, holder_of, key_of, name_of, table_of
 from pushreg_ops.verification.checking import KINDS, Reader
+from pushreg_ops.verification.repairing import shorten
 
 Registration = Device | Subscriber | PlaceToken
 MAX_KEYS = 100
@@ -83,6 +84,7 @@ class Inspector:
             "created_at": head.created_at,
             "updated_at": head.updated_at,
             "valid": self._describe_validity(head),
+            "claims": self._describe_claims(head),
             "in_order": "yes" if not faults else "; ".join(faults),
         }
         kind, owner = _own(head)
@@ -95,6 +97,12 @@ class Inspector:
             return "for ever"
         moment = to_iso(datetime.fromtimestamp(head.expires_at, UTC))
         return f"until {moment}" if head.is_alive(self._epoch) else f"expired at {moment}"
+
+    def _describe_claims(self, head: Registration) -> list[str]:
+        claims = claims_of(head)
+        table = self._registry.tables[table_of(head)]
+        items = self._session().get_many(table, [key_of(claim) for claim in claims]) if claims else []
+        return [f"{claim.kind}: {_judge(head, claim, item)}" for claim, item in zip(claims, items, strict=True)]
 
     def _read_directory(self) -> Iterator[Entry]:
         wanted = "begins_with(#record, :account) OR begins_with(#record, :app) OR begins_with(#record, :place)"
@@ -158,6 +166,16 @@ def _subscriber_keys(text: str, entries: Iterable[Entry]) -> list[Key]:
     claims = [f"device#{app}#{name}" for app in applications for name in names]
     claims += [f"sid#{app}#{names[0]}" for app in applications]
     return [{"record": record} for record in ([f"ksid#{text}"] if _KSID.fullmatch(text) else []) + claims]
+
+
+def _judge(head: Registration, claim: Claim, item: Item | None) -> str:
+    if item is None:
+        return "missing"
+    try:
+        holder = holder_of(type(claim).from_item(item))
+    except UnreadableError:
+        return "unreadable"
+    return "leads here" if holder == key_of(head) else f"leads to {shorten(holder)}"
 
 
 def _own(head: Registration) -> Owner:

@@ -78,6 +78,8 @@ class Device(Stored):
 class Mobile(Stored):
     """The claim of a mobile device."""
 
+    kind: ClassVar[str] = "mobile device"
+
     account_id: Text
     record: Annotated[str, StringConstraints(pattern=r"^mobile#[0-9a-f]{64}$")]
     device_id: Text

@@ -120,7 +120,7 @@ def _create_memory(port: int) -> Engine:
 
 
 def _prepare(engine: Engine, template: Template, handlers: Mapping[str, Handler], options: Options) -> None:
-    with explain(engine.endpoint):
+    with explain(engine.endpoint, unreachable="the database has stopped, so start again"):
         client = connect_endpoint(engine.endpoint)
         create_missing(client, template.tables)
     if options.demo:

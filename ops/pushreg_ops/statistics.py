@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from pushreg.codecs import json
@@ -18,6 +19,11 @@ MAX_OWNERS = 10
 # Days since the last refresh; 270 is when FCM drops a token.
 AGES = (1, 7, 30, 90, 180, 270)
 DAY = 86_400
+_SPANS = [
+    f"under {AGES[0]} day",
+    *(f"{begin} to {end} days" for begin, end in pairwise(AGES)),
+    f"{AGES[-1]} days or more",
+]
 
 
 @dataclass(slots=True)
@@ -36,7 +42,6 @@ class Tally:
 
     def to_record(self) -> dict[str, Any]:
         """Return the counts for machines."""
-        limits = [f"under {days} day{'s' if days > 1 else ''}" for days in AGES] + [f"{AGES[-1]} days or more"]
         return {
             "registrations": self.living,
             "inactive": self.inactive,
@@ -46,7 +51,7 @@ class Tally:
             "applications": dict(self.applications.most_common()),
             "owners": self.owner_count,
             "largest_owners": {name: count for count, name in sorted(self.owners, reverse=True)},
-            "last_refresh": dict(zip(limits, self.ages, strict=True)),
+            "last_refresh": dict(zip(_SPANS, self.ages, strict=True)),
         }
 
 

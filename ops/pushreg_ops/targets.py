@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pushreg_ops.aws import AdminClient, connect_endpoint, connect_stack, explain
@@ -23,11 +23,17 @@ class NoTargetError(OperatorError):
     """The operator named no registry, or two."""
 
 
+LOCAL_FIXES = {
+    "unreachable": "start the local stack with `pushreg local`, or name its port with DYNAMODB_PORT",
+    "incomplete": "`pushreg local` makes them; if it serves another database, name its port with DYNAMODB_PORT",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Registry:
     """The tables of one registry and the client that reaches them.
 
-    `address` is where its API answers, `stale_after_days` its parameter of that name.
+    `address` is where its API answers, `stale_after_days` its parameter of that name, `fixes` for `explain`.
     """
 
     description: str
@@ -35,6 +41,7 @@ class Registry:
     tables: Mapping[str, str]
     address: str = ""
     stale_after_days: int = 0
+    fixes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def directory(self) -> str:
@@ -48,20 +55,20 @@ def open_registry(stack: str | None, local: bool, environ: Mapping[str, str]) ->
     if stack and local:
         raise NoTargetError("--stack and --local name two registries: give one of them")
     if stack:
-        registry = _open_stack(stack)
+        registry = _open_stack(stack, environ.get("AWS_REGION"))
     elif local or endpoint:
         port = environ.get("DYNAMODB_PORT") or DEFAULT_PORT
         address = f"http://127.0.0.1:{environ.get('PORT') or DEFAULT_API_PORT}"
         registry = _open_local(endpoint or f"http://127.0.0.1:{port}", address)
     else:
         raise NoTargetError("which registry? Give --stack NAME for a deployed one, or --local")
-    with explain(registry.description):
+    with explain(registry.description, **registry.fixes):
         registry.client.describe_table(TableName=registry.directory)
     return registry
 
 
-def _open_stack(name: str) -> Registry:
-    client, outputs, parameters = connect_stack(name)
+def _open_stack(name: str, region: str | None) -> Registry:
+    client, outputs, parameters = connect_stack(name, region)
     missing = [table for table in TABLES if table not in outputs]
     if missing:
         raise OperatorError(
@@ -76,4 +83,4 @@ def _open_local(endpoint: str, address: str) -> Registry:
     template = load_template(find_template(Path.cwd()).read_text("utf-8"))
     tables = {table: template.name_table(table) for table in TABLES}
     days = max(int(function.environment.get(STALE_VARIABLE, "0")) for function in template.functions)
-    return Registry(endpoint, connect_endpoint(endpoint), tables, address, days)
+    return Registry(endpoint, connect_endpoint(endpoint), tables, address, days, LOCAL_FIXES)

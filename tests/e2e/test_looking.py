@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,8 +63,9 @@ def test_show_finds_by_what_a_person_has_and_hides_the_token(running: tuple[Stac
 def test_stats_count_what_is_there(running: tuple[Stack, Path]) -> None:
     code, text, _ = ask(running, "stats")
     assert code == 0
-    assert "kazoo: 1 registrations, 1 accounts" in text
-    assert "platform iphone: 1" in text
+    assert "kazoo: 1 registration in 1 account" in text
+    assert re.search(r"^  platform +iphone +1$", text, re.MULTILINE)
+    assert max(map(len, text.splitlines())) <= 80
     code, text, _ = ask(running, "stats", "--json")
     assert {family: tally["registrations"] for family, tally in json.loads(text).items()} == {
         "kazoo": 1,
@@ -83,7 +85,7 @@ def test_doctor_finds_a_running_stack_in_health_and_leaves_it_so(running: tuple[
     code, text, problem = ask(running, "doctor", "--api", "http://127.0.0.1:9")
     assert code == 1
     assert "✗ kazoo: nothing answers at http://127.0.0.1:9" in text
-    assert "have to be mended" in problem
+    assert "to be mended" in problem
 
 
 def test_verify_reports_shows_and_repairs(running: tuple[Stack, Path]) -> None:
@@ -125,6 +127,17 @@ def test_each_command_names_what_is_missing(command: list[str], tmp_path: Path) 
 
 @pytest.mark.parametrize("command", ["import", "export", "show", "stats", "verify", "doctor"])
 def test_help_teaches_with_examples(command: str, tmp_path: Path) -> None:
-    ran = run_pushreg(command, "--help", cwd=tmp_path, COLUMNS="160")
+    ran = run_pushreg(command, "--help", cwd=tmp_path, COLUMNS="80")
     assert ran.returncode == 0
-    assert f"pushreg {command}" in ran.stdout.partition("Examples:")[2]
+    assert f"\n    pushreg {command}" in ran.stdout.partition("Examples:")[2]
+    assert max(map(len, ran.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [("pushreg do", "doctor"), ("pushreg import x --from k", "kazoo"), ("pushreg keys issue --sc", "--scope")],
+)
+def test_the_shell_completes_commands_options_and_values(line: str, wanted: str, tmp_path: Path) -> None:
+    words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
+    ran = run_pushreg(cwd=tmp_path, _PUSHREG_COMPLETE="complete_bash", **words)
+    assert (ran.returncode, ran.stdout.split()) == (0, [wanted])

@@ -138,7 +138,7 @@ def test_rows_that_are_refused_show_in_the_exit_code_and_the_reject_file(endpoin
     ran = run_pushreg("import", "tokens.csv", "--from", "places", cwd=tmp_path, PUSHREG_ENDPOINT=endpoint)
     assert ran.returncode == 1
     assert ran.stdout == "2 rows: 1 created, 1 refused\n"
-    assert "1 rows were not taken: tokens.csv.rejected.jsonl has them with the reasons" in ran.stderr
+    assert "1 row not taken: the reasons are in tokens.csv.rejected.jsonl" in ran.stderr
     (line,) = (tmp_path / "tokens.csv.rejected.jsonl").read_text().splitlines()
     assert json.loads(line) == {
         "reason": "place_id: not a UUID",

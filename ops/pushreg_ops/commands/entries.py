@@ -23,7 +23,7 @@ _HINTS = {"account": "32 hexadecimal digits", "place": "a UUID"}
 
 def create_group(kind: Literal["account", "place"]) -> typer.Typer:
     """Return the commands of accounts or of places."""
-    group = typer.Typer(help=f"The {kind}s that the registry knows.", no_args_is_help=True)
+    group = typer.Typer(help=f"Add, list and remove the {kind}s that the registry knows.", no_args_is_help=True)
     Id = Annotated[str, typer.Argument(parser=_PARSERS[kind], metavar="ID", help=_HINTS[kind])]  # noqa: N806 A type.
     Ids = Annotated[list[str], typer.Argument(parser=_PARSERS[kind], metavar="ID...", help=_HINTS[kind])]  # noqa: N806
 
@@ -37,18 +37,18 @@ def create_group(kind: Literal["account", "place"]) -> typer.Typer:
 
     _add_listing(group, kind, kind)
 
-    @group.command(help=f"Remove a {kind}. What was registered under it stays stored.")
-    def remove(id: Id, stack: Stack = None, local: Local = False) -> None:  # noqa: A002
+    @group.command(help=f"Remove one of the {kind}s. What was registered under it stays stored.")
+    def remove(id: Id, stack: Stack = None, local: Local = False, json: Json = False) -> None:  # noqa: A002
         with provision(stack, local) as provisioner:
             provisioner.remove(kind, id, kind)
-        Terminal().say(f"{kind} {id} removed")
+        _show_removal(Terminal(as_json=json), kind, id)
 
     return group
 
 
 def create_application_group() -> typer.Typer:
     """Return the commands of applications."""
-    group = typer.Typer(help="The engagement applications that the registry knows.", no_args_is_help=True)
+    group = typer.Typer(help="Add, list and remove engagement applications.", no_args_is_help=True)
 
     @group.command()
     def add(
@@ -78,11 +78,12 @@ def create_application_group() -> typer.Typer:
         id: Annotated[str, typer.Argument(parser=parse_application_id, metavar="ID")],  # noqa: A002
         stack: Stack = None,
         local: Local = False,
+        json: Json = False,
     ) -> None:
         """Remove an application. Its subscribers stay stored."""
         with provision(stack, local) as provisioner:
             provisioner.remove("application", id, "app")
-        Terminal().say(f"application {id} removed")
+        _show_removal(Terminal(as_json=json), "application", id)
 
     return group
 
@@ -99,6 +100,10 @@ def _add_listing(group: typer.Typer, kind: Literal["account", "place", "applicat
 def _show(terminal: Terminal, noun: str, key: str, is_new: bool) -> None:
     text = "added" if is_new else "already there, unchanged"
     terminal.show({"id": key, "added": is_new}, f"{noun} {key} {text}")
+
+
+def _show_removal(terminal: Terminal, noun: str, key: str) -> None:
+    terminal.show({"id": key, "removed": True}, f"{noun} {key} removed")
 
 
 def _describe(entry: Entry) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pushreg_ops.commands.options import Json, Local, Stack, reach
-from pushreg_ops.console import Terminal, complain
+from pushreg_ops.console import Terminal, complain, count
 from pushreg_ops.doctor.calls import Patient
 from pushreg_ops.doctor.checks import Finding, check_directory, check_tables
 from pushreg_ops.progress import meter
@@ -26,14 +26,14 @@ def run(
     local: Local = False,
     json: Json = False,
 ) -> None:
-    """Look a registry over: tables, recovery, keys, and a signed-in round trip per family that cleans up after itself.
+    """Tell whether a registry works, from its tables to its answers.
 
-    One at a time. Exit code 1: something has to be done.
+    Looks at tables, recovery, expiry and keys, then makes a signed-in round trip per family with data of its own,
+    which it takes away again. Run one at a time. Exit code 1: something has to be mended.
 
+    \b
     Examples:
-
       pushreg doctor --stack prod
-
       pushreg doctor --local --json
     """
     terminal = Terminal(as_json=json)
@@ -53,5 +53,6 @@ def run(
             terminal.say(f"  {each.fix}")
     bad = sum(each.verdict == "bad" for each in findings)
     if bad:
-        complain(f"{bad} of {len(findings)} things looked at have to be mended")
+        complain(f"{bad} of {count(len(findings), 'thing')} looked at to be mended")
         raise typer.Exit(1)
+    terminal.say(f"Healthy: {count(len(findings), 'thing')} looked at.", "bold green")

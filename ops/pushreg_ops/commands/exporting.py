@@ -44,12 +44,13 @@ def run(
     local: Local = False,
     json: Json = False,
 ) -> None:
-    """Write all registrations as JSON Lines, which `pushreg import` reads. The push tokens in it are secrets.
+    """Write registrations as JSON Lines, which `pushreg import` reads.
 
+    They hold push tokens: keep them as you keep secrets.
+
+    \b
     Examples:
-
       pushreg export all.jsonl --directory --stack prod
-
       pushreg export --family places --local | gzip > tokens.jsonl.gz
     """
     wanted = [str(each) for each in family or list(Family)]

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import typer
 
 from pushreg_ops.commands.options import Json, Local, Stack, parse_account_id, reach
-from pushreg_ops.console import Terminal, complain
+from pushreg_ops.console import Terminal, complain, count
 from pushreg_ops.importers.engagement import EngagementConverter
 from pushreg_ops.importers.kazoo import KazooConverter
 from pushreg_ops.importers.pages import Pages
@@ -40,7 +40,7 @@ MEMBERS = {Format.KAZOO: "rows", Format.ENGAGEMENT: "subscribers"}
 
 
 def run(
-    sources: Annotated[list[str], typer.Argument(metavar="FILE...|URL", help="Files, or the address of a listing.")],
+    sources: Annotated[list[str], typer.Argument(metavar="FILE|URL", help="Files, or the address of a listing.")],
     format: Annotated[  # noqa: A002 The option's name.
         Format,
         typer.Option(
@@ -85,18 +85,19 @@ def run(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Bring registrations of another server, or of another Pushreg, into a registry that may be in use.
+    """Bring in registrations of another server, or of another Pushreg.
 
-    What was refreshed last wins: a row never replaces a newer registration, it goes to FILE.rejected.jsonl with the
-    reason. Stopped or killed, the same command goes on where it was. Exit code 1: not every row was taken.
+    The registry may be in use. What was refreshed last wins: a row never replaces a newer registration, it goes to
+    FILE.rejected.jsonl with the reason. Stopped or killed, the same command goes on where it was. Exit code 1: not
+    every row was taken.
 
+    \b
     Examples:
-
-      pushreg import devices.json --from kazoo --stack prod --add-missing --dry-run
-
-      pushreg import https://old.example.com/api/v1/subscribers --from engagement --header @login.txt --stack prod
-
-      pushreg import tokens.csv --from places --local
+      pushreg import tokens.csv --from places --local --dry-run
+      pushreg import devices.json --from kazoo --add-missing --stack prod
+      pushreg import https://old.example.com/api/v1/subscribers \\
+        --from engagement --header @login.txt --stack prod
+      pushreg import all.jsonl --stack prod
     """
     terminal = Terminal(as_json=json)
     zones = dict(_parse_zone(each) for each in time_zone or [])
@@ -132,13 +133,12 @@ def _report(terminal: Terminal, job: Job, counts: Mapping[str, int], rows: int) 
     words = ("created", "updated", "unchanged", "skipped", "refused", "displaced")
     record: dict[str, Any] = {"rows": rows, "dry_run": job.dry_run} | {word: counts.get(word, 0) for word in words}
     said = ", ".join(f"{record[word]:,} {word}" for word in words if record[word])
-    terminal.show(record, f"{rows:,} rows{' looked at, nothing written' if job.dry_run else ''}: {said}")
+    terminal.show(record, f"{count(rows, 'row')}{' looked at, nothing written' if job.dry_run else ''}: {said}")
     if record["refused"]:
-        complain(f"{record['refused']:,} rows were not taken: {job.rejects_path} has them with the reasons")
+        complain(f"{count(record['refused'], 'row')} not taken: the reasons are in {job.rejects_path}")
     if record["displaced"]:
-        verb = "would be" if job.dry_run else "were"
-        where = "" if job.dry_run else f": {job.displaced_path} has them"
-        complain(f"{record['displaced']:,} older registrations of the same devices {verb} removed{where}")
+        verb = "to be removed" if job.dry_run else f"removed: kept in {job.displaced_path}"
+        complain(f"{count(record['displaced'], 'older registration')} of the same devices {verb}")
     if record["refused"] or record["displaced"]:
         raise typer.Exit(1)
 

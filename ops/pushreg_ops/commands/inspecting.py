@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ import typer
 
 from pushreg.clock import now
 from pushreg_ops.commands.options import Json, Local, Stack, reach
-from pushreg_ops.console import Terminal
+from pushreg_ops.console import Terminal, count
 from pushreg_ops.errors import OperatorError
 from pushreg_ops.inspection import MAX_SHOWN, Inspector
 from pushreg_ops.progress import meter
@@ -18,7 +19,11 @@ from pushreg_ops.scanning import estimate
 from pushreg_ops.statistics import Census
 from pushreg_ops.targets import DEVICES, PLACES, SUBSCRIBERS
 
-BAR = 40
+# Widths that leave room for counts in 80 columns; a place's id has 36 characters.
+BAR = 36
+NAME = 53
+# Of platforms and applications.
+MAX_LINES = 10
 
 
 def show(
@@ -37,15 +42,19 @@ def show(
     local: Local = False,
     json: Json = False,
 ) -> None:
-    """Show the registrations that something leads to, with their claims and validity, tokens cut.
+    """Find registrations by anything you have in hand.
 
+    Shows each with its claims and for how long it counts; of tokens only the ends.
+
+    \b
     Examples:
-
       pushreg show 4927562634448402412 --stack prod
-
       pushreg show 1ee68c4e-7008-4227-a92d-e1b13ac64f30 --local
+      pushreg show - --local < token.txt
     """
     text = sys.stdin.readline().strip() if what == "-" else what
+    if not text:
+        raise typer.BadParameter("there is nothing to look for", param_hint="DEVICE|KSID|TOKEN|PLACE")
     terminal = Terminal(as_json=json)
     with reach(stack, local) as registry:
         inspector = Inspector(registry, int(now().timestamp()))
@@ -58,7 +67,8 @@ def show(
                 heads = list(inspector.search(text, bar.advance))
         records = [inspector.describe(head) for head in heads]
     if not records:
-        raise OperatorError("nothing is registered by that" + ("" if deep else ": try without --no-scan"))
+        hint = "give ids and tokens whole; `pushreg stats` tells what there is" if deep else "try without --no-scan"
+        raise OperatorError(f"nothing is registered by that: {hint}")
     if json:
         terminal.list([], records)
         return
@@ -67,16 +77,17 @@ def show(
             terminal.say("")
         _print(terminal, record)
     if len(records) == MAX_SHOWN:
-        terminal.say(f"\nThese are the first {MAX_SHOWN}.")
+        terminal.say(f"\nThere may be more than these {MAX_SHOWN}: `pushreg export` writes all.")
 
 
 def stats(stack: Stack = None, local: Local = False, json: Json = False) -> None:
-    """Count registrations by family, platform, application and place, and by the age of their last refresh.
+    """Count registrations, and tell how fresh they are.
 
+    By family, platform, application, account and place, and by the time since their last refresh.
+
+    \b
     Examples:
-
       pushreg stats --stack prod
-
       pushreg stats --local --json | jq .engagement.applications
     """
     terminal = Terminal(as_json=json)
@@ -91,24 +102,41 @@ def stats(stack: Stack = None, local: Local = False, json: Json = False) -> None
 def _print(terminal: Terminal, record: Mapping[str, Any]) -> None:
     width = max(map(len, record))
     for name, value in record.items():
-        for index, line in enumerate(value if isinstance(value, list) else [value]):
-            terminal.say(f"{name if not index else '':{width}}  {'-' if line is None else line}")
+        for index, line in enumerate(value or [None] if isinstance(value, list) else [value]):
+            terminal.say(f"{name if not index else '':{width}}  {_say(line)}")
+
+
+def _say(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "-" if value is None else str(value)
 
 
 def _format(family: str, record: Mapping[str, Any]) -> str:
-    owners = {"kazoo": "accounts", "places": "places"}.get(family)
-    lines = [f"{family}: {record['registrations']:,} registrations"]
-    lines[0] += "".join(f", {record[name]:,} {name}" for name in ("inactive", "expired", "unreadable") if record[name])
-    if owners and record["owners"]:
-        lines[0] += f", {record['owners']:,} {owners}"
-    for title, counts in (("platform", record["platforms"]), ("application", record["applications"])):
-        lines += [f"  {title} {name}: {count:,}" for name, count in counts.items()]
-    lines += [f"  {(owners or '')[:-1]} {name}: {count:,}" for name, count in record["largest_owners"].items()]
-    if record["registrations"]:
-        lines.append("  last refresh")
-        most = max(record["last_refresh"].values())
-        lines += [
-            f"    {age:>17} {'█' * round(BAR * count / most):{BAR}} {count:,}"
-            for age, count in record["last_refresh"].items()
-        ]
-    return "\n".join(lines)
+    owner = {"kazoo": "account", "places": "place"}.get(family)
+    head = f"{family}: {count(record['registrations'], 'registration')}"
+    if owner and record["owners"]:
+        head += f" in {count(record['owners'], owner)}"
+    head += "".join(f", {record[name]:,} {name}" for name in ("inactive", "expired", "unreadable") if record[name])
+    if not record["registrations"]:
+        return head
+    groups = {
+        "platform": _format_counts(record["platforms"]),
+        "application": _format_counts(record["applications"]),
+        owner or "": _format_counts(record["largest_owners"]),
+        "refreshed": _format_histogram(record["last_refresh"]),
+    }
+    lines = (
+        f"  {'' if index else title:11}  {line}" for title, group in groups.items() for index, line in enumerate(group)
+    )
+    return "\n".join([head, *lines])
+
+
+def _format_counts(counts: Mapping[str, int]) -> list[str]:
+    lines = [f"{name:{NAME}} {number:,}" for name, number in [*counts.items()][:MAX_LINES]]
+    return lines + ([f"and {len(counts) - MAX_LINES:,} more, which --json lists"] if len(counts) > MAX_LINES else [])
+
+
+def _format_histogram(counts: Mapping[str, int]) -> list[str]:
+    most = max(counts.values())
+    return [f"{age:16} {'█' * math.ceil(BAR * number / most):{BAR}} {number:,}" for age, number in counts.items()]

@@ -10,7 +10,7 @@ from pushreg.models.directory import EVERY_PLACE, Credential, Scope
 from pushreg_ops.commands.options import Json, Local, Stack, parse_account_id, parse_place_id, provision
 from pushreg_ops.console import Terminal
 
-app = typer.Typer(help="The secrets with which callers sign in.", no_args_is_help=True)
+app = typer.Typer(help="Issue, list and revoke the secrets with which callers sign in.", no_args_is_help=True)
 
 
 @app.command()
@@ -31,9 +31,14 @@ def issue(
     local: Local = False,
     json: Json = False,
 ) -> None:
-    """Issue a key and print its secret, once: the registry keeps only a digest.
+    """Issue a key and print its secret, this once.
 
-    Example: pushreg keys issue --places all --scope write --stack pushreg-prod
+    The registry keeps only a digest of it.
+
+    \b
+    Examples:
+      pushreg keys issue --places all --scope write --stack prod
+      pushreg keys issue --account c0ffee00c0ffee00c0ffee00c0ffee00 --local
     """
     if (account is None) == (places is None):
         raise typer.BadParameter("give one of --account and --places")
@@ -52,7 +57,7 @@ def issue(
 
 @app.command("list")
 def list_keys(stack: Stack = None, local: Local = False, json: Json = False) -> None:
-    """List the keys, oldest first, without their secrets, which nobody can read back."""
+    """List the keys, oldest first, without their secrets."""
     with provision(stack, local) as provisioner:
         records = [_describe(key) for key in provisioner.list_keys()]
     Terminal(as_json=json).list(["key_id", "family", "reach", "scope", "created_at"], records)
@@ -63,11 +68,13 @@ def revoke(
     key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="As `pushreg keys list` shows it.")],
     stack: Stack = None,
     local: Local = False,
+    json: Json = False,
 ) -> None:
     """Revoke a key. It stops working within 60 seconds, when the functions have forgotten it."""
     with provision(stack, local) as provisioner:
         provisioner.revoke(key_id)
-    Terminal().say(f"key {key_id} revoked; functions that know it forget it within 60 seconds")
+    text = f"key {key_id} revoked; functions that know it forget it within 60 seconds"
+    Terminal(as_json=json).show({"key_id": key_id, "revoked": True}, text)
 
 
 def _parse_places(text: str) -> frozenset[str]:

@@ -35,8 +35,13 @@ def run(
     ] = None,
     no_demo: Annotated[bool, typer.Option("--no-demo", help="Start without the demo account, place and keys.")] = False,
 ) -> None:
-    """Serve the API on this machine, on 127.0.0.1 alone, as template.yaml describes it.
+    """Serve the API on this machine, as template.yaml describes it.
 
-    Example: pushreg local --port 3001 --store memory
+    It listens on 127.0.0.1 alone, and stops at Ctrl-C or SIGTERM.
+
+    \b
+    Examples:
+      pushreg local
+      pushreg local --port 3001 --store memory
     """
     serve(Options(port, dynamodb_port, store, not no_demo), Terminal(), os.environ)

@@ -34,7 +34,7 @@ def reach(stack: str | None, local: bool) -> Iterator[Registry]:
     """Yield the registry that the options name; OperatorError for whatever goes wrong with it."""
     registry = open_registry(stack, local, os.environ)
     try:
-        with explain(registry.description):
+        with explain(registry.description, **registry.fixes):
             yield registry
     except StoreError as error:
         raise OperatorError(f"{registry.description} gave no usable answer ({error.code}): try again") from error

@@ -10,7 +10,7 @@ import typer
 
 from pushreg.clock import now
 from pushreg_ops.commands.options import Json, Local, Stack, reach
-from pushreg_ops.console import Terminal, complain
+from pushreg_ops.console import Terminal, complain, count
 from pushreg_ops.importers.pushreg import to_line
 from pushreg_ops.progress import meter
 from pushreg_ops.scanning import estimate
@@ -37,15 +37,14 @@ def run(
     local: Local = False,
     json: Json = False,
 ) -> None:
-    """Read all tables and report whatever breaks the invariants, beside live traffic if need be.
+    """Look for whatever breaks the invariants, and mend it if told to.
 
-    Each violation was read again, together with what belongs to it and at one moment. Exit code 1: something is wrong
-    and not mended.
+    Reads all tables, beside live traffic if need be. Each violation was read again, together with what belongs to it
+    and at one moment. Exit code 1: something is wrong and not mended.
 
+    \b
     Examples:
-
       pushreg verify --stack restored
-
       pushreg verify --repair --local
     """
     terminal = Terminal(as_json=json)
@@ -64,12 +63,12 @@ def run(
             repaired, removed = _repair(registry, mender, proposals)
             _, findings = _verify(registry, epoch)
             report |= {"repaired": repaired, "expired_removed": removed, "left": len(findings)}
-            terminal.say(f"{repaired:,} repaired, {removed:,} expired items removed")
-        terminal.show(report, f"{len(findings):,} violations{' left' if repair else ''}")
+            terminal.say(f"{repaired:,} repaired, {count(removed, 'expired item')} removed")
+        terminal.show(report, f"{count(len(findings), 'violation')}{' left' if repair else ''}")
     if findings:
         more = " or more" if len(findings) >= MAX_FINDINGS else ""
         again = "run it again, and look at what cannot be repaired" if repair else "see `pushreg verify --repair`"
-        complain(f"{len(findings):,} violations{more}: {again}")
+        complain(f"{count(len(findings), 'violation')}{more}: {again}")
         raise typer.Exit(1)
 
 
@@ -110,7 +109,7 @@ def _describe(proposal: Proposal) -> dict[str, Any]:
 def _show(terminal: Terminal, counts: Mapping[str, Mapping[str, int]], proposals: Sequence[Proposal]) -> None:
     for table, numbers in counts.items():
         ended = f", {numbers['expired']:,} expired" if numbers["expired"] else ""
-        terminal.say(f"{table}: {numbers['items']:,} items{ended}")
+        terminal.say(f"{table}: {count(numbers['items'], 'item')}{ended}")
     for proposal in proposals[:SHOWN]:
         violation = proposal.finding.violation
         where = "; ".join(map(shorten, violation.keys))
@@ -123,4 +122,5 @@ def _show(terminal: Terminal, counts: Mapping[str, Mapping[str, int]], proposals
 def _ask(proposals: Sequence[Proposal], expired: int) -> str:
     repairs = [each.repair for each in proposals if each.repair is not None]
     removed = sum(len(each.removed) for each in repairs)
-    return f"Make {len(repairs):,} repairs, removing {removed:,} registrations and {expired:,} expired items?"
+    gone = f"{count(removed, 'registration')} and {count(expired, 'expired item')}"
+    return f"Make {count(len(repairs), 'repair')}, removing {gone}?"

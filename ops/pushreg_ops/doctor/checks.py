@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pushreg.clock import to_iso
 from pushreg.models.directory import EVERY_PLACE, Account, Application, Credential, Entry, Place
 from pushreg.stores.directory import DirectoryWriter, Kind
 from pushreg_ops.aws import ask
@@ -56,8 +57,8 @@ def check_directory(registry: Registry) -> Iterator[Finding]:
     yield Finding(
         "good" if entries else "note",
         "directory",
-        f"{counts['Account']:,} accounts, {counts['Application']:,} applications, {counts['Place']:,} places,"
-        f" {counts['Credential']:,} keys",
+        f"accounts {counts['Account']:,}, applications {counts['Application']:,}, places {counts['Place']:,},"
+        f" keys {counts['Credential']:,}",
         None if entries else "add some: `pushreg accounts add`, `pushreg apps add`, `pushreg places add`",
     )
     for key in (entry for entry in entries if isinstance(entry, Credential)):
@@ -84,7 +85,7 @@ def _check_form(table: str, description: dict[str, Any]) -> Finding:
     if names != KEYS[table]:
         fix = "this is another table: check the stack's outputs"
         return Finding("bad", table, f"has the keys {', '.join(names)}", fix)
-    return Finding("good", table, f"active, about {description.get('ItemCount', 0):,} items")
+    return Finding("good", table, f"active, items: about {description.get('ItemCount', 0):,}")
 
 
 def _check_recovery(registry: Registry, table: str, description: dict[str, Any]) -> Iterator[Finding]:
@@ -99,7 +100,7 @@ def _check_recovery(registry: Registry, table: str, description: dict[str, Any])
         yield Finding(
             "good",
             table,
-            f"can be restored to any second since {earliest:%Y-%m-%d %H:%M}" if earliest else "recovery is on",
+            f"can be restored to any second since {to_iso(earliest)}" if earliest else "recovery is on",
         )
     if description.get("SSEDescription", {}).get("Status") not in ("ENABLED", "UPDATING"):
         yield Finding(

@@ -36,7 +36,7 @@ class ExistingEndpoint:
 
     def wait(self) -> None:
         """OperatorError if nothing answers, or something that is no DynamoDB."""
-        with explain(self._endpoint):
+        with explain(self._endpoint, unreachable="start the DynamoDB that is meant, or leave --store out"):
             connect_endpoint(self._endpoint).list_tables(Limit=1)
 
     def stop(self) -> None:

@@ -164,7 +164,7 @@ def test_a_stack_as_the_template_makes_it_is_good(registry: Registry) -> None:
     stack = in_cloud(registry, recovery="ENABLED", expiry="ENABLED", encrypted=True, protected=True)
     findings = list(check_tables(stack))
     assert {each.verdict for each in findings} == {"good"}
-    assert "can be restored to any second since 2026-01-02 03:04" in [each.detail for each in findings]
+    assert "can be restored to any second since 2026-01-02T03:04:00Z" in [each.detail for each in findings]
     assert "rows live for ever (StaleAfterDays 0)" in [each.detail for each in findings]
 
 

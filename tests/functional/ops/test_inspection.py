@@ -88,6 +88,7 @@ def test_a_subscriber_is_shown_without_its_secret(inspector: Inspector) -> None:
         "created_at": EARLIER,
         "updated_at": LATER,
         "valid": "until 2026-11-22T00:01:00Z",
+        "claims": ["device: leads here", "sid: leads here"],
         "in_order": "yes",
         "reachable": "yes",
     }
@@ -108,7 +109,17 @@ def test_what_has_expired_or_lost_its_claim_is_told(inspector: Inspector, stored
     record = {"account_id": {"S": ACCOUNT_ID}, "record": {"S": f"mobile#{digest('m1')}"}}
     stored.client.delete_item(TableName=DEVICES, Key=record)
     (found,) = inspector.find("d1")
-    assert inspector.describe(found)["in_order"] == "the mobile device has no claim"
+    shown = inspector.describe(found)
+    assert (shown["claims"], shown["in_order"]) == (["mobile device: missing"], "the mobile device has no claim")
+
+
+def test_a_claim_that_leads_elsewhere_or_nowhere_is_told(inspector: Inspector, stored: Stored) -> None:
+    claim = {"account_id": ACCOUNT_ID, "record": f"mobile#{digest('m1')}"}
+    (found,) = inspector.find("d1")
+    stored.put(DEVICES, {**claim, "device_id": "d9"})
+    assert inspector.describe(found)["claims"] == [f"mobile device: leads to {ACCOUNT_ID} device#d9"]
+    stored.put(DEVICES, claim)
+    assert inspector.describe(found)["claims"] == ["mobile device: unreadable"]
 
 
 def test_what_cannot_be_read_is_passed_over(inspector: Inspector, stored: Stored) -> None:

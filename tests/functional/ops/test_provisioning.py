@@ -197,7 +197,7 @@ def test_wrong_usage_is_exit_2_and_changes_nothing(arguments: tuple[str, ...], c
 def test_tables_that_are_missing_are_refused(client: AdminClient, run: Run) -> None:
     cast("Any", client).delete_table(TableName="DirectoryTable")
     code, _, problem = run("keys", "list", "--local")
-    assert (code, "is missing" in problem) == (1, True)
+    assert (code, "is missing" in problem, "`pushreg local` makes them" in problem) == (1, True, True)
 
 
 @pytest.fixture
@@ -227,6 +227,17 @@ def test_a_deployed_stack_is_found_by_its_outputs(deploy: Callable[..., Any], ru
 def test_a_stack_that_is_not_there_is_refused(deploy: Callable[..., Any], run: Run) -> None:
     code, _, problem = run("keys", "list", "--stack", "absent")
     assert (code, "no such stack" in problem, "AWS_REGION" in problem) == (1, True, True)
+
+
+def test_the_region_is_the_one_that_the_refusal_says_to_set(
+    deploy: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    deploy("prod")
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    assert run("keys", "list", "--stack", "prod") == (0, "", "")
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+    code, _, problem = run("keys", "list", "--stack", "prod")
+    assert (code, "the stack prod in us-west-2" in problem) == (1, True)
 
 
 def test_a_stack_of_something_else_is_refused(deploy: Callable[..., Any], run: Run) -> None:

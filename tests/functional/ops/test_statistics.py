@@ -38,7 +38,7 @@ def test_registrations_are_counted_by_all_that_tells_them_apart(registry: Regist
     assert engagement["platforms"] == {"androidgcm": 2, "iphone": 1}
     assert engagement["applications"] == {"demo-app": 2, "demo-secure-app": 1}
     assert (places["registrations"], places["expired"], places["owners"]) == (2, 1, 1)
-    assert places["last_refresh"]["under 30 days"] == 1
+    assert places["last_refresh"]["7 to 30 days"] == 1
     assert sum(looked_at) == len(stored.items(DEVICES)) + 9 + 3
 
 
