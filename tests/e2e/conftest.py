@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,9 +58,18 @@ class Stack:
 
 @contextmanager
 def run_stack(folder: Path, *arguments: str, engine: str, environ: Mapping[str, str] | None = None) -> Iterator[Stack]:
-    """Run the command in the folder, on free ports, until it is ready; stop it afterwards."""
-    log = folder / f"output-{time.monotonic_ns()}.txt"
+    """Run `pushreg local` in the folder, on free ports, until it is ready; stop it afterwards."""
     command = [str(PUSHREG), "local", "--port=0", "--dynamodb-port=0", f"--store={engine}", *arguments]
+    with run_process(folder, command, engine, environ) as stack:
+        yield stack
+
+
+@contextmanager
+def run_process(
+    folder: Path, command: Sequence[str], engine: str, environ: Mapping[str, str] | None = None
+) -> Iterator[Stack]:
+    """Run a command that serves a stack until it is ready; stop it afterwards."""
+    log = folder / f"output-{time.monotonic_ns()}.txt"
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,

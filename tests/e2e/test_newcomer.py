@@ -1,0 +1,95 @@
+"""A newcomer's path, from a clone to a second registry with the same in it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from pushreg_ops.demo import ACCOUNT_ID, PLACE_ID
+from tests.e2e.conftest import DYNAMODB_LOCAL, PATIENCE, Stack, run_process, run_pushreg, run_stack
+from tests.support.calls import subscription
+
+pytestmark = pytest.mark.engine
+ROOT = Path(__file__).resolve().parents[2]
+DEVICE = f"/v2/accounts/{ACCOUNT_ID}/push_notification_subscriptions/com.example.app/phone-1"
+PLACE = f"/dts/places/{PLACE_ID}/subscriptions"
+FORM = {"appId": "my-app", "deviceId": "phone-1", "sid": "a-sid-of-firebase", "osType": "androidgcm"}
+TOKEN = "a-token-of-firebase"
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is committed, with the libraries that are installed already."""
+    folder = tmp_path_factory.mktemp("newcomer") / "pushreg"
+    subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True, timeout=PATIENCE)
+    (folder / ".venv").symlink_to(sys.prefix)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def first(clone: Path) -> Iterator[Stack]:
+    """`make run` in the clone."""
+    installed = [f"--assume-old=.venv/{name}" for name in ("bin/python", ".run", ".project")]
+    command = ["make", "run", *installed, "PORT=0", "DYNAMODB_PORT=0", f"STORE={DYNAMODB_LOCAL}"]
+    with run_process(clone, command, DYNAMODB_LOCAL, own_code(clone)) as stack:
+        yield stack
+
+
+def own_code(clone: Path) -> dict[str, str]:
+    # The libraries' place has the project itself in it too, which is another than the clone.
+    return {"PYTHONPATH": ":".join(str(clone / name) for name in ("ops", "layers/common", "functions"))}
+
+
+def test_from_a_clone_to_a_second_registry_with_the_same_in_it(clone: Path, first: Stack, tmp_path: Path) -> None:
+    def pushreg(stack: Stack, *arguments: str) -> Any:
+        ran = run_pushreg(*arguments, "--json", cwd=tmp_path, PUSHREG_ENDPOINT=stack.endpoint, **own_code(clone))
+        assert ran.returncode == 0, ran.stderr
+        return json.loads(ran.stdout)
+
+    with httpx.Client(base_url=first.url, timeout=PATIENCE) as browser:
+        page = browser.get("/docs")
+        assert (page.status_code, "Pushreg" in page.text) == (200, True)
+        document = browser.get("/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    assert {path for path in document["paths"] if path in first.output} == set(document["paths"])
+
+    account_key = pushreg(first, "keys", "issue", "--account", ACCOUNT_ID)["secret"]
+    places_key = pushreg(first, "keys", "issue", "--places", PLACE_ID)["secret"]
+    assert pushreg(first, "apps", "add", "my-app", "--auth-token", "my-auth-token") == {"id": "my-app", "added": True}
+
+    with httpx.Client(base_url=first.url, timeout=PATIENCE) as app:
+        sent = {"data": subscription("mobile-1")}
+        kept = app.put(DEVICE, headers={"x-auth-token": account_key}, json=sent)
+        assert kept.status_code == 201
+        body = {"subscriptionService": {"subscribe": {**FORM, "authToken": "my-auth-token"}}}
+        answer = app.post("/subscription", json=body).json()["subscriptionResponse"]
+        assert answer["statusCode"] == "200"
+        headers = {"authorization": f"Bearer {places_key}"}
+        assert app.put(PLACE, headers=headers, json={"device_token": TOKEN}).status_code == 200
+
+    for text, family in (("mobile-1", "kazoo"), (answer["ksid"], "engagement"), (TOKEN, "places")):
+        (record,) = pushreg(first, "show", text)
+        assert (record["family"], record["in_order"], record["reachable"]) == (family, "yes", "yes")
+
+    assert pushreg(first, "export", "all.jsonl", "--keys")["kazoo"] == 1
+    with run_stack(tmp_path, "--no-demo", engine=DYNAMODB_LOCAL, environ=own_code(clone)) as second:
+        report = pushreg(second, "import", "all.jsonl")
+        assert (report["created"], report["refused"]) == (report["rows"], 0)
+        pushreg(second, "export", "again.jsonl", "--keys")
+        exports = [sorted((tmp_path / name).read_text().splitlines()) for name in ("all.jsonl", "again.jsonl")]
+        assert exports[0] == exports[1]
+
+        with httpx.Client(base_url=second.url, timeout=PATIENCE) as app:
+            moved = app.get(DEVICE, headers={"x-auth-token": account_key})
+            assert (moved.status_code, moved.json()["data"]) == (200, kept.json()["data"])
+            known = app.post("/subscription", json=body).json()["subscriptionResponse"]
+            assert (known["statusCode"], known["ksid"]) == ("201", answer["ksid"])
+            gone = app.request("DELETE", PLACE, headers=headers, json={"device_token": TOKEN})
+            assert gone.status_code == 200
