@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from pushreg.models.engagement import MAX_SID_BYTES, OS_TYPES, Subscribe, Unsubscribe
+from pushreg.models.text import BLANKS, VISIBLE
 from pushreg_ops.openapi.description import ALLOW, Answer, Family, Operation, Schema, refer
 from pushreg_ops.openapi.schemas import JSON, XML, fix, list_cases, list_object, read_model
 
 KSID = "^[1-9][0-9]{18}$"
 # A text of XML without one of these is blank or none at all.
-XML_VISIBLE = r"[^\s\u0000-\u001f\ufffe\uffff]"
+XML_VISIBLE = rf"[^{BLANKS}\u0000-\u001f\ufffe\uffff]"
 
 
 # XML has no types: whatever a client holds, it writes as text.
@@ -50,7 +51,7 @@ _SUBSCRIBE = read_model(
             "description": "With osType `android`: whether it is FCM. Blank is as good as left out.",
             "anyOf": [
                 {"enum": ["true", "false", True, False, None]},
-                {"type": "string", "pattern": r"^\s*$"},
+                {"type": "string", "pattern": f"^[{BLANKS}]*$"},
             ],
         },
         "authToken": _AUTH_TOKEN,
@@ -71,10 +72,10 @@ _UNSUBSCRIBE = read_model(
         "authToken": _AUTH_TOKEN,
     },
     anyOf=[
-        {"required": ["ksid"], "properties": {"ksid": {"type": ["string", "integer"], "pattern": r"\S"}}},
+        {"required": ["ksid"], "properties": {"ksid": {"type": ["string", "integer"], "pattern": VISIBLE}}},
         {
             "required": ["appId", "deviceId"],
-            "properties": {name: {"type": "string", "pattern": r"\S"} for name in ("appId", "deviceId")},
+            "properties": {name: {"type": "string", "pattern": VISIBLE} for name in ("appId", "deviceId")},
         },
     ],
 )
@@ -87,9 +88,9 @@ def _to_text(schema: Schema) -> dict[str, Any]:
         text = {key: value for key, value in member.items() if key in ("description", "maxLength", "examples")}
         text["type"] = XML_TYPES
         if name == "isGCM":
-            text |= {"type": ["string", "boolean"], "pattern": r"^\s*(true|false)?\s*$"}
+            text |= {"type": ["string", "boolean"], "pattern": f"^[{BLANKS}]*(true|false)?[{BLANKS}]*$"}
         elif name == "osType":
-            text |= {"type": "string", "pattern": rf"^\s*{member['pattern'].strip('^$')}\s*$"}
+            text |= {"type": "string", "pattern": f"^[{BLANKS}]*{member['pattern'].strip('^$')}[{BLANKS}]*$"}
         elif "pattern" in member:
             text["pattern"] = XML_VISIBLE
         texts[name] = text

@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from pushreg.models.places import Registration
+from pushreg.models.text import VISIBLE
 from pushreg_ops.errors import TemplateError
 from pushreg_ops.openapi.document import OTHER_METHODS, build
 from pushreg_ops.openapi.exchanges import Examples, Exchange
@@ -111,12 +112,12 @@ def test_successes_are_found_whatever_their_status() -> None:
 
 
 def test_model_lends_its_members_and_the_rest_lies_over_them() -> None:
-    schema = read_model(Registration, "Text.", {"device_token": {"description": "A token.", "maxLength": 9}})
+    schema = read_model(Registration, "Text.", {"device_token": {"description": "Token.", "maxLength": 9}})
     assert schema == {
         "type": "object",
         "description": "Text.",
         "required": ["device_token"],
-        "properties": {"device_token": {"description": "A token.", "pattern": r"\S", "type": "string", "maxLength": 9}},
+        "properties": {"device_token": {"description": "Token.", "pattern": VISIBLE, "type": "string", "maxLength": 9}},
     }
 
 

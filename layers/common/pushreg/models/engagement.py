@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from pushreg.errors import PushregError
+from pushreg.models.text import VISIBLE, is_blank
 
 MAX_SID_BYTES = 4096
 OS_TYPES = frozenset({"iphone", "ipad", "androidgcm", "android", "blackberry", "windows", "windows8", "webfcm"})
@@ -41,7 +42,7 @@ def _check_sid(text: str) -> str:
 
 def _drop_blank(value: Any) -> Any:
     # XML cannot leave out what its template prints: an empty optional element says nothing.
-    return None if isinstance(value, str) and not value.strip() else value
+    return None if isinstance(value, str) and is_blank(value) else value
 
 
 def _to_ksid(value: Any) -> Any:
@@ -49,7 +50,7 @@ def _to_ksid(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-Identifier = Annotated[str, StringConstraints(max_length=255, pattern=r"\S")]
+Identifier = Annotated[str, StringConstraints(max_length=255, pattern=VISIBLE)]
 Optional = Annotated[Identifier | None, BeforeValidator(_drop_blank)]
 # The parameter table says appID, every sample appId (C1).
 APP_ID = AliasChoices("appId", "appID")
@@ -63,7 +64,7 @@ class Subscribe(BaseModel):
 
     appId: Identifier = Field(validation_alias=APP_ID)
     deviceId: Identifier
-    sid: Annotated[str, StringConstraints(pattern=r"\S"), AfterValidator(_check_sid)]
+    sid: Annotated[str, StringConstraints(pattern=VISIBLE), AfterValidator(_check_sid)]
     osType: Annotated[str, AfterValidator(_to_os_type)]
     ufid: Optional = None
     isGCM: Annotated[Flag | None, BeforeValidator(_drop_blank)] = None

@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
+from pushreg.models.text import VISIBLE
+
 MAX_TOKEN_BYTES = 4096
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 
@@ -28,4 +30,4 @@ class Registration(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
-    device_token: Annotated[str, StringConstraints(pattern=r"\S"), AfterValidator(_check_bytes)]
+    device_token: Annotated[str, StringConstraints(pattern=VISIBLE), AfterValidator(_check_bytes)]
