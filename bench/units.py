@@ -6,6 +6,7 @@ import json
 import math
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ from bench.scenarios import ACCOUNT, ENVIRONMENT, KAZOO_ROUTE, PLACE, build_requ
 from engagement.app import create_handler as create_engagement
 from kazoo.app import create_handler as create_kazoo
 from places.app import create_handler as create_places
+
+BATCH, WORKERS = 25, 4
 
 
 @dataclass
@@ -148,10 +151,25 @@ def run(client: Any, sizes: tuple[int, ...]) -> tuple[str, dict[str, Any]]:
 
 
 def _fill(client: Any, stored: int, size: int) -> None:
-    """Bring the Places table, which all operations' tables resemble, from one size to another."""
-    for start in range(stored, size, 25):
-        puts = [
-            {"PutRequest": {"Item": {"place_id": {"S": PLACE}, "token_digest": {"S": f"{number:064x}"}}}}
-            for number in range(start, min(start + 25, size))
-        ]
-        client.batch_write_item(RequestItems={"Places": puts})
+    """Bring the registry from one size to another, a third of it in each family's table."""
+
+    def write(start: int) -> None:
+        puts: dict[str, list[Any]] = {}
+        for number in range(start, min(start + BATCH, size)):
+            name, key = _key(number)
+            puts.setdefault(name, []).append({"PutRequest": {"Item": key}})
+        client.batch_write_item(RequestItems=puts)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for _ in pool.map(write, range(stored, size, BATCH)):
+            pass
+
+
+def _key(number: int) -> tuple[str, dict[str, Any]]:
+    name = f"{number:064x}"
+    match number % 3:
+        case 0:
+            return "Places", {"place_id": {"S": PLACE}, "token_digest": {"S": name}}
+        case 1:
+            return "Devices", {"account_id": {"S": ACCOUNT}, "record": {"S": f"device#{name}"}}
+    return "Subscribers", {"record": {"S": f"ksid#{name}"}}
