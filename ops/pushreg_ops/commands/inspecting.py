@@ -139,4 +139,8 @@ def _format_counts(counts: Mapping[str, int]) -> list[str]:
 
 def _format_histogram(counts: Mapping[str, int]) -> list[str]:
     most = max(counts.values())
-    return [f"{age:16} {'█' * math.ceil(BAR * number / most):{BAR}} {number:,}" for age, number in counts.items()]
+    oldest = max(index for index, number in enumerate(counts.values()) if number)
+    return [
+        f"{age:16} {'█' * math.ceil(BAR * number / most):{BAR}} {number:,}"
+        for age, number in [*counts.items()][: oldest + 1]
+    ]
