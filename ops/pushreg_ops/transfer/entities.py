@@ -92,8 +92,12 @@ def key_of(record: Head | Claim) -> Key:
 
 def name_of(record: Head | Claim) -> Name:
     """Return what tells the record's item from all others of the registry."""
-    first, second = (*key_of(record).values(), "")[:2]
-    return table_of(record), first, second
+    match record:
+        case Device() | Mobile():
+            return DEVICES, record.account_id, record.record
+        case PlaceToken():
+            return PLACES, record.place_id, record.token_digest
+    return table_of(record), record.record, ""
 
 
 def owned_by(head: Head) -> Owner | None:

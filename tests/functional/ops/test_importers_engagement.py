@@ -43,6 +43,19 @@ def test_a_zone_that_is_told_counts() -> None:
     assert "--time-zone AEST=" in reason(EngagementConverter(RUN), row)
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("06/22/2016 12:42:20 PM UTC", "2016-06-22T12:42:20Z"),
+        ("06/22/2016 12:42:20 AM UTC", "2016-06-22T00:42:20Z"),
+        ("6/2/2016 1:02:03 pm est", "2016-06-02T18:02:03Z"),
+        ("02/29/2024 11:59:59 AM -0330", "2024-02-29T15:29:59Z"),
+    ],
+)
+def test_the_server_tells_the_time_by_twelve_hours(text: str, wanted: str) -> None:
+    assert read_head(EngagementConverter(RUN), listed(createdDateStr=text)).created_at == wanted
+
+
 def test_a_blackberry_is_the_device_that_its_own_requests_name() -> None:
     row = listed(osType="BlackBerry", deviceId="0x2100000A")
     assert read_head(EngagementConverter(RUN), row).deviceId == "2100000A"
@@ -62,6 +75,10 @@ def test_a_blackberry_is_the_device_that_its_own_requests_name() -> None:
         ({"subscriptionStatus": "yes"}, "subscriptionStatus"),
         ({"createdDateStr": "2016-06-22"}, "createdDateStr"),
         ({"createdDateStr": "22/06/2016 12:42:20 PM IST"}, "createdDateStr"),
+        ({"createdDateStr": "06/22/2016 13:42:20 PM IST"}, "createdDateStr"),
+        ({"createdDateStr": "06/22/2016 00:42:20 AM IST"}, "createdDateStr"),
+        ({"createdDateStr": "06/22/2016 12:60:20 PM IST"}, "createdDateStr"),
+        ({"createdDateStr": "01/01/0001 12:00:00 AM IST"}, "createdDateStr"),
     ],
 )
 def test_a_subscriber_that_the_functions_would_not_take_is_refused(change: dict[str, Any], wanted: str) -> None:
