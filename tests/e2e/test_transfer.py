@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import time
@@ -25,7 +24,7 @@ from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS, Stored
 __all__ = ["endpoint"]
 pytestmark = pytest.mark.engine
 
-ROWS = int(os.environ.get("PUSHREG_TEST_ROWS", "1200"))
+ROWS = 1200
 MOMENT = "2026-01-02T03:04:05Z"
 TIMES = {"created_at": "2025-01-02T03:04:05Z", "updated_at": MOMENT}
 
