@@ -155,6 +155,9 @@ class Handler:
             request.request_id,
             failure,
         )
+        # Pydantic's error holds the frames that it passed through, this one too, and no garbage collector sees into it:
+        # were it held in turn, it would stay for ever, with the whole request.
+        failure = None
         return response.to_event()
 
 

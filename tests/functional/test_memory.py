@@ -1,0 +1,65 @@
+"""What a function keeps of a request that it has answered: nothing, however the request was refused."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import weakref
+from typing import Any
+
+import pytest
+
+from fuzz.store import Store
+from pushreg_ops.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
+
+SUBSCRIBE = {"appId": "demo-app", "deviceId": "device", "sid": "sid", "osType": "iphone"}
+SUBSCRIPTION = {
+    "mobile_device_id": "mobile",
+    "notification_registration_ids": {"token": {"notification_type": "apns", "notification_preferences": ["chat"]}},
+    "platform": "ios",
+    "sip_proxy_server": "192.0.2.9",
+}
+KAZOO = ({"account_id": ACCOUNT_ID, "app": "com.example.app", "device_id": "device-1"}, {"x-auth-token": ACCOUNT_TOKEN})
+PLACES = ({"place_id": PLACE_ID}, {"authorization": f"Bearer {PLACES_KEY}"})
+REQUESTS: dict[str, tuple[str, str, Any, int]] = {
+    "accepted": ("engagement", "POST", {"subscribe": SUBSCRIBE}, 200),
+    "unknown osType": ("engagement", "POST", {"subscribe": {**SUBSCRIBE, "osType": "toaster"}}, 400),
+    "long sid": ("engagement", "POST", {"subscribe": {**SUBSCRIBE, "sid": "x" * 5000}}, 400),
+    "half a reference": ("engagement", "POST", {"unsubscribe": {"appId": "demo-app"}}, 400),
+    "unknown application": ("engagement", "POST", {"subscribe": {**SUBSCRIBE, "appId": "nobody"}}, 404),
+    "long token": ("places", "PUT", {"device_token": "x" * 5000}, 400),
+    "blank token": ("places", "PUT", {"device_token": " "}, 400),
+    "accepted by a place": ("places", "PUT", {"device_token": "token"}, 200),
+    "bad platform": ("kazoo", "PUT", {"data": {**SUBSCRIPTION, "platform": "fridge"}}, 400),
+    "no platform": ("kazoo", "PUT", {"data": {**SUBSCRIPTION, "platform": None}}, 400),
+    "not an object": ("kazoo", "PUT", {"data": []}, 400),
+    "no JSON": ("kazoo", "PUT", "{", 400),
+}
+
+
+class Event(dict[str, Any]):
+    """An event that can be watched."""
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_an_answered_request_is_forgotten(name: str) -> None:
+    family, method, data, status = REQUESTS[name]
+    parameters, credential = {"kazoo": KAZOO, "places": PLACES}.get(family, ({}, {}))
+    environ = {"FAMILY": family, "TABLE": "Table", "DIRECTORY_TABLE": "DirectoryTable"}
+    app = importlib.import_module(f"{family}.app")
+    handler = app.create_handler(environ, Store(filled=True, refusals=0), emit=lambda _: None)
+    body = {"subscriptionService": data} if family == "engagement" else data
+    event = Event(
+        rawPath="/",
+        pathParameters=parameters,
+        headers={**credential, "content-type": "application/json"},
+        requestContext={"http": {"method": method}},
+        body=body if isinstance(body, str) else json.dumps(body),
+    )
+    watched = weakref.ref(event)
+    answer = handler(event, None)
+    assert answer["statusCode"] == status, answer["body"]
+    del event
+    gc.collect()
+    assert watched() is None
