@@ -68,6 +68,27 @@ def test_what_live_traffic_changes_before_a_repair_is_left_to_it(
     assert hands.repair() == []
 
 
+@pytest.mark.parametrize("kind", ["a mobile device without claim", "a subscriber without its sid's claim"])
+def test_a_claim_is_not_made_again_for_what_live_traffic_has_given_up(
+    damage: Damage, hands: Hands, gateway: Gateway, kind: str
+) -> None:
+    MENDABLE[kind][0](damage)
+    proposals = hands.look()
+    assert len(proposals) == 1
+    kazoo, engagement = Kazoo(gateway.send), Engagement(gateway.send)
+
+    def give_up() -> None:
+        assert kazoo.post("d1", "m3").status == 200
+        assert answered(engagement.subscribe("dev1", "rotated"))[0] == "200"
+
+    busy = Meddling(hands.registry.client, give_up)
+    registry = replace(hands.registry, client=cast("AdminClient", busy))
+    assert Mender(registry, EPOCH, hands.removed.append).apply(proposals) == 0
+    assert hands.rules() == []
+    assert (damage.stored.holder("m1"), damage.stored.holder("m3")) == (None, "d1")
+    assert damage.subscriber(0)["sid"] == "rotated"
+
+
 class GoneError(Exception):
     """The process is gone, as far as the repair can tell."""
 
