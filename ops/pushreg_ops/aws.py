@@ -18,6 +18,7 @@ from botocore.exceptions import (
     NoRegionError,
     PartialCredentialsError,
     ProfileNotFound,
+    ReadTimeoutError,
 )
 
 from pushreg.table import Client
@@ -37,7 +38,8 @@ _CONFIG = Config(
 _ONE_TRY = Config(
     parameter_validation=False,
     connect_timeout=2,
-    read_timeout=10,
+    # DynamoDB Local does one thing after the other, and an import keeps it busy.
+    read_timeout=30,
     retries={"total_max_attempts": 1},
     max_pool_connections=_POOL,
 )
@@ -123,6 +125,8 @@ def explain(
         raise OperatorError("no AWS region is set: set AWS_REGION to the stack's region") from error
     except ProfileNotFound as error:
         raise OperatorError(f"{error}: set AWS_PROFILE to one that exists") from error
+    except ReadTimeoutError as error:
+        raise OperatorError(f"{target} took too long to answer: try again when it has less to do") from error
     except (ConnectTimeoutError, EndpointConnectionError, HTTPClientError) as error:
         raise OperatorError(f"nothing answers at {target}: {unreachable}") from error
     except ClientError as error:

@@ -1,7 +1,9 @@
 import socket
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
+from pushreg_ops.aws import explain
 from pushreg_ops.engines.endpoint import ExistingEndpoint
 from pushreg_ops.errors import OperatorError
 from pushreg_ops.targets import NoTargetError, open_registry
@@ -30,3 +32,8 @@ def test_a_local_stack_that_is_not_running_is_refused_with_the_fix(variable: str
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(OperatorError, match="no address of a DynamoDB"):
         ExistingEndpoint(address)
+
+
+def test_a_database_that_gives_no_answer_is_not_taken_for_one_that_is_not_there() -> None:
+    with pytest.raises(OperatorError, match="took too long to answer"), explain("http://127.0.0.1:8000"):
+        raise ReadTimeoutError(endpoint_url="http://127.0.0.1:8000")
