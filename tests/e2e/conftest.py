@@ -25,6 +25,7 @@ DYNAMODB_LOCAL, MEMORY = "dynamodb-local", "memory"
 NEEDS_JAVA = pytest.mark.engine
 CHOSEN = os.environ.get("STORE")
 ENGINES = [CHOSEN] if CHOSEN else [DYNAMODB_LOCAL, MEMORY]
+PARAMETERS = [pytest.param(each, marks=[NEEDS_JAVA] if each == DYNAMODB_LOCAL else []) for each in ENGINES]
 # Only for a command that hangs: generous, since the jar may have to be fetched.
 PATIENCE = 300
 _READY = re.compile(r"Pushreg answers at (http://\S+)")
@@ -160,11 +161,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in left_out]
 
 
-def _marks(engine: str) -> list[pytest.MarkDecorator]:
-    return [NEEDS_JAVA] if engine == DYNAMODB_LOCAL else []
-
-
-@pytest.fixture(scope="session", params=[pytest.param(each, marks=_marks(each)) for each in ENGINES])
+@pytest.fixture(scope="session", params=PARAMETERS)
 def engine(request: pytest.FixtureRequest) -> str:
     """The engine under test; STORE picks one of them."""
     return str(request.param)

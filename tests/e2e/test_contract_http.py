@@ -13,9 +13,12 @@ from tests.contract.cases import Case, load_cases
 from tests.contract.in_process import read_template
 from tests.contract.playing import Answer, Send, run_case
 from tests.contract.tables import Tables
-from tests.e2e.conftest import PATIENCE, Stack, run_stack
+from tests.e2e.conftest import PARAMETERS, PATIENCE, Stack, run_stack
 
 CASES = load_cases()
+PLAIN = [case for case in CASES if not case.given.special]
+DOCUMENTED = [case for case in PLAIN if case.kind.startswith("documented")]
+OTHERS = [case for case in PLAIN if not case.kind.startswith("documented")]
 
 
 def name(case: Case) -> str:
@@ -58,7 +61,14 @@ def cut_off_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         server.stop()
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if not case.given.special], ids=name)
+@pytest.mark.parametrize("case", DOCUMENTED, ids=name)
+def test_documented_case_goes_as_documented(case: Case, stack: Stack, tables: Tables) -> None:
+    run_case(case, connect(stack), tables)
+
+
+# On one engine: over moto's tables all cases run in process.
+@pytest.mark.parametrize("engine", PARAMETERS[:1], indirect=True, scope="session")
+@pytest.mark.parametrize("case", OTHERS, ids=name)
 def test_case_goes_as_documented(case: Case, stack: Stack, tables: Tables) -> None:
     run_case(case, connect(stack), tables)
 
