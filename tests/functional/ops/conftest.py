@@ -13,6 +13,7 @@ from pushreg_ops.targets import Registry
 from tests.contract.in_process import Gateway, read_template
 from tests.integration.conftest import endpoint
 from tests.support.calls import Engagement, Kazoo, Places, answered
+from tests.support.command import Run, make_run
 from tests.support.damage import Damage, Hands
 from tests.support.stored import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Stored
 
@@ -65,3 +66,8 @@ def damage(registry: Registry, gateway: Gateway, stored: Stored) -> Damage:
 @pytest.fixture
 def hands(registry: Registry) -> Hands:
     return Hands(registry)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    return make_run(capsys)

@@ -1,30 +1,25 @@
-"""The operators' subcommands, as typed, against the tables of a local and of a deployed registry."""
+"""The operators' subcommands, as typed, against the tables of a local registry."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from pushreg.models.directory import digest
 from pushreg.table import from_attributes
 from pushreg_ops.aws import AdminClient, connect_endpoint
-from pushreg_ops.cli import main
 from pushreg_ops.engines.memory import Memory
 from pushreg_ops.tables import create_missing
-from pushreg_ops.targets import TABLES
 from pushreg_ops.template import find_template, load_template
+from tests.support.command import Run
 
 ACCOUNT = "0123456789abcdef0123456789abcdef"
 PLACE = "1ee68c4e-7008-4227-a92d-e1b13ac64f30"
 TEMPLATE = load_template(find_template(Path(__file__)).read_text("utf-8"))
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -37,19 +32,6 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[AdminClient]:
     create_missing(client, TEMPLATE.tables)
     yield client
     engine.stop()
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = 0
-        try:
-            main(arguments)
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def stored(client: AdminClient) -> dict[str, Any]:
@@ -198,63 +180,3 @@ def test_tables_that_are_missing_are_refused(client: AdminClient, run: Run) -> N
     cast("Any", client).delete_table(TableName="DirectoryTable")
     code, _, problem = run("keys", "list", "--local")
     assert (code, "is missing" in problem, "`pushreg local` makes them" in problem) == (1, True, True)
-
-
-@pytest.fixture
-def deploy() -> Iterator[Callable[..., Any]]:
-    """Deploys tables with outputs in place of a stack, in an imitation of AWS."""
-    with mock_aws():
-
-        def deploy(name: str, outputs: tuple[str, ...] = TABLES) -> Any:
-            resources = {
-                table.logical_id: {"Type": "AWS::DynamoDB::Table", "Properties": dict(table.definition)}
-                for table in TEMPLATE.tables
-            }
-            body = {"Resources": resources, "Outputs": {table: {"Value": {"Ref": table}} for table in outputs}}
-            boto3.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(body))
-            return boto3.client("dynamodb")
-
-        yield deploy
-
-
-def test_a_deployed_stack_is_found_by_its_outputs(deploy: Callable[..., Any], run: Run) -> None:
-    client = deploy("prod")
-    assert run("accounts", "add", ACCOUNT, "--stack", "prod") == (0, f"account {ACCOUNT} added\n", "")
-    (name,) = [name for name in client.list_tables()["TableNames"] if "DirectoryTable" in name]
-    assert [item["record"] for item in client.scan(TableName=name)["Items"]] == [{"S": f"account#{ACCOUNT}"}]
-
-
-def test_a_stack_that_is_not_there_is_refused(deploy: Callable[..., Any], run: Run) -> None:
-    code, _, problem = run("keys", "list", "--stack", "absent")
-    assert (code, "no such stack" in problem, "AWS_REGION" in problem) == (1, True, True)
-
-
-def test_the_region_is_the_one_that_the_refusal_says_to_set(
-    deploy: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, run: Run
-) -> None:
-    deploy("prod")
-    monkeypatch.delenv("AWS_DEFAULT_REGION")
-    assert run("keys", "list", "--stack", "prod") == (0, "", "")
-    monkeypatch.setenv("AWS_REGION", "us-west-2")
-    code, _, problem = run("keys", "list", "--stack", "prod")
-    assert (code, "the stack prod in us-west-2" in problem) == (1, True)
-
-
-def test_a_stack_of_something_else_is_refused(deploy: Callable[..., Any], run: Run) -> None:
-    deploy("other", outputs=("DevicesTable",))
-    code, _, problem = run("keys", "list", "--stack", "other")
-    assert (code, "no output SubscribersTable, PlacesTable, DirectoryTable" in problem) == (1, True)
-
-
-def test_without_credentials_the_fix_is_named(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    code, _, problem = run("keys", "list", "--stack", "prod")
-    assert (code, "aws configure" in problem) == (1, True)
-
-
-def test_without_a_region_the_fix_is_named(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
-    monkeypatch.delenv("AWS_REGION")
-    monkeypatch.delenv("AWS_DEFAULT_REGION")
-    code, _, problem = run("keys", "list", "--stack", "prod")
-    assert (code, "AWS_REGION" in problem) == (1, True)
