@@ -101,7 +101,7 @@ lock: ## Resolve requirements/*.in again (needs uv; ARGS=--upgrade for newer rel
 	done
 
 clean: ## Remove what the other targets made, but not the data in .data
-	rm -rf $(VENV) $(VENV)-* .aws-sam .fuzz .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache htmlcov
+	rm -rf $(VENV) $(VENV)-* .aws-sam .bench .fuzz .schemathesis .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache htmlcov
 	find layers functions ops tests -name __pycache__ -prune -exec rm -rf {} +
 
 # Lambda's own version first. A name on the PATH is no proof that it runs (pyenv's shims), nor that Debian's python3-venv is there.
