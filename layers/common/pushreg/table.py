@@ -20,8 +20,8 @@ Item = dict[str, Any]
 Key = dict[str, str]
 
 MAX_ATTEMPTS = 12
-# Who is refused more often than a few others in its way explain steps back, more gently than from a failing table.
-FREE_REFUSALS = 3
+# So many callers may want one item at once, served soonest by asking again at once. More refusals than that mean trouble.
+FREE_REFUSALS = 16
 BASE_DELAY = 0.02
 MAX_DELAY = 0.5
 
@@ -147,7 +147,7 @@ class Session:
     def _call(self, operation: Callable[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:
         attempt = 0
         if self._refusals > FREE_REFUSALS:
-            self._wait(min(self._refusals - FREE_REFUSALS, MAX_ATTEMPTS - 1), "Contention", None, 1.3)
+            self._wait(min(self._refusals - FREE_REFUSALS, MAX_ATTEMPTS - 1), "Contention", None)
         while True:
             if self._timer() >= self._deadline:
                 raise StoreError("DeadlineExceeded")
@@ -164,10 +164,10 @@ class Session:
             attempt += 1
             self._wait(attempt, code, cause)
 
-    def _wait(self, attempt: int, code: str, cause: Exception | None, growth: float = 2.0) -> None:
+    def _wait(self, attempt: int, code: str, cause: Exception | None) -> None:
         """Let some time pass before another attempt, or raise StoreError if it would be one too many or too late."""
         # S311: jitter spreads callers apart, nobody gains by guessing it.
-        delay = random.random() * min(BASE_DELAY * growth**attempt, MAX_DELAY)  # noqa: S311
+        delay = random.random() * min(BASE_DELAY * 2**attempt, MAX_DELAY)  # noqa: S311
         if attempt == MAX_ATTEMPTS or self._timer() + delay >= self._deadline:
             raise StoreError(code) from cause
         self._sleep(delay)
