@@ -20,7 +20,7 @@ Item = dict[str, Any]
 Key = dict[str, str]
 
 MAX_ATTEMPTS = 12
-# So many callers may want one item at once, served soonest by asking again at once. More refusals than that mean trouble.
+# So many callers may want one item at once, served soonest without a pause. More refusals than that mean trouble.
 FREE_REFUSALS = 16
 BASE_DELAY = 0.02
 MAX_DELAY = 0.5
