@@ -90,7 +90,9 @@ def run_process(
 
 def clean_environ() -> dict[str, str]:
     """Return this process's environment without what would change the command's mind."""
-    own = ("PORT", "DYNAMODB_PORT", "STORE", "PUSHREG_ENDPOINT")
+    own = {"PORT", "DYNAMODB_PORT", "STORE", "PUSHREG_ENDPOINT"}
+    # What a make around the tests hands down to the make in them.
+    own |= {"ARGS", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"}
     return {name: value for name, value in os.environ.items() if name not in own}
 
 

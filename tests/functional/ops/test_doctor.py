@@ -194,7 +194,7 @@ def test_keys_that_lead_nowhere_and_open_applications_are_noted(registry: Regist
     assert PLACE in notes[f"key {away.key_id}"].detail
     assert "'VoltMX Foundry MessagingDEV'" in (notes["application VoltMX Foundry MessagingDEV"].fix or "")
     assert "application demo-secure-app" not in notes
-    assert findings[0].detail.startswith("1 accounts, 4 applications, 1 places, 4 keys")
+    assert findings[0].detail.startswith("accounts 1, applications 4, places 1, keys 4")
     assert ACCOUNT_ID not in str(findings)
 
 
