@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,8 @@ def test_ctrl_c_ends_an_import_in_order_and_says_how_to_go_on(endpoint: str, sto
         env={**clean_environ(), "PUSHREG_ENDPOINT": endpoint},
         stderr=subprocess.PIPE,
         text=True,
+        # What a shell runs in the background ignores SIGINT, and hands that down.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     while not stored.client.scan(TableName=PLACES, Limit=1)["Items"] and process.poll() is None:
         time.sleep(0.01)

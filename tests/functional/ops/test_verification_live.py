@@ -32,7 +32,7 @@ class Meddling:
 
     def scan(self, **parameters: Any) -> Any:
         # One item a page, so that what belongs to it is read afterwards.
-        answer = self._client.scan(**parameters, Limit=1)
+        answer = self._client.scan(**{**parameters, "Limit": 1})
         if any(item.get("record", {}).get("S") == self._record for item in answer["Items"]):
             self._happenings.pop()()
         return answer
