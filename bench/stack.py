@@ -14,6 +14,8 @@ from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
 PATIENCE = 300
+# In memory where there is such a folder: measured are programs, not how long a disk takes to be sure of each write.
+MEMORY = Path("/dev/shm")
 _ADDRESS = re.compile(r"Pushreg answers at (http://\S+)")
 _ENDPOINT = re.compile(r"^Store: .*?(http://127\.0\.0\.1:\d+)", re.MULTILINE)
 
@@ -30,7 +32,8 @@ class Stack:
 @contextmanager
 def serve() -> Iterator[Stack]:
     """Run the stack on free ports until the block ends."""
-    with tempfile.TemporaryDirectory() as folder, (Path(folder) / "output").open("w+", encoding="utf-8") as output:
+    parent = MEMORY if MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(dir=parent) as folder, (Path(folder) / "output").open("w+") as output:
         command = [str(PROJECT / ".venv" / "bin" / "pushreg"), "local"]
         options = ["--port=0", "--dynamodb-port=0", "--store=dynamodb-local"]
         process = subprocess.Popen([*command, *options], cwd=folder, stdout=output, stderr=subprocess.STDOUT)
