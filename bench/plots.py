@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-WIDTH, BAR, GAP, LEFT = 720, 26, 10, 190
+WIDTH, BAR, GAP, LEFT = 760, 26, 10, 260
 OURS, OTHERS, INK = "#2a6fdb", "#b8c0cc", "#1c2733"
 
 
