@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-PROJECT = Path(__file__).parents[1]
+from bench.interpreter import ROOT
+
 PATIENCE = 300
 # In memory where there is such a folder: measured are programs, not how long a disk takes to be sure of each write.
 MEMORY = Path("/dev/shm")
@@ -33,8 +34,8 @@ class Stack:
 def serve() -> Iterator[Stack]:
     """Run the stack on free ports until the block ends."""
     parent = MEMORY if MEMORY.is_dir() else None
-    with tempfile.TemporaryDirectory(dir=parent) as folder, (Path(folder) / "output").open("w+") as output:
-        command = [str(PROJECT / ".venv" / "bin" / "pushreg"), "local"]
+    with tempfile.TemporaryDirectory(dir=parent) as folder, (Path(folder) / "output").open("wb") as output:
+        command = [str(ROOT / ".venv" / "bin" / "pushreg"), "local"]
         options = ["--port=0", "--dynamodb-port=0", "--store=dynamodb-local"]
         process = subprocess.Popen([*command, *options], cwd=folder, stdout=output, stderr=subprocess.STDOUT)
         try:

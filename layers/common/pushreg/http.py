@@ -174,12 +174,10 @@ def _request(event: Mapping[str, Any], session: Session, clock: Clock) -> Reques
     return Request(
         method=method,
         path=_clean(event.get("rawPath") or "/"),
-        parameters={name: value if value.isascii() else _clean(value) for name, value in parameters.items()},
+        parameters={name: _clean(value) for name, value in parameters.items()},
         # HTTP API lowers header names, `sam local` keeps them.
         headers={
-            name.lower(): value if value.isascii() else _clean(value)
-            for name, value in (event.get("headers") or {}).items()
-            if value is not None
+            name.lower(): _clean(value) for name, value in (event.get("headers") or {}).items() if value is not None
         },
         event=event,
         session=session,
@@ -192,7 +190,7 @@ def _request(event: Mapping[str, Any], session: Session, clock: Clock) -> Reques
 
 def _clean(text: str) -> str:
     # A percent-encoded byte that is no UTF-8 can arrive as half a character, which no answer and no key may hold.
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 _METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS"})

@@ -101,7 +101,6 @@ class Session:
 
     def get(self, table: str, key: Key, *names: str) -> Item | None:
         """Return the item at the key, read strongly consistent, or None; if names are given, with these alone."""
-        # An attribute less is 3 % of a request: most of what remains is the client reading the answer.
         only = {"ProjectionExpression": ", ".join(names)} if names else {}
         answer = self._call(self._client.get_item, TableName=table, Key=to_attributes(key), ConsistentRead=True, **only)
         return from_attributes(answer["Item"]) if "Item" in answer else None
@@ -155,7 +154,11 @@ class Session:
             try:
                 return operation(**parameters)
             except ClientError as error:
-                code = self._interpret(error)
+                try:
+                    code = _interpret(error)
+                except RefusedError:
+                    self._refusals += 1
+                    raise
                 cause: Exception = error
             except (HTTPClientError, UnreachableError, ResponseParserError) as error:
                 code, cause = type(error).__name__, error
@@ -166,32 +169,30 @@ class Session:
 
     def _wait(self, attempt: int, code: str, cause: Exception | None) -> None:
         """Let some time pass before another attempt, or raise StoreError if it would be one too many or too late."""
-        # S311: jitter spreads callers apart, nobody gains by guessing it.
-        delay = random.random() * min(BASE_DELAY * 2**attempt, MAX_DELAY)  # noqa: S311
+        delay = random.random() * min(BASE_DELAY * 2**attempt, MAX_DELAY)  # noqa: S311 Nobody gains by guessing it.
         if attempt == MAX_ATTEMPTS or self._timer() + delay >= self._deadline:
             raise StoreError(code) from cause
         self._sleep(delay)
 
-    def _interpret(self, error: ClientError) -> str:
-        """Return the code of an error worth another try; raise RefusedError or StoreError for the others."""
-        response = cast("dict[str, Any]", error.response)
-        code: str = response["Error"]["Code"]
-        if code == "ConditionalCheckFailedException":
-            self._refusals += 1
-            item: dict[str, Any] | None = response.get("Item")
-            raise RefusedError([from_attributes(item) if item else None], [True]) from error
-        if code == "TransactionCanceledException":
-            reasons: list[dict[str, Any]] = response.get("CancellationReasons", [])
-            failed = [reason.get("Code") == "ConditionalCheckFailed" for reason in reasons]
-            if any(failed):
-                self._refusals += 1
-                items = [from_attributes(reason["Item"]) if reason.get("Item") else None for reason in reasons]
-                raise RefusedError(items, failed) from error
-            code = next((reason["Code"] for reason in reasons if reason.get("Code", "None") != "None"), code)
-        status: int = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code not in _TRANSIENT and status < 500:
-            raise StoreError(code) from error
-        return code
+
+def _interpret(error: ClientError) -> str:
+    """Return the code of an error worth another try; raise RefusedError or StoreError for the others."""
+    response = cast("dict[str, Any]", error.response)
+    code: str = response["Error"]["Code"]
+    if code == "ConditionalCheckFailedException":
+        item: dict[str, Any] | None = response.get("Item")
+        raise RefusedError([from_attributes(item) if item else None], [True]) from error
+    if code == "TransactionCanceledException":
+        reasons: list[dict[str, Any]] = response.get("CancellationReasons", [])
+        failed = [reason.get("Code") == "ConditionalCheckFailed" for reason in reasons]
+        if any(failed):
+            items = [from_attributes(reason["Item"]) if reason.get("Item") else None for reason in reasons]
+            raise RefusedError(items, failed) from error
+        code = next((reason["Code"] for reason in reasons if reason.get("Code", "None") != "None"), code)
+    status: int = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code not in _TRANSIENT and status < 500:
+        raise StoreError(code) from error
+    return code
 
 
 def put(table: str, item: Item, condition: str | None = None, **values: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pushreg.table import Item, Key, Session, delete, put, update
 
 MEMORY_ENTRIES = 1000
 
+# No more than is used: the client reading its answer, attribute by attribute, is a tenth of a request.
 _READ = ("device_id", "app_name", "mobile_device_id", "document", "digest", "writes", "created_at")
 _PINNED = "mobile_device_id = :mobile AND digest = :digest AND writes = :writes"
 _FREE_OR_OWN = "attribute_not_exists(device_id) OR device_id = :device"
