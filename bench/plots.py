@@ -59,7 +59,6 @@ def write(results: Mapping[str, Any], folder: Path) -> list[Path]:
         values = {
             f"{_name(variant)}: {scenario}": each["us"]
             for scenario, variants in results["warm"].items()
-            if "fastapi" in variants
             for variant, each in variants.items()
         }
         drawn["warm.svg"] = draw_bars("A warm request, CPU without the network", "µs", values)

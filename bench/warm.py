@@ -13,7 +13,7 @@ from bench.figures import median_ratio, shuffle_rounds, table
 from bench.interpreter import command, environment
 from bench.scenarios import SCENARIOS, Scenario
 
-FLOOR_OF = {"engagement duplicate XML": "engagement duplicate JSON"}
+VARIANTS = ("pushreg", "floor", "fastapi", "chalice")
 
 
 class Worker:
@@ -28,33 +28,40 @@ class Worker:
             text=True,
         )
 
+        self.answer = self._read()
+
     def ask(self, requests: int) -> dict[str, float]:
         """Return the processor time per request and the median time of one, in microseconds."""
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self._process.stdin.write(f"{requests}\n")
         self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError("a worker ended early; its words stand above")
-        answer: dict[str, float] = json.loads(line)
-        return answer
+        cost: dict[str, float] = self._read()
+        return cost
 
     def stop(self) -> None:
         """End the process."""
         self._process.communicate()
 
+    def _read(self) -> Any:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("a worker ended early; its words stand above")
+        return json.loads(line)
+
 
 @contextmanager
 def workers(endpoint: str | None) -> Iterator[dict[tuple[str, str], Worker]]:
-    """Yield a worker for each scenario and variant."""
+    """Yield a worker for each scenario and variant; from memory, all variants of a scenario must answer alike."""
     with ExitStack() as stack:
-        running = {}
+        running: dict[tuple[str, str], Worker] = {}
         for scenario in SCENARIOS:
-            floor = () if scenario.name in FLOOR_OF else ("floor",)
-            for variant in ("pushreg", *floor, *scenario.peers):
+            for variant in VARIANTS:
                 worker = Worker(variant, scenario, endpoint)
                 stack.callback(worker.stop)
+                ours = running.setdefault((scenario.name, "pushreg"), worker)
+                if endpoint is None and worker.answer != ours.answer:
+                    raise RuntimeError(f"{scenario.name}: {variant} says {worker.answer}, Pushreg {ours.answer}")
                 running[scenario.name, variant] = worker
         yield running
 
@@ -69,27 +76,26 @@ def run(rounds: int, requests: int, endpoint: str | None) -> tuple[str, dict[str
         figures = shuffle_rounds(measures, rounds)
     data: dict[str, Any] = {}
     for (name, variant), values in figures.items():
-        base = figures[FLOOR_OF.get(name, name), "floor"]
         data.setdefault(name, {})[variant] = {
             "us": round(statistics.median(values), 1),
-            "ratio": round(median_ratio(values, base), 2),
+            "ratio": round(median_ratio(values, figures[name, "floor"]), 2),
         }
-    json_name, xml_name = "engagement duplicate JSON", "engagement duplicate XML"
-    data[xml_name]["pushreg"]["ratio_to_json"] = round(
-        median_ratio(figures[xml_name, "pushreg"], figures[json_name, "pushreg"]), 2
+        ratio_to_fastapi = median_ratio(figures[name, "pushreg"], figures[name, "fastapi"])
+        data[name]["pushreg"]["ratio_to_fastapi"] = round(ratio_to_fastapi, 2)
+    ratio_to_json = median_ratio(
+        figures["engagement duplicate XML", "pushreg"], figures["engagement duplicate JSON", "pushreg"]
     )
-    for name, peers in data.items():
-        if "fastapi" in peers:
-            ratio = median_ratio(figures[name, "pushreg"], figures[name, "fastapi"])
-            peers["pushreg"]["ratio_to_fastapi"] = round(ratio, 2)
-    rows = [
-        (name, *(_cell(data[name].get(variant)) for variant in ("pushreg", "floor", "fastapi", "chalice")))
-        for name in data
-    ]
+    data["engagement duplicate XML"]["pushreg"]["ratio_to_json"] = round(ratio_to_json, 2)
+    rows = [(name, *(_cell(data[name][variant]) for variant in VARIANTS)) for name in data]
     what = "on DynamoDB Local, µs on the wall" if endpoint else "answered from memory, µs of CPU"
     text = table((f"warm request, {what}", "Pushreg", "floor", "FastAPI + Mangum", "Chalice"), rows)
-    return f"{text}\n\nIn brackets: to the floor. Medians of {rounds} shuffled rounds of {requests} requests.", data
+    to_fastapi = ", ".join(f"{each['pushreg']['ratio_to_fastapi']:.2f}" for each in data.values())
+    notes = (
+        f"In brackets: to the floor. Medians of {rounds} shuffled rounds of {requests} requests.\n"
+        f"Pushreg to FastAPI + Mangum, row by row: {to_fastapi}. Its XML to its JSON: {ratio_to_json:.2f}."
+    )
+    return f"{text}\n\n{notes}", data
 
 
-def _cell(values: dict[str, float] | None) -> str:
-    return f"{values['us']:.0f} ({values['ratio']:.2f})" if values else ""
+def _cell(values: dict[str, float]) -> str:
+    return f"{values['us']:.0f} ({values['ratio']:.2f})"

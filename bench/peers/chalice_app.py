@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chalice.app import Chalice, NotFoundError, Response, UnauthorizedError
+from chalice.app import Chalice, ConflictError, NotFoundError, Response, UnauthorizedError
 
 from bench.peers import operations
 
@@ -38,12 +38,31 @@ def fetch(account_id: str, name: str, device_id: str) -> Any:
     return found
 
 
-@handler.route("/vpns/subscription", methods=["POST"])
+@handler.route("/v2/accounts/{account_id}/push_notification_subscriptions/{name}/{device_id}", methods=["POST"])
+def replace(account_id: str, name: str, device_id: str) -> Any:
+    """Replace a subscription."""
+    secret = _admit()
+    data = operations.Posted.model_validate(handler.current_request.json_body).data.model_dump()
+    replaced = operations.post(account_id, name, device_id, data, secret)
+    if replaced is None:
+        raise ConflictError
+    handler.log.info("replace")
+    return replaced
+
+
+@handler.route("/vpns/subscription", methods=["POST"], content_types=["application/json", "text/xml"])
 def subscribe() -> Any:
     """Answer a duplicate."""
-    body = operations.Envelope.model_validate(handler.current_request.json_body)
-    found = operations.find_duplicate(body.subscriptionService.subscribe)
+    request = handler.current_request
+    is_xml = "xml" in request.headers["content-type"]
+    if is_xml:
+        form = operations.Subscribe.model_validate(operations.from_xml(request.raw_body))
+    else:
+        form = operations.Envelope.model_validate(request.json_body).subscriptionService.subscribe
+    found = operations.find_duplicate(form)
     if found is None:
         raise NotFoundError
     handler.log.info("subscribe")
+    if is_xml:
+        return Response(operations.to_xml(found), {"content-type": "text/xml;charset=UTF-8"}, 201)
     return Response(found, {"content-type": "application/json"}, 201)

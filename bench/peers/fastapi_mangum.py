@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Header, HTTPException
+from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from mangum import Mangum
 
@@ -43,13 +43,31 @@ async def fetch(account_id: str, name: str, device_id: str, secret: Secret) -> J
     return JSONResponse(found)
 
 
+@app.post("/v2/accounts/{account_id}/push_notification_subscriptions/{name}/{device_id}")
+async def replace(account_id: str, name: str, device_id: str, body: operations.Posted, secret: Secret) -> JSONResponse:
+    """Replace a subscription."""
+    replaced = operations.post(account_id, name, device_id, body.data.model_dump(), secret)
+    if replaced is None:
+        raise HTTPException(409)
+    logger.info("replace")
+    return JSONResponse(replaced)
+
+
 @app.post("/vpns/subscription")
-async def subscribe(body: operations.Envelope) -> JSONResponse:
-    """Answer a duplicate."""
-    found = operations.find_duplicate(body.subscriptionService.subscribe)
+async def subscribe(request: Request) -> Response:
+    """Answer a duplicate, in either format, which no typed parameter can name."""
+    body = await request.body()
+    is_xml = "xml" in request.headers.get("content-type", "")
+    if is_xml:
+        form = operations.Subscribe.model_validate(operations.from_xml(body))
+    else:
+        form = operations.Envelope.model_validate_json(body).subscriptionService.subscribe
+    found = operations.find_duplicate(form)
     if found is None:
         raise HTTPException(404)
     logger.info("subscribe")
+    if is_xml:
+        return Response(operations.to_xml(found), 201, media_type="text/xml;charset=UTF-8")
     return JSONResponse(found, 201)
 
 

@@ -7,14 +7,17 @@ from typing import Any
 
 from bench.peers import operations
 
-ANSWERED = {"content-type": "application/json"}
+JSON = {"content-type": "application/json"}
+XML = {"content-type": "text/xml;charset=UTF-8"}
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer the hot operations."""
     body, status = ROUTES[event["routeKey"], event["requestContext"]["http"]["method"]](event)
     print(json.dumps({"route": event["routeKey"], "status": status}))
-    return {"statusCode": status, "headers": ANSWERED, "body": json.dumps(body)}
+    if isinstance(body, str):
+        return {"statusCode": status, "headers": XML, "body": body}
+    return {"statusCode": status, "headers": JSON, "body": json.dumps(body)}
 
 
 def _refresh(event: dict[str, Any]) -> tuple[Any, int]:
@@ -36,20 +39,23 @@ def _fetch(event: dict[str, Any]) -> tuple[Any, int]:
 
 
 def _replace(event: dict[str, Any]) -> tuple[Any, int]:
-    if not operations.admits(event["headers"]["x-auth-token"]):
+    secret = event["headers"]["x-auth-token"]
+    if not operations.admits(secret):
         return {"error": "401"}, 401
     path = event["pathParameters"]
-    document = {**json.loads(event["body"])["data"], "app_name": path["app"]}
-    if "build" in document:
-        return operations.replace(path["account_id"], path["device_id"], document), 200
-    found = operations.compare(path["account_id"], path["device_id"], document)
-    return (found, 200) if found is not None else ({"error": "409"}, 409)
+    data = json.loads(event["body"])["data"]
+    replaced = operations.post(path["account_id"], path["app"], path["device_id"], data, secret)
+    return (replaced, 200) if replaced is not None else ({"error": "409"}, 409)
 
 
 def _subscribe(event: dict[str, Any]) -> tuple[Any, int]:
-    form = json.loads(event["body"])["subscriptionService"]["subscribe"]
+    is_xml = "xml" in event["headers"]["content-type"]
+    body = event["body"]
+    form = operations.from_xml(body) if is_xml else json.loads(body)["subscriptionService"]["subscribe"]
     found = operations.find_duplicate(operations.Subscribe.model_construct(**form))
-    return (found, 201) if found is not None else ({"error": "404"}, 404)
+    if found is None:
+        return {"error": "404"}, 404
+    return (operations.to_xml(found) if is_xml else found), 201
 
 
 KAZOO = "ANY /v2/accounts/{account_id}/push_notification_subscriptions/{app}/{device_id}"

@@ -8,16 +8,20 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from collections import Counter
 from datetime import UTC, datetime
-from typing import Any, Literal
+from html import escape
+from typing import Annotated, Any, Literal
+from xml.etree import ElementTree
 
 import boto3
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 KEYS = {hashlib.sha256(b"demo-places-key").hexdigest(), hashlib.sha256(b"demo-kazoo-token").hexdigest()}
 LIFETIME = 270 * 86_400
 
 client: Any = boto3.client("dynamodb")
+Text = Annotated[str, StringConstraints(min_length=1)]
 
 
 class Registration(BaseModel):
@@ -47,6 +51,45 @@ class Envelope(BaseModel):
     """The document around that."""
 
     subscriptionService: Service
+
+
+class Wishes(BaseModel):
+    """How one registration token wants to be notified."""
+
+    model_config = ConfigDict(extra="allow")
+
+    notification_preferences: list[Literal["chat", "incoming_call", "new_unowned_voicemail", "new_voicemail"]]
+    notification_type: Literal["apns", "fcm"]
+
+
+class Device(BaseModel):
+    """A Kazoo subscription; members beyond these are kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    mobile_device_id: Text
+    notification_registration_ids: dict[Text, Wishes]
+    platform: Literal["android", "ios"]
+    sip_proxy_server: Text
+
+    @model_validator(mode="after")
+    def check_preferences(self) -> Device:
+        """Let no preference come twice, and none for calls through anything but APNs on iOS."""
+        wishes = self.notification_registration_ids.values()
+        counts = Counter(name for each in wishes for name in each.notification_preferences)
+        if any(count > 1 for count in counts.values()):
+            raise ValueError("a preference comes twice")
+        if self.platform == "ios" and any(
+            "incoming_call" in each.notification_preferences and each.notification_type != "apns" for each in wishes
+        ):
+            raise ValueError("calls on iOS need apns")
+        return self
+
+
+class Posted(BaseModel):
+    """The envelope around a device's subscription."""
+
+    data: Device
 
 
 def admits(secret: str) -> bool:
@@ -80,12 +123,35 @@ def refresh(place_id: str, token: str) -> dict[str, Any]:
 
 def fetch(account_id: str, app_name: str, device_id: str, secret: str) -> dict[str, Any] | None:
     """Return the envelope of a device's subscription, read by one consistent call, or None."""
-    key = {"account_id": {"S": account_id}, "record": {"S": f"device#{device_id}"}}
-    item = client.get_item(TableName="Devices", Key=key, ConsistentRead=True).get("Item")
+    item = _get(account_id, device_id)
     if item is None or item["app_name"]["S"] != app_name:
         return None
+    return _envelope(secret, json.loads(item["document"]["S"]), item)
+
+
+def post(account_id: str, app_name: str, device_id: str, data: dict[str, Any], secret: str) -> dict[str, Any] | None:
+    """Return the envelope of a replaced subscription, or None where one call more would be needed to know.
+
+    Which of the two calls it takes, Pushreg knows by what it last saw of the device; here the document tells.
+    """
+    document = {**data, "app_name": app_name}
+    if "build" in document:
+        return _replace(account_id, device_id, document, secret)
+    item = _get(account_id, device_id)
+    if item is None or json.loads(item["document"]["S"]) != document:
+        return None
+    return _envelope(secret, document, item)
+
+
+def _get(account_id: str, device_id: str) -> dict[str, Any] | None:
+    key = {"account_id": {"S": account_id}, "record": {"S": f"device#{device_id}"}}
+    found: dict[str, Any] | None = client.get_item(TableName="Devices", Key=key, ConsistentRead=True).get("Item")
+    return found
+
+
+def _envelope(secret: str, document: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
     return {
-        "data": json.loads(item["document"]["S"]),
+        "data": document,
         "revision": f"{item['writes']['N']}-{item['digest']['S']}",
         "status": "success",
         "auth_token": secret,
@@ -96,19 +162,10 @@ def fetch(account_id: str, app_name: str, device_id: str, secret: str) -> dict[s
     }
 
 
-def compare(account_id: str, device_id: str, document: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the answer to a POST that changes nothing, known by one consistent read, or None if it does change."""
-    key = {"account_id": {"S": account_id}, "record": {"S": f"device#{device_id}"}}
-    item = client.get_item(TableName="Devices", Key=key, ConsistentRead=True)["Item"]
-    if json.loads(item["document"]["S"]) != document:
-        return None
-    return {"data": document, "revision": f"{item['writes']['N']}-{item['digest']['S']}", "status": "success"}
-
-
-def replace(account_id: str, device_id: str, document: dict[str, Any]) -> dict[str, Any]:
+def _replace(account_id: str, device_id: str, document: dict[str, Any], secret: str) -> dict[str, Any]:
     """Replace a device's subscription by one transaction, which a lost answer cannot make happen twice."""
-    text = json.dumps(document, sort_keys=True)
-    digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    written = {"writes": {"N": "8"}, "digest": {"S": hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}}
     update = {
         "TableName": "Devices",
         "Key": {"account_id": {"S": account_id}, "record": {"S": f"device#{device_id}"}},
@@ -119,16 +176,16 @@ def replace(account_id: str, device_id: str, document: dict[str, Any]) -> dict[s
         "ExpressionAttributeValues": {
             ":app": {"S": document["app_name"]},
             ":document": {"S": text},
-            ":digest": {"S": digest},
+            ":digest": written["digest"],
             ":moment": {"S": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"},
-            ":count": {"N": "8"},
+            ":count": written["writes"],
             ":most": {"N": "1000000000"},
             ":mobile": {"S": document["mobile_device_id"]},
         },
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
     client.transact_write_items(TransactItems=[{"Update": update}], ClientRequestToken=uuid.uuid4().hex)
-    return {"data": document, "revision": f"8-{digest}", "status": "success"}
+    return _envelope(secret, document, written)
 
 
 def find_duplicate(form: Subscribe) -> dict[str, Any] | None:
@@ -142,6 +199,20 @@ def find_duplicate(form: Subscribe) -> dict[str, Any] | None:
             response = {"statusCode": "201", "ksid": item["ksid"]["S"], "message": message}
             return {"subscriptionResponse": response}
     return None
+
+
+def from_xml(text: str | bytes) -> dict[str, Any]:
+    """Return the members of the subscribe request that an XML document holds."""
+    form = ElementTree.fromstring(text).find("subscribe")
+    return {} if form is None else {each.tag: each.text for each in form}
+
+
+def to_xml(answer: dict[str, Any]) -> str:
+    """Return an answer in the servers' XML, whose duplicate text has a word more."""
+    members = {**answer["subscriptionResponse"]}
+    members["message"] = members["message"].replace("has ID", "has the ID")
+    inner = "".join(f"<{name}>{escape(value, quote=False)}</{name}>" for name, value in members.items())
+    return f"<subscriptionResponse>{inner}</subscriptionResponse>"
 
 
 def _digest(text: str) -> str:
