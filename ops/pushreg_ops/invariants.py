@@ -1,4 +1,4 @@
-"""What must be true of the stored items at every instant (DESIGN section 3), as checks over plain items.
+"""What must be true of the stored items at every instant (docs/reliability.md), as checks over plain items.
 
 They hold for what stood together at one moment. Items of a live table were read one after the other, so what is found
 there has to be read again before it is believed.

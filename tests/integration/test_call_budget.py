@@ -1,4 +1,4 @@
-"""What each operation costs, counted where the functions' own client sends (DESIGN section 3)."""
+"""What each operation costs, counted where the functions' own client sends (docs/performance.md, "DynamoDB")."""
 
 from __future__ import annotations
 
