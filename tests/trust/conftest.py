@@ -7,23 +7,14 @@ from typing import Any
 
 import pytest
 
-from pushreg_ops.errors import EngineError
+from tests.support.engine import endpoint
 from tests.support.stored import Stored
-from tests.trust.stack import connect_to, install, run_engine
+from tests.trust.stack import connect_to, install
 
+__all__ = ["endpoint"]
 Report = Callable[[str], None]
 # As many as the histories have calls at once.
 CLIENTS = 6
-
-
-@pytest.fixture(scope="session")
-def endpoint() -> Iterator[str]:
-    """The address of an engine of our own."""
-    try:
-        with run_engine() as address:
-            yield address
-    except EngineError as error:
-        pytest.skip(f"no DynamoDB Local here: {error}")
 
 
 @pytest.fixture(scope="session")

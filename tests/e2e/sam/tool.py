@@ -22,6 +22,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.engine import find_port
+
 PROJECT = Path(__file__).parents[3]
 ARCHITECTURE = {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64")
 IMAGE = f"public.ecr.aws/lambda/python:3.13-{ARCHITECTURE}"
@@ -82,9 +84,7 @@ def list_docker(*command: str) -> set[str]:
 def serve(sam: Sam, template: Path, log: Path, **parameters: str) -> Iterator[str]:
     """Serve the template's API and yield its address; leave no container and no image that was not there before."""
     containers, images = list_docker("ps", "-aq"), _list_built_images()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = find_port()
     arguments = ["--template", str(template), "--port", str(port), "--warm-containers", "LAZY"]
     with log.open("wb") as output:
         process = sam.start(

@@ -11,10 +11,10 @@ from pushreg_ops.aws import connect_endpoint
 from pushreg_ops.tables import create_missing
 from pushreg_ops.targets import Registry
 from tests.contract.in_process import Gateway, read_template
-from tests.integration.conftest import endpoint
 from tests.support.calls import Engagement, Kazoo, Places, answered
 from tests.support.command import Run, make_run
 from tests.support.damage import Damage, Hands
+from tests.support.engine import endpoint
 from tests.support.stored import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Stored
 
 __all__ = ["endpoint"]

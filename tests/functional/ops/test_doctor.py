@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from pushreg_ops.doctor.checks import Finding, check_directory, check_tables
 from pushreg_ops.targets import Registry
 from tests.contract.in_process import Gateway
 from tests.support.calls import Send
+from tests.support.engine import find_port
 from tests.support.serving import serve
 from tests.support.stored import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Stored
 
@@ -90,11 +90,8 @@ def test_a_store_that_loses_what_it_acknowledged_is_found(registry: Registry, ga
 
 
 def test_an_api_that_is_not_there_is_named(registry: Registry, stored: Stored) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     before = read_all(stored)
-    findings = list(Patient(registry, f"http://127.0.0.1:{port}").examine())
+    findings = list(Patient(registry, f"http://127.0.0.1:{find_port()}").examine())
     assert {each.verdict for each in findings} == {"bad"}
     assert "nothing answers" in findings[0].detail
     assert "--api" in (findings[0].fix or "")
