@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from pushreg.table import Item
 from pushreg_ops.aws import connect_endpoint
 from pushreg_ops.tables import create_missing
 from pushreg_ops.targets import Registry
@@ -27,10 +28,19 @@ def stored(endpoint: str) -> Stored:
     return Stored.create(connect_endpoint(endpoint))
 
 
+@pytest.fixture(scope="session")
+def demo(stored: Stored) -> list[Item]:
+    """What the directory holds to begin with."""
+    return stored.items(DIRECTORY)
+
+
 @pytest.fixture
-def registry(stored: Stored) -> Registry:
+def registry(stored: Stored, demo: list[Item]) -> Registry:
     """The registry behind the handlers, with the demo's directory and nothing else."""
     stored.clear(DEVICES, SUBSCRIBERS, PLACES)
+    if stored.items(DIRECTORY) != demo:
+        stored.clear(DIRECTORY)
+        stored.add_demo()
     return Registry("the registry", stored.client, {name: name for name in TABLES})
 
 
