@@ -46,15 +46,10 @@ class Stored:
     def create(cls, client: Any) -> Stored:
         """Make the tables and the demo's entries."""
         create_tables(client)
-        stored = cls(client)
-        stored.add_demo()
-        return stored
-
-    def add_demo(self) -> None:
-        """Add the demo's entries to the directory."""
-        writer = DirectoryWriter(self.client, DIRECTORY)
+        writer = DirectoryWriter(client, DIRECTORY)
         for entry in list_entries():
             writer.add(entry)
+        return cls(client)
 
     def items(self, table: str) -> list[Item]:
         """Return all items of the table."""

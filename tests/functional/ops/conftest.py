@@ -40,7 +40,8 @@ def registry(stored: Stored, demo: list[Item]) -> Registry:
     stored.clear(DEVICES, SUBSCRIBERS, PLACES)
     if stored.items(DIRECTORY) != demo:
         stored.clear(DIRECTORY)
-        stored.add_demo()
+        for item in demo:
+            stored.put(DIRECTORY, item)
     return Registry("the registry", stored.client, {name: name for name in TABLES})
 
 
