@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 SERVICE = "dynamodb"
 # What botocore reads to make any client, besides the service's own folder.
@@ -31,6 +33,8 @@ def prune(packages: Path) -> None:
         elif path.exists():
             path.unlink()
     trim(data / "endpoints.json")
+    for model in data.glob(f"{SERVICE}/*/service-2.json.gz"):
+        silence(model)
 
 
 def trim(endpoints: Path) -> None:
@@ -42,6 +46,17 @@ def trim(endpoints: Path) -> None:
     for partition in content["partitions"]:
         partition["services"] = {name: service for name, service in partition["services"].items() if name == SERVICE}
     endpoints.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
+
+
+def silence(model: Path) -> None:
+    """Leave out what the model says to people, nine tenths of it, which every start would read and parse."""
+    content = json.loads(gzip.decompress(model.read_bytes()), object_hook=_drop_documentation)
+    model.write_bytes(gzip.compress(json.dumps(content, separators=(",", ":")).encode(), mtime=0))
+
+
+def _drop_documentation(member: dict[str, Any]) -> dict[str, Any]:
+    # A shape may have a member of that name, which is no text.
+    return {name: value for name, value in member.items() if not (name == "documentation" and isinstance(value, str))}
 
 
 if __name__ == "__main__":

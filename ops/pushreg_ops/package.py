@@ -21,7 +21,7 @@ from pushreg_ops.errors import OperatorError
 from pushreg_ops.intrinsics import parse
 from pushreg_ops.template import FILE_NAME, Function, load_template
 
-# The targets, for the layer and one function together.
+# For the layer and one function together (docs/performance.md).
 MAX_UNPACKED = 25_000_000
 MAX_ZIPPED = 8_000_000
 # The machine's number in an ELF header (ELF-64 object file format, e_machine).

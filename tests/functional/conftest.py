@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from moto import mock_aws
+from moto.core.models import patch_client
 
 from pushreg.config import Settings
 from pushreg.table import connect
@@ -56,4 +57,7 @@ def time() -> Time:
 
 
 def _connect() -> Any:
-    return connect(Settings.from_environ(read_template().functions[0].environment))
+    client: Any = connect(Settings.from_environ(read_template().functions[0].environment))
+    # moto waits among botocore's own handlers, which the functions' client goes without.
+    patch_client(client)
+    return client

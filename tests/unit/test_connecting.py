@@ -1,14 +1,50 @@
 from __future__ import annotations
 
-from typing import Any
+import io
+from typing import Any, NamedTuple
 
+import botocore.session
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import EndpointConnectionError
+from urllib3 import HTTPResponse
 
 from pushreg.config import Settings
 from pushreg.table import connect
 
 SETTINGS = {"FAMILY": "test", "TABLE": "table", "DIRECTORY_TABLE": "directory"}
+KEY = {"record": {"S": "device#desk"}}
+# Telemetry, which only botocore's own handlers add.
+ATTEMPTS = {"amz-sdk-invocation-id", "amz-sdk-request"}
+
+
+class Sent(NamedTuple):
+    """A request as it would have gone out, its time apart."""
+
+    moment: object
+    method: str
+    url: str
+    headers: dict[str, object]
+    body: object
+
+
+def capture(client: Any, operation: str, parameters: dict[str, Any]) -> Sent:
+    """Call and return what was to be sent; nothing is."""
+    requests: list[AWSPreparedRequest] = []
+
+    def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        requests.append(request)
+        return AWSResponse(request.url, 200, HTTPHeaders(), HTTPResponse(io.BytesIO(b"{}"), preload_content=False))
+
+    client.meta.events.register("before-send", answer)
+    getattr(client, operation)(**parameters)
+    client.meta.events.unregister("before-send", answer)
+    (request,) = requests
+    headers: dict[str, object] = {
+        name.lower(): value for name, value in request.headers.items() if name.lower() not in ATTEMPTS
+    }
+    return Sent(headers.pop("x-amz-date"), request.method, request.url, headers, request.body)
 
 
 def test_a_local_engine_gets_none_of_the_machine_s_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,3 +69,30 @@ def test_botocore_s_own_retries_are_off() -> None:
     with pytest.raises(EndpointConnectionError):
         client.list_tables()
     assert calls == [1]
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", "cn-north-1"])
+@pytest.mark.parametrize(
+    ("operation", "parameters"),
+    [
+        ("get_item", {"TableName": "t", "Key": KEY, "ConsistentRead": True}),
+        ("batch_get_item", {"RequestItems": {"t": {"Keys": [KEY], "ConsistentRead": True}}}),
+        ("transact_get_items", {"TransactItems": [{"Get": {"TableName": "t", "Key": KEY}}]}),
+        ("update_item", {"TableName": "t", "Key": KEY, "UpdateExpression": "SET a = :a", "ReturnValues": "NONE"}),
+        (
+            "transact_write_items",
+            {"TransactItems": [{"Put": {"TableName": "t", "Item": KEY}}], "ClientRequestToken": "token"},
+        ),
+    ],
+)
+def test_a_request_goes_out_as_with_all_of_botocore_s_handlers(
+    operation: str, parameters: dict[str, Any], region: str
+) -> None:
+    client: Any = connect(Settings.from_environ({**SETTINGS, "AWS_REGION": region}))
+    stock = botocore.session.Session().create_client("dynamodb", region_name=region, config=client.meta.config)
+    sent, wanted = capture(client, operation, parameters), capture(stock, operation, parameters)
+    while sent.moment != wanted.moment:
+        # Signed in different seconds.
+        sent, wanted = capture(client, operation, parameters), capture(stock, operation, parameters)
+    assert sent == wanted
+    assert "AWS4-HMAC-SHA256" in str(sent.headers["authorization"])

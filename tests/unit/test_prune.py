@@ -1,3 +1,4 @@
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -5,6 +6,7 @@ from pathlib import Path
 import botocore.session
 import pytest
 from botocore.loaders import Loader
+from botocore.model import ServiceModel, Shape
 
 import prune
 
@@ -70,3 +72,27 @@ def test_endpoints_are_those_of_the_whole_data(packages: Path, region: str) -> N
     trimmed = locate(Loader(extra_search_paths=search, include_default_search_paths=False))
     assert trimmed == locate(Loader())
     assert region in trimmed
+
+
+def test_the_model_means_what_the_whole_one_does(packages: Path) -> None:
+    search = [str(packages / "botocore" / "data")]
+    loaders = (Loader(extra_search_paths=search, include_default_search_paths=False), Loader())
+    trimmed, stock = (ServiceModel(loader.load_service_model("dynamodb", "service-2")) for loader in loaders)
+    assert trimmed.metadata == stock.metadata
+    assert trimmed.shape_names == stock.shape_names
+    assert trimmed.operation_names == stock.operation_names
+    for name in stock.operation_names:
+        ours, theirs = trimmed.operation_model(name), stock.operation_model(name)
+        assert (ours.http, ours.auth, ours.idempotent_members) == (theirs.http, theirs.auth, theirs.idempotent_members)
+    for name in stock.shape_names:
+        assert describe(trimmed.shape_for(name)) == describe(stock.shape_for(name))
+
+
+def describe(shape: Shape) -> tuple[object, ...]:
+    members = getattr(shape, "members", {})
+    return shape.type_name, shape.serialization, shape.metadata, {name: each.name for name, each in members.items()}
+
+
+def test_the_model_has_nothing_left_for_people(packages: Path) -> None:
+    (path,) = packages.glob("botocore/data/dynamodb/*/service-2.json.gz")
+    assert b'"documentation":"' not in gzip.decompress(path.read_bytes())
