@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import subprocess
 from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from bench.interpreter import ROOT, prepare
 from bench.stack import serve
 from bench.tables import create_tables
 
-SECTIONS = ("sizes", "cold", "warm", "wall", "units", "load", "cost")
+SECTIONS = ("sizes", "cold", "warm", "wall", "units", "load", "cost", "import")
 
 
 def main() -> None:
@@ -65,7 +66,18 @@ def measure(chosen: Collection[str], quick: bool) -> dict[str, Any]:
                 show("load", load.run(stack.url, 2 if quick else 10))
     if "cost" in chosen:
         show("cost", cost.run(results["units"], results["warm"]))
+    if "import" in chosen:
+        show("import", measure_import(quick))
     return results
+
+
+def measure_import(quick: bool) -> tuple[str, dict[str, Any]]:
+    """Return the table and the figures of bench.transfer, from the interpreter that has the `pushreg` command."""
+    command = [str(ROOT / ".venv" / "bin" / "python"), "-m", "bench.transfer", "--json"]
+    size = ["--rows=300", "--rounds=1"] if quick else []
+    done = subprocess.run([*command, *size], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    text, figures = json.loads(done.stdout)
+    return text, figures
 
 
 if __name__ == "__main__":

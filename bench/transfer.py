@@ -1,4 +1,4 @@
-"""`python -m bench.transfer`: how fast an import is, beside writing the same items raw."""
+"""`python -m bench.transfer`: how fast an import is, beside writing the same items without it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import socket
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench.figures import table
 from pushreg.table import to_attributes
 from pushreg_ops.aws import connect_endpoint
 from pushreg_ops.demo import ACCOUNT_ID, PLACE_ID, list_entries
@@ -32,49 +33,78 @@ from pushreg_ops.provision import Provisioner
 from pushreg_ops.tables import create_missing
 from pushreg_ops.targets import TABLES, Registry
 from pushreg_ops.template import Template, find_template, load_template
-from pushreg_ops.transfer.entities import table_of, to_item
+from pushreg_ops.transfer.entities import Claim, Head, create, table_of, to_item
+from pushreg_ops.transfer.importing import MAX_WRITES
 from pushreg_ops.transfer.job import Job
 
 WORKERS = 4
 # The most that one BatchWriteItem takes.
-BATCH = 25
+MAX_BATCH = 25
 DAYS = 270
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="bench.transfer", description=__doc__)
-    parser.add_argument("--rows", type=int, default=5000, help="rows of each family")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rows", type=int, default=2000, help="rows of each family")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="where the data goes; on a disk by default")
+    parser.add_argument("--json", action="store_true", help="the table and the figures, for `make bench`")
     options = parser.parse_args()
-    text, _ = run(options.rows, options.rounds, options.folder)
-    print(text)
+    measured = run(options.rows, options.rounds, options.folder)
+    print(json.dumps(measured) if options.json else measured[0])
 
 
 def run(rows: int, rounds: int, folder: Path | None = None) -> tuple[str, dict[str, Any]]:
-    """Return the table and the figures: items a second, medians of rounds in which raw writes and import alternate."""
-    lines = ["| family | items | raw, items/s | import, items/s | rows/s | import / raw |", "|---|--:|--:|--:|--:|--:|"]
+    """Return the table and the figures: items a second, medians of rounds in which the ways of writing alternate."""
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(dir=folder) as data, _serve(Path(data)) as registry:
-        for family, (write, member, create) in FAMILIES.items():
+        for family, (write, member, converter) in FAMILIES.items():
             path = Path(data) / family
             path = path.with_suffix(".csv" if family == "places" else ".json")
             write(path, rows)
             source = Files([path], member)
-            items = list(_convert(source, create(Run(1_800_000_000, DAYS * 86_400))))
-            rates: dict[str, list[float]] = {"raw": [], "import": []}
+            records = list(_convert(source, converter(Run(1_800_000_000, DAYS * 86_400))))
+            # All of a family's are in one table.
+            name = table_of(records[0])
+            items = [to_attributes(to_item(record)) for record in records]
+            creations = [create(registry.tables[name], record) for record in records]
+            job = Job(registry, source, converter, {}, path, DAYS, workers=WORKERS)
+            ways: dict[str, Callable[[], None]] = {
+                "batches": partial(_write_batches, registry, name, items),
+                "transactions": partial(_write_transactions, registry, creations),
+                "import": partial(_import, job, rows),
+            }
+            times: dict[str, list[float]] = {way: [] for way in ways}
             for _ in range(rounds):
-                rates["raw"].append(len(items) / _time(registry, partial(_write_raw, registry, items)))
-                job = Job(registry, source, create, {}, path, DAYS, workers=WORKERS)
-                rates["import"].append(len(items) / _time(registry, partial(_import, job, rows)))
-            raw, imported = (statistics.median(rates[name]) for name in ("raw", "import"))
-            figures[family] = {"items": len(items), "raw": raw, "import": imported, "ratio": imported / raw}
-            lines.append(
-                f"| {family} | {len(items):,} | {raw:,.0f} | {imported:,.0f} |"
-                f" {imported * rows / len(items):,.0f} | {imported / raw:.2f} |"
+                for way, work in ways.items():
+                    times[way].append(_time(registry, work))
+            rates = {way: len(items) / statistics.median(spent) for way, spent in times.items()}
+            figures[family] = {"items": len(items), "rows_per_second": rates["import"] * rows / len(items), **rates}
+    text = table(
+        (
+            "import, items/s",
+            "in batches",
+            "in transactions",
+            "by the import",
+            "to batches",
+            "to transactions",
+            "rows/s",
+        ),
+        [
+            (
+                family,
+                *(f"{each[name]:,.0f}" for name in ("batches", "transactions", "import")),
+                *(f"{each['import'] / each[name]:.2f}" for name in ("batches", "transactions")),
+                f"{each['rows_per_second']:,.0f}",
             )
-    return "\n".join(lines), figures
+            for family, each in figures.items()
+        ],
+    )
+    return (
+        f"{text}\n\nMedians of {rounds} rounds of {rows} rows each; the same items each way, {WORKERS} at once.",
+        figures,
+    )
 
 
 def _write_devices(path: Path, count: int) -> None:
@@ -131,21 +161,32 @@ FAMILIES: dict[str, tuple[Callable[[Path, int], None], str | None, Callable[[Run
 }
 
 
-def _convert(source: Files, convert: Converter) -> Iterator[tuple[str, dict[str, Any]]]:
+def _convert(source: Files, convert: Converter) -> Iterator[Head | Claim]:
     for row in source.read(0):
         candidate = convert(row.content)
         if candidate is not None:
-            yield from ((table_of(record), to_attributes(to_item(record))) for record in candidate.records)
+            yield from candidate.records
 
 
-def _write_raw(registry: Registry, items: list[tuple[str, dict[str, Any]]]) -> None:
-    def write(start: int) -> None:
-        puts = [{"PutRequest": {"Item": item}} for _, item in items[start : start + BATCH]]
-        answer = registry.client.batch_write_item(RequestItems={registry.tables[items[0][0]]: puts})  # type: ignore[attr-defined]
+def _write_batches(registry: Registry, table: str, items: Sequence[dict[str, Any]]) -> None:
+    """Write as fast as DynamoDB takes it, over whatever is there."""
+
+    def write(batch: Sequence[dict[str, Any]]) -> None:
+        puts = [{"PutRequest": {"Item": item}} for item in batch]
+        answer = registry.client.batch_write_item(RequestItems={registry.tables[table]: puts})  # type: ignore[attr-defined]
         assert not answer["UnprocessedItems"]
 
+    _write(items, MAX_BATCH, write)
+
+
+def _write_transactions(registry: Registry, creations: Sequence[dict[str, Any]]) -> None:
+    """Write as an import has to: registrations with their claims or not at all, and over nothing."""
+    _write(creations, MAX_WRITES, lambda batch: registry.client.transact_write_items(TransactItems=batch))
+
+
+def _write(items: Sequence[Any], size: int, write: Callable[[Sequence[Any]], object]) -> None:
     with ThreadPoolExecutor(WORKERS) as pool:
-        for _ in pool.map(write, range(0, len(items), BATCH)):
+        for _ in pool.map(write, [items[start : start + size] for start in range(0, len(items), size)]):
             pass
 
 

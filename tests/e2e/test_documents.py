@@ -36,7 +36,7 @@ class Shown:
     @property
     def runs_here(self) -> bool:
         """Whether it is for the local stack; the others are for a deployed one, or start something that stays."""
-        return "127.0.0.1:3000" in self.command or "--local" in self.command
+        return any(sign in self.command for sign in ("127.0.0.1:3000", "127.0.0.1:8000", "--local"))
 
 
 def _read(document: Path) -> list[Shown]:
@@ -80,6 +80,7 @@ def test_commands_for_the_local_stack_work_as_shown(document: str, own_stack: St
     }
     for each in (each for each in HERE if each.document == document):
         command = each.command.replace("http://127.0.0.1:3000", own_stack.url)
+        command = command.replace("http://127.0.0.1:8000", own_stack.endpoint)
         done = subprocess.run(
             ["bash", "-c", command], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=120
         )

@@ -1,0 +1,85 @@
+"""What docs/samples/read_tokens.py finds is what apps have registered, and nothing that is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from pushreg_ops.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
+from pushreg_ops.template import find_template
+from tests.e2e.conftest import PATIENCE, Stack, clean_environ
+from tests.support.calls import APP, subscription
+
+SCRIPT = find_template(Path(__file__)).parent / "docs" / "samples" / "read_tokens.py"
+EXPIRED = {":expired": {"N": "1"}}
+
+
+@pytest.fixture
+def api(stack: Stack) -> httpx.Client:
+    return httpx.Client(base_url=stack.url, timeout=PATIENCE)
+
+
+def read(stack: Stack, *arguments: str) -> Any:
+    """Run the script as the document does."""
+    keys = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+    environ = {**clean_environ(), **keys, "AWS_ENDPOINT_URL_DYNAMODB": stack.endpoint, "AWS_CONFIG_FILE": os.devnull}
+    done = subprocess.run(
+        [sys.executable, SCRIPT, *arguments], env=environ, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def expire(stack: Stack, table: str, **key: str) -> None:
+    stack.connect().update_item(
+        TableName=table,
+        Key={name: {"S": value} for name, value in key.items()},
+        UpdateExpression="SET expires_at = :expired",
+        ExpressionAttributeValues=EXPIRED,
+    )
+
+
+def test_a_place_s_tokens_are_read_but_for_the_expired(stack: Stack, api: httpx.Client) -> None:
+    headers = {"authorization": f"Bearer {PLACES_KEY}"}
+    for token in ("for sending", "too old"):
+        path = f"/dts/places/{PLACE_ID}/subscriptions"
+        assert api.put(path, headers=headers, json={"device_token": token}).status_code == 200
+    rows = stack.connect().scan(TableName="PlacesTable")["Items"]
+    (old,) = (row for row in rows if row["device_token"] == {"S": "too old"})
+    expire(stack, "PlacesTable", place_id=PLACE_ID, token_digest=old["token_digest"]["S"])
+    tokens = read(stack, "place", PLACE_ID.upper())
+    assert "for sending" in tokens
+    assert "too old" not in tokens
+
+
+def test_a_device_s_subscription_is_read_as_it_was_sent(stack: Stack, api: httpx.Client) -> None:
+    path = f"/v2/accounts/{ACCOUNT_ID}/push_notification_subscriptions/{APP}/for-sending"
+    sent = subscription("m-for-sending")
+    assert api.put(path, headers={"x-auth-token": ACCOUNT_TOKEN}, json={"data": sent}).status_code == 201
+    assert read(stack, "device", ACCOUNT_ID, "for-sending") == {**sent, "app_name": APP}
+    assert read(stack, "device", ACCOUNT_ID, "nobody-s") is None
+
+
+def test_a_subscriber_is_read_while_it_is_one(stack: Stack, api: httpx.Client) -> None:
+    form = {"appId": "demo-app", "deviceId": "for-sending", "sid": "sid-for-sending", "osType": "iphone"}
+
+    def post(kind: str, **members: str) -> str:
+        answer = api.post("/vpns/subscription", json={"subscriptionService": {kind: members}})
+        assert answer.status_code == 200
+        ksid: str = answer.json()["subscriptionResponse"]["ksid"]
+        return ksid
+
+    ksid = post("subscribe", **form)
+    assert read(stack, "subscriber", ksid) == {"osType": "iphone", "sid": "sid-for-sending"}
+    post("unsubscribe", ksid=ksid)
+    assert read(stack, "subscriber", ksid) is None
+    post("subscribe", **form)
+    expire(stack, "SubscribersTable", record=f"ksid#{ksid}")
+    assert read(stack, "subscriber", ksid) is None
