@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,14 @@ EXPIRED = {":expired": {"N": "1"}}
 
 
 @pytest.fixture
-def api(stack: Stack) -> httpx.Client:
-    return httpx.Client(base_url=stack.url, timeout=PATIENCE)
+def api(stack: Stack) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=stack.url, timeout=PATIENCE) as client:
+        yield client
 
 
 def read(stack: Stack, *arguments: str) -> Any:
     """Run the script as the document does."""
-    keys = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+    keys = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
     environ = {**clean_environ(), **keys, "AWS_ENDPOINT_URL_DYNAMODB": stack.endpoint, "AWS_CONFIG_FILE": os.devnull}
     done = subprocess.run(
         [sys.executable, SCRIPT, *arguments], env=environ, capture_output=True, text=True, timeout=PATIENCE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
@@ -12,7 +13,7 @@ from pushreg.models.directory import digest
 from pushreg_ops.aws import AdminClient
 from pushreg_ops.verification.job import Mender, verify
 from tests.contract.in_process import Gateway
-from tests.support.calls import Engagement, Kazoo, answered
+from tests.support.calls import Engagement, Kazoo, Places, answered
 from tests.support.damage import EPOCH, MENDABLE, Damage, Hands
 from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS
 
@@ -31,6 +32,8 @@ class Meddling:
         return getattr(self._client, name)
 
     def scan(self, **parameters: Any) -> Any:
+        if self._record is None:
+            return self._client.scan(**parameters)
         # One item a page, so that what belongs to it is read afterwards.
         answer = self._client.scan(**{**parameters, "Limit": 1})
         if any(item.get("record", {}).get("S") == self._record for item in answer["Items"]):
@@ -89,6 +92,31 @@ def test_a_claim_is_not_made_again_for_what_live_traffic_has_given_up(
     assert hands.rules() == []
     assert (damage.stored.holder("m1"), damage.stored.holder("m3")) == (None, "d1")
     assert damage.subscriber(0)["sid"] == "rotated"
+
+
+def test_what_is_refreshed_before_it_is_removed_for_its_age_stays(damage: Damage, hands: Hands) -> None:
+    send = Gateway(hands.registry.client, clock=lambda: datetime.fromtimestamp(EPOCH, UTC)).send
+    damage.change(PLACES, damage.token("t1"), expires_at=EPOCH)
+    busy = Meddling(hands.registry.client, lambda: Places(send).put("t1"))
+    mender = Mender(replace(hands.registry, client=cast("AdminClient", busy)), EPOCH, hands.removed.append)
+    assert mender.remove_expired() == 0
+    assert damage.token("t1")["expires_at"] > EPOCH
+    assert hands.rules() == []
+
+
+def test_what_takes_the_place_of_the_expired_before_it_is_removed_stays(damage: Damage, hands: Hands) -> None:
+    send = Gateway(hands.registry.client, clock=lambda: datetime.fromtimestamp(EPOCH, UTC)).send
+    old = damage.subscriber(0)
+    for item in (old, damage.claim("device", "dev1"), damage.claim("sid", "sid1")):
+        damage.change(SUBSCRIBERS, item, expires_at=EPOCH)
+    busy = Meddling(hands.registry.client, lambda: Engagement(send).subscribe("dev1", "sid1"))
+    mender = Mender(replace(hands.registry, client=cast("AdminClient", busy)), EPOCH, hands.removed.append)
+    # The subscriber alone: its claims are another's by then.
+    assert mender.remove_expired() == 1
+    claims = [damage.claim("device", "dev1"), damage.claim("sid", "sid1")]
+    assert {claim["ksid"] for claim in claims} == {claims[0]["ksid"]} != {old["ksid"]}
+    assert damage.stored.subscriber(claims[0]["ksid"]) is not None
+    assert hands.rules() == []
 
 
 class GoneError(Exception):
