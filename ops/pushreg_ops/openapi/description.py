@@ -11,11 +11,15 @@ Schema = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One status: when it is given, what its body is in each media type, and the headers that always come with it."""
+    """One status: when it is given, what its body is in each media type, and the headers that always come with it.
+
+    `links` are the operations that can follow on the same path, by name.
+    """
 
     text: str
     content: Mapping[str, Schema] = field(default_factory=dict)
     headers: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

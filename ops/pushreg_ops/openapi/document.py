@@ -147,7 +147,19 @@ class _Part:
                     for each in self._examples.find(method, status, media_type)
                 ]
                 built["content"][media_type] = {"schema": schema, **_list_examples(shown)}
+        if answer.links:
+            built["links"] = {name: self._build_link(method, name) for name in answer.links}
         return built
+
+    def _build_link(self, method: str, name: str) -> dict[str, Any]:
+        (target,) = (each for each in self._family.operations.values() if each.name == name)
+        link: dict[str, Any] = {
+            "operationId": name,
+            "parameters": {name: f"$request.path.{name}" for name in self._family.path_parameters},
+        }
+        if target.request and target.request == self._family.operations[method].request:
+            link["requestBody"] = "$request.body"
+        return link
 
     def _build_parameter(self, name: str) -> dict[str, Any]:
         first: list[Example] = []

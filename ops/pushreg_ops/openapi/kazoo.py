@@ -50,6 +50,7 @@ _COMMON = {
     503: _UNREACHABLE,
 }
 _HELD = refer("KazooStoredSubscription")
+_NEXT = ("fetchSubscription", "replaceSubscription", "removeSubscription")
 _KNOWN_AS = ("X-Request-ID",)
 
 
@@ -82,7 +83,7 @@ FAMILY = Family(
             "A mobile device that another device of the account has is taken from it, in the same transaction.",
             {
                 **_COMMON,
-                201: Answer("The subscription as stored.", succeed(_HELD), ("Location", *_KNOWN_AS)),
+                201: Answer("The subscription as stored.", succeed(_HELD), ("Location", *_KNOWN_AS), _NEXT),
                 400: _INVALID,
             },
             {JSON: refer("KazooEnvelope")},
@@ -112,6 +113,7 @@ FAMILY = Family(
                     "The subscription as stored, or what was removed.",
                     succeed({"anyOf": [_HELD, _REMOVED]}),
                     _KNOWN_AS,
+                    _NEXT,
                 ),
                 201: Answer("Created, by `verb` PUT.", succeed(_HELD), ("Location", *_KNOWN_AS)),
                 304: _UNCHANGED,

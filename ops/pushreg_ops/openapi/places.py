@@ -60,6 +60,7 @@ FAMILY = Family(
                 200: Answer(
                     "The token is registered.",
                     {JSON: _success("Device subscription created/updated successfully")},
+                    links=("registerDevice", "unregisterDevice"),
                 ),
                 400: _BAD_REQUEST,
                 401: _UNAUTHORIZED,
