@@ -37,7 +37,7 @@ fuzz: $(VENV)/.project $(VENV)/.test $(VENV)/.fuzz ## Fuzz the codecs and the fa
 	  $(BIN)/python -m fuzz.run $$target .fuzz -max_total_time=$(or $(SECONDS),600) -verbosity=0 -print_final_stats=1 $(ARGS) || exit 1; \
 	done
 
-test-schema: $(VENV)/.project $(VENV)-schemathesis/.installed java ## Send what docs/openapi.yaml allows and forbids, EXAMPLES (2000) to each operation
+test-schema: $(VENV)/.project $(VENV)/.test $(VENV)-schemathesis/.installed java ## Send what docs/openapi.yaml allows and forbids, EXAMPLES (2000) to each operation
 	@$(BIN)/python -m fuzz.schema --tool $(VENV)-schemathesis/bin/schemathesis --examples $(or $(EXAMPLES),2000) $(ARGS)
 
 soak: $(VENV)/.project $(VENV)/.test java ## Load the local stack for SECONDS (300) and look for leaks, errors and broken invariants

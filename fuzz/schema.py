@@ -10,8 +10,11 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
+
 from bench.stack import serve
-from pushreg_ops.demo import ACCOUNT_TOKEN, PLACES_KEY
+from pushreg_ops.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACES_KEY
+from tests.support.calls import APP, subscription
 
 PROJECT = Path(__file__).parents[1]
 CREDENTIALS = {
@@ -52,6 +55,7 @@ def run(tool: Path, credentials: str, examples: int, seed: int) -> bool:
     passed = True
     with serve() as stack, tempfile.TemporaryDirectory() as folder:
         for start in range(0, examples, TURN):
+            plant(stack.url)
             command: list[str | Path] = [tool, "--config-file", PROJECT / "fuzz" / "schemathesis.toml", "run"]
             command += [PROJECT / "docs" / "openapi.yaml", f"--url={stack.url}", *fixed]
             # The other phases come out the same each time.
@@ -64,6 +68,14 @@ def run(tool: Path, credentials: str, examples: int, seed: int) -> bool:
             report = summary[-1] if summary and not done.returncode else done.stdout
             print(f"== {credentials}, from example {start}, seed {seed + start}: {report}", flush=True)  # noqa: T201
     return passed
+
+
+def plant(url: str) -> None:
+    """Subscribe the devices that schemathesis.toml names, which the turn before has removed in the end."""
+    for number, device_id in enumerate(("one", "two", "three")):
+        data = subscription(f"planted {number}")
+        path = f"/v2/accounts/{ACCOUNT_ID}/push_notification_subscriptions/{APP}/{device_id}"
+        httpx.put(url + path, headers={"X-Auth-Token": ACCOUNT_TOKEN}, json={"data": data}, timeout=60)
 
 
 if __name__ == "__main__":
