@@ -81,30 +81,18 @@ def run(rows: int, rounds: int, folder: Path | None = None) -> tuple[str, dict[s
                     times[way].append(_time(registry, work))
             rates = {way: len(items) / statistics.median(spent) for way, spent in times.items()}
             figures[family] = {"items": len(items), "rows_per_second": rates["import"] * rows / len(items), **rates}
-    text = table(
+    header = ("items/s", "in batches", "in transactions", "by the import", "to batches", "to transactions", "rows/s")
+    lines = [
         (
-            "import, items/s",
-            "in batches",
-            "in transactions",
-            "by the import",
-            "to batches",
-            "to transactions",
-            "rows/s",
-        ),
-        [
-            (
-                family,
-                *(f"{each[name]:,.0f}" for name in ("batches", "transactions", "import")),
-                *(f"{each['import'] / each[name]:.2f}" for name in ("batches", "transactions")),
-                f"{each['rows_per_second']:,.0f}",
-            )
-            for family, each in figures.items()
-        ],
-    )
-    return (
-        f"{text}\n\nMedians of {rounds} rounds of {rows} rows each; the same items each way, {WORKERS} at once.",
-        figures,
-    )
+            family,
+            *(f"{each[way]:,.0f}" for way in ("batches", "transactions", "import")),
+            *(f"{each['import'] / each[way]:.2f}" for way in ("batches", "transactions")),
+            f"{each['rows_per_second']:,.0f}",
+        )
+        for family, each in figures.items()
+    ]
+    note = f"The same items written in three ways, {WORKERS} calls at once; {rows} rows, medians over rounds: {rounds}."
+    return f"{table(header, lines)}\n\n{note}", figures
 
 
 def _write_devices(path: Path, count: int) -> None:

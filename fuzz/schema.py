@@ -7,6 +7,7 @@ import re
 import secrets
 import subprocess
 import tempfile
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from pushreg_ops.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACES_KEY
 from tests.support.calls import APP, subscription
 
 PROJECT = Path(__file__).parents[1]
+CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 CREDENTIALS = {
     "with credentials": [f"X-Auth-Token: {ACCOUNT_TOKEN}", f"Authorization: Bearer {PLACES_KEY}"],
     "without credentials": [],
@@ -56,7 +58,7 @@ def run(tool: Path, credentials: str, examples: int, seed: int) -> bool:
     with serve() as stack, tempfile.TemporaryDirectory() as folder:
         for start in range(0, examples, TURN):
             plant(stack.url)
-            command: list[str | Path] = [tool, "--config-file", PROJECT / "fuzz" / "schemathesis.toml", "run"]
+            command: list[str | Path] = [tool, "--config-file", CONFIGURATION, "run"]
             command += [PROJECT / "docs" / "openapi.yaml", f"--url={stack.url}", *fixed]
             # The other phases come out the same each time.
             command += [f"--phases={'fuzzing' if start else 'examples,coverage,fuzzing'}"]
@@ -71,11 +73,14 @@ def run(tool: Path, credentials: str, examples: int, seed: int) -> bool:
 
 
 def plant(url: str) -> None:
-    """Subscribe the devices that schemathesis.toml names, which the turn before has removed in the end."""
-    for number, device_id in enumerate(("one", "two", "three")):
-        data = subscription(f"planted {number}")
+    """Subscribe the devices that the configuration names, all of which the turn before may have removed."""
+    ids = tomllib.loads(CONFIGURATION.read_text("utf-8"))["dictionaries"]["ids"]["values"]
+    for device_id in ids:
         path = f"/v2/accounts/{ACCOUNT_ID}/push_notification_subscriptions/{APP}/{device_id}"
-        httpx.put(url + path, headers={"X-Auth-Token": ACCOUNT_TOKEN}, json={"data": data}, timeout=60)
+        body = {"data": subscription(f"planted {device_id}")}
+        answer = httpx.put(url + path, headers={"X-Auth-Token": ACCOUNT_TOKEN}, json=body, timeout=60)
+        if answer.status_code != 201 and "already exists" not in answer.text:
+            raise RuntimeError(f"{device_id} was not planted: {answer.text}")
 
 
 if __name__ == "__main__":

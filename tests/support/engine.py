@@ -51,4 +51,5 @@ def endpoint() -> Iterator[str]:
         with run_engine() as address:
             yield address
     except EngineError as error:
+        # No Java, or no jar to be had. Under CI, where both are, a skip is a failure (tests/conftest.py).
         pytest.skip(f"no DynamoDB Local here: {error}")

@@ -155,7 +155,7 @@ class _Part:
         (target,) = (each for each in self._family.operations.values() if each.name == name)
         link: dict[str, Any] = {
             "operationId": name,
-            "parameters": {name: f"$request.path.{name}" for name in self._family.path_parameters},
+            "parameters": {each: f"$request.path.{each}" for each in self._family.path_parameters},
         }
         if target.request and target.request == self._family.operations[method].request:
             link["requestBody"] = "$request.body"
