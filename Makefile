@@ -65,7 +65,7 @@ SAM := SAM_CLI_TELEMETRY=0 $(VENV)-sam/bin/sam
 
 build: $(VENV)/.project $(VENV)-sam/.installed ## Build what is deployed, and check it (STAGE; ARGS goes to sam build)
 	@$(SAM) build --config-env $(STAGE) $(ARGS)
-	@$(BIN)/python -m pushreg_ops.package
+	@$(BIN)/python -m tools.package
 
 deploy: build ## Deploy to AWS (STAGE)
 	@$(SAM) deploy --config-env $(STAGE)
@@ -102,7 +102,7 @@ lock: ## Resolve requirements/*.in again (needs uv; ARGS=--upgrade for newer rel
 
 clean: ## Remove what the other targets made, but not the data in .data
 	rm -rf $(VENV) $(VENV)-* .aws-sam .bench .fuzz .schemathesis .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache htmlcov
-	find layers functions ops tests -name __pycache__ -prune -exec rm -rf {} +
+	find layers functions ops tools tests -name __pycache__ -prune -exec rm -rf {} +
 
 # Lambda's own version first. A name on the PATH is no proof that it runs (pyenv's shims), nor that Debian's python3-venv is there.
 $(BIN)/python:

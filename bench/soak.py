@@ -16,10 +16,10 @@ from typing import Any
 import httpx
 
 from bench.stack import Stack, serve
-from pushreg.table import Item, from_attributes
+from pushreg.dynamodb import Item, from_attributes
+from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
 from pushreg_ops.aws import connect_endpoint
-from pushreg_ops.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
-from pushreg_ops.invariants import check_devices, check_directory, check_places, check_subscribers
+from pushreg_ops.records.invariants import check_devices, check_directory, check_places, check_subscribers
 
 LEVELS = (1, 2, 4, 8, 16, 32, 64)
 # Each level comes several times, so that a trend can be told from the level's own needs; the first round is warm-up.

@@ -17,25 +17,25 @@ from pathlib import Path
 from typing import Any
 
 from bench.figures import table
-from pushreg.table import to_attributes
+from pushreg.dynamodb import to_attributes
+from pushreg_local.demo import ACCOUNT_ID, PLACE_ID, list_entries
+from pushreg_local.engines import HOST
+from pushreg_local.engines.bundle import find_bundle
+from pushreg_local.engines.dynamodb_local import DynamoDbLocal
+from pushreg_local.engines.java import find_java
+from pushreg_local.tables import create_missing
+from pushreg_local.template import Template, find_template, load_template
 from pushreg_ops.aws import connect_endpoint
-from pushreg_ops.demo import ACCOUNT_ID, PLACE_ID, list_entries
-from pushreg_ops.engines import HOST
-from pushreg_ops.engines.bundle import find_bundle
-from pushreg_ops.engines.dynamodb_local import DynamoDbLocal
-from pushreg_ops.engines.java import find_java
-from pushreg_ops.importers.engagement import EngagementConverter
-from pushreg_ops.importers.kazoo import GREGORIAN_EPOCH, MEMBER, KazooConverter
-from pushreg_ops.importers.places import PlacesConverter
-from pushreg_ops.importers.rows import Converter, Run
-from pushreg_ops.importers.sources import Files
+from pushreg_ops.migrate.formats.engagement import EngagementConverter
+from pushreg_ops.migrate.formats.kazoo import GREGORIAN_EPOCH, MEMBER, KazooConverter
+from pushreg_ops.migrate.formats.places import PlacesConverter
+from pushreg_ops.migrate.formats.rows import Converter, Run
+from pushreg_ops.migrate.importing import MAX_WRITES
+from pushreg_ops.migrate.job import Job
+from pushreg_ops.migrate.sources import Files
 from pushreg_ops.provision import Provisioner
-from pushreg_ops.tables import create_missing
+from pushreg_ops.records.entities import Claim, Head, create, table_of, to_item
 from pushreg_ops.targets import TABLES, Registry
-from pushreg_ops.template import Template, find_template, load_template
-from pushreg_ops.transfer.entities import Claim, Head, create, table_of, to_item
-from pushreg_ops.transfer.importing import MAX_WRITES
-from pushreg_ops.transfer.job import Job
 
 WORKERS = 4
 # The most that one BatchWriteItem takes.

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from bench.stack import serve
-from pushreg_ops.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACES_KEY
+from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACES_KEY
 from tests.support.calls import APP, subscription
 
 PROJECT = Path(__file__).parents[1]

@@ -7,10 +7,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from pushreg.dynamodb import to_attributes
 from pushreg.models.directory import digest
 from pushreg.stores.directory import to_item
-from pushreg.table import to_attributes
-from pushreg_ops.demo import list_entries
+from pushreg_local.demo import list_entries
 
 KSID, DEVICE_ID, APP, SID = "1000000000000000001", "device-1", "com.example.app", "sid-1"
 Attributes = dict[str, Any]

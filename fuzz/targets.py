@@ -15,7 +15,7 @@ from fuzz.store import Store
 from pushreg.codecs import json as json_codec
 from pushreg.codecs import xml as xml_codec
 from pushreg.errors import MalformedError
-from pushreg_ops.demo import ACCOUNT_ID, ACCOUNT_TOKEN, AUTH_TOKEN, PLACE_ID, PLACES_KEY
+from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, AUTH_TOKEN, PLACE_ID, PLACES_KEY
 
 METHODS = ("POST", "PUT", "GET", "DELETE", "PATCH")
 CONTENT_TYPES = ("application/json", "text/xml;charset=UTF-8", "application/json;charset=UTF-8", "text/plain", None)

@@ -9,16 +9,16 @@ from urllib.parse import quote
 
 from snapshot_restore_py import register_before_snapshot
 
-from kazoo import envelope
+from kazoo import wire
 from kazoo.operations import PreconditionError, UnknownDeviceError, create, fetch, remove, replace
-from pushreg.credentials import admit, bearer
+from pushreg.credentials import authenticate, bearer
+from pushreg.dynamodb import Client
 from pushreg.errors import ForbiddenError, MethodError, RouteError, UnauthenticatedError
-from pushreg.http import Handler, Request, Response, Services
+from pushreg.http import Context, Handler, Request, Response
 from pushreg.models.directory import Credential
 from pushreg.models.kazoo import Content, Precondition, is_id
-from pushreg.stores.devices import Devices, Memory
+from pushreg.stores.devices import Devices, SubscriptionCache
 from pushreg.stores.directory import Kind
-from pushreg.table import Client
 
 METHODS = ("GET", "PUT", "POST", "DELETE")
 ACCOUNT_ID_LENGTH = 32
@@ -37,33 +37,33 @@ class Call:
     data: Any
 
 
-class Family:
+class Dialect:
     """Kazoo's dialect."""
 
     def __init__(self) -> None:
-        self._memory = Memory()
+        self._cache = SubscriptionCache()
 
-    def answer(self, request: Request, services: Services) -> Response:
+    def answer(self, request: Request, context: Context) -> Response:
         """Carry out the verb on the subscription that the path names."""
         header = request.headers.get("x-auth-token")
         request.secret = header or bearer(request.headers.get("authorization"))
-        sent = envelope.read(request.read_body(), request.headers.get("content-type"))
+        sent = wire.read(request.read_body(), request.headers.get("content-type"))
         if not header:
-            request.secret = envelope.text(sent, "auth_token") or request.secret
+            request.secret = wire.text(sent, "auth_token") or request.secret
         call = _parse(request, sent)
         request.operation = call.verb.lower()
-        if not _admit(request, services, call):
-            raise envelope.AccountError(call.account_id)
-        if not envelope.accepts_json(request.headers.get("accept")):
-            raise envelope.AcceptError
+        if not _authenticate(request, context, call):
+            raise wire.AccountError(call.account_id)
+        if not wire.accepts_json(request.headers.get("accept")):
+            raise wire.AcceptError
         if not (is_id(call.device_id) and is_id(call.app_name)):
             raise UnknownDeviceError
-        devices = Devices(request.session, services.settings.table, call.account_id, request.moment, self._memory)
+        devices = Devices(request.session, context.settings.table, call.account_id, request.moment, self._cache)
         return _operate(request, devices, call)
 
-    def fail(self, request: Request, services: Services, error: Exception) -> Response:
+    def fail(self, request: Request, context: Context, error: Exception) -> Response:
         """Return Kazoo's error envelope (spec/kazoo.md section 2)."""
-        return envelope.refuse(request, error)
+        return wire.refuse(request, error)
 
 
 def _parse(request: Request, sent: Mapping[str, Any]) -> Call:
@@ -73,15 +73,15 @@ def _parse(request: Request, sent: Mapping[str, Any]) -> Call:
     verb = request.method
     if verb == "POST":
         # Tunnelling, on POST alone: a query string or a GET must not be able to delete.
-        verb = (envelope.text(sent, "verb") or verb).upper()
+        verb = (wire.text(sent, "verb") or verb).upper()
     if verb not in METHODS:
         raise MethodError(METHODS)
     if verb in ("PUT", "POST"):
-        envelope.check_data(sent)
+        wire.check_data(sent)
     return Call(verb, parameters["account_id"], parameters["app"], parameters["device_id"], sent.get("data"))
 
 
-def _admit(request: Request, services: Services, call: Call) -> bool:
+def _authenticate(request: Request, context: Context, call: Call) -> bool:
     """Let the caller pass, and tell whether the account exists."""
     well_formed = len(call.account_id) == ACCOUNT_ID_LENGTH
 
@@ -94,7 +94,7 @@ def _admit(request: Request, services: Services, call: Call) -> bool:
             raise ForbiddenError("access denied by token restrictions")
 
     target: tuple[Kind, str] | None = ("account", call.account_id) if well_formed else None
-    account = admit(services.directory, request.session, "kazoo", request.secret, check, target)
+    account = authenticate(context.directory, request.session, "kazoo", request.secret, check, target)
     return account is not None
 
 
@@ -108,26 +108,26 @@ def _operate(request: Request, devices: Devices, call: Call) -> Response:
                 raise PreconditionError
             if precondition.excludes(found.revision):
                 return Response(304, b"", None, "unchanged", headers)
-            return envelope.succeed(request, 200, found.content.document, found.revision, "found", headers)
+            return wire.succeed(request, 200, found.content.document, found.revision, "found", headers)
         case "PUT":
             content = Content.from_data(call.data, call.app_name)
             created = create(devices, call.device_id, content, precondition)
             # Kazoo's own Location repeats the device id, an artefact of its framework that leads nowhere.
             headers = {"location": quote(request.path, safe=_PATH)}
             document = created.content.document
-            return envelope.succeed(request, 201, document, created.revision, "created", headers)
+            return wire.succeed(request, 201, document, created.revision, "created", headers)
         case "POST":
             content = Content.from_data(call.data, call.app_name)
             replaced, outcome = replace(devices, call.device_id, content, precondition)
-            return envelope.succeed(request, 200, replaced.content.document, replaced.revision, outcome)
+            return wire.succeed(request, 200, replaced.content.document, replaced.revision, outcome)
     removed = remove(devices, call.device_id, call.app_name, precondition)
     data = {"id": call.device_id, "_read_only": {"deleted": True}}
-    return envelope.succeed(request, 200, data, removed.revision, "deleted")
+    return wire.succeed(request, 200, data, removed.revision, "deleted")
 
 
 def create_handler(environ: Mapping[str, str] | None = None, client: Client | None = None, **options: Any) -> Handler:
     """Return a handler of its own; `options` are those of Handler."""
-    return Handler(Family(), environ, client, **options)
+    return Handler(Dialect(), environ, client, **options)
 
 
 handler = create_handler()

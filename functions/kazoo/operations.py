@@ -54,7 +54,7 @@ def replace(devices: Devices, device_id: str, content: Content, precondition: Pr
     Equal content is left alone and keeps its revision. UnknownDeviceError if the device has none; PreconditionError if
     its revision does not fit. A new mobile device is taken from whichever device has it.
     """
-    standing = devices.recall(device_id)
+    standing = devices.get_cached(device_id)
     if standing is None or standing.content.digest == content.digest or not precondition.holds(standing.revision):
         standing = devices.get(device_id)
     holder: str | None = None

@@ -10,7 +10,8 @@ from snapshot_restore_py import register_before_snapshot
 
 from places.operations import UnknownTokenError, register, unregister
 from pushreg.codecs import json
-from pushreg.credentials import admit, bearer
+from pushreg.credentials import authenticate, bearer
+from pushreg.dynamodb import Client
 from pushreg.errors import (
     ForbiddenError,
     MalformedError,
@@ -21,12 +22,11 @@ from pushreg.errors import (
     TooLargeError,
     UnauthenticatedError,
 )
-from pushreg.http import Handler, Request, Response, Services
+from pushreg.http import Context, Handler, Request, Response
 from pushreg.models.directory import Credential
 from pushreg.models.places import Registration, to_place_id
 from pushreg.stores.directory import Kind
 from pushreg.stores.places import Places
-from pushreg.table import Client
 
 CONTENT_TYPE = "application/json"
 VERBS = {
@@ -47,10 +47,10 @@ class UnknownPlaceError(PushregError):
     """No place has this id."""
 
 
-class Family:
+class Dialect:
     """The Device Token Service's dialect."""
 
-    def answer(self, request: Request, services: Services) -> Response:
+    def answer(self, request: Request, context: Context) -> Response:
         """Register or unregister the token that the body names."""
         if request.method not in VERBS:
             raise MethodError(tuple(VERBS))
@@ -60,20 +60,20 @@ class Family:
         body = request.read_body()
         place_id = to_place_id(request.parameters["place_id"])
         # Removal asks only for the row: seed 002 lists no `Place not found` for it.
-        exists = _admit(request, services, place_id, look_up=request.method == "PUT")
+        exists = _authenticate(request, context, place_id, look_up=request.method == "PUT")
         if place_id is None:
             raise PlaceIdError
         token = _token(body)
         if not exists:
             raise UnknownPlaceError
-        lifetime = services.settings.stale_after_days * 86_400
-        places = Places(request.session, services.settings.table, request.moment, request.epoch, lifetime)
+        lifetime = context.settings.stale_after_days * 86_400
+        places = Places(request.session, context.settings.table, request.moment, request.epoch, lifetime)
         outcome = operate(places, place_id, token)
         data = {"place_id": place_id, "device_token": token}
         message = {"message": text, "error": None, "data": data, "extra": None}
         return _render(200, {"status": 200, "responseType": "success", "message": message}, outcome)
 
-    def fail(self, request: Request, services: Services, error: Exception) -> Response:
+    def fail(self, request: Request, context: Context, error: Exception) -> Response:
         """Return the flat `{error, message}` form of spec/places.md section 3."""
         match error:
             case PlaceIdError():
@@ -103,7 +103,7 @@ class Family:
         return _refuse(500, "Internal Server Error", "Unexpected error", "fault")
 
 
-def _admit(request: Request, services: Services, place_id: str | None, *, look_up: bool) -> bool:
+def _authenticate(request: Request, context: Context, place_id: str | None, *, look_up: bool) -> bool:
     """Let the caller pass, and tell whether the place exists if that is to be looked up."""
 
     def check(credential: Credential) -> None:
@@ -114,7 +114,7 @@ def _admit(request: Request, services: Services, place_id: str | None, *, look_u
 
     target: tuple[Kind, str] | None = ("place", place_id) if look_up and place_id is not None else None
     secret = bearer(request.headers.get("authorization"))
-    entry = admit(services.directory, request.session, "places", secret, check, target)
+    entry = authenticate(context.directory, request.session, "places", secret, check, target)
     return entry is not None or not look_up
 
 
@@ -135,7 +135,7 @@ def _render(status: int, data: Any, outcome: str, headers: Mapping[str, str] | N
 
 def create_handler(environ: Mapping[str, str] | None = None, client: Client | None = None, **options: Any) -> Handler:
     """Return a handler of its own; `options` are those of Handler."""
-    return Handler(Family(), environ, client, **options)
+    return Handler(Dialect(), environ, client, **options)
 
 
 handler = create_handler()

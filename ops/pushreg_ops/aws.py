@@ -21,9 +21,9 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from pushreg.table import Client
+from pushreg.dynamodb import Client
+from pushreg_local.intrinsics import REGION
 from pushreg_ops.errors import OperatorError
-from pushreg_ops.intrinsics import REGION
 
 # An import has several workers.
 _POOL = 32

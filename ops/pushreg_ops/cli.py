@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import typer
 
-from pushreg_ops.commands import entries, examining, exporting, importing, inspecting, keys, local, verifying
-from pushreg_ops.console import complain
+from pushreg_ops.commands import directory, doctor, export, import_, keys, local, show, verify
 from pushreg_ops.errors import OperatorError
 from pushreg_ops.targets import NoTargetError
+from pushreg_ops.terminal import complain
 
 HELP = """Run a push-subscription registry on this machine, and look after deployed ones.
 
@@ -35,16 +35,16 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("local")(local.run)
-app.command("doctor")(examining.run)
-app.command("show")(inspecting.show)
-app.command("stats")(inspecting.stats)
-app.add_typer(entries.create_group("account"), name="accounts")
-app.add_typer(entries.create_group("place"), name="places")
-app.add_typer(entries.create_application_group(), name="apps")
+app.command("doctor")(doctor.run)
+app.command("show")(show.show)
+app.command("stats")(show.stats)
+app.add_typer(directory.create_group("account"), name="accounts")
+app.add_typer(directory.create_group("place"), name="places")
+app.add_typer(directory.create_application_group(), name="apps")
 app.add_typer(keys.app, name="keys")
-app.command("import")(importing.run)
-app.command("export")(exporting.run)
-app.command("verify")(verifying.run)
+app.command("import")(import_.run)
+app.command("export")(export.run)
+app.command("verify")(verify.run)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

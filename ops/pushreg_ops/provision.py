@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from pushreg.clock import Clock, now, to_iso
-from pushreg.errors import RefusedError
+from pushreg.dynamodb import Session, put
+from pushreg.errors import ConditionFailedError
 from pushreg.models.directory import EVERY_PLACE, Account, Application, Credential, Entry, Place, Scope, digest
 from pushreg.stores.directory import DirectoryWriter, Kind, to_item
-from pushreg.table import Session, put
 from pushreg_ops.errors import OperatorError
 from pushreg_ops.targets import Registry
 
@@ -33,7 +33,7 @@ class Provisioner:
         write = put(self._registry.directory, to_item(entry), "attribute_not_exists(created_at)")
         try:
             Session(self._registry.client).transact([write], uuid.uuid4().hex)
-        except RefusedError:
+        except ConditionFailedError:
             return False
         return True
 

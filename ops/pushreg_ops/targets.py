@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pushreg_local.template import find_template, load_template
 from pushreg_ops.aws import AdminClient, connect_endpoint, connect_stack, explain
 from pushreg_ops.errors import OperatorError
-from pushreg_ops.template import find_template, load_template
 
 # Logical ids in the template, and the names of the stack's outputs.
 DEVICES, SUBSCRIBERS, PLACES, DIRECTORY = "DevicesTable", "SubscribersTable", "PlacesTable", "DirectoryTable"

@@ -13,8 +13,8 @@ from jsonschema.validators import extend
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from pushreg_ops.openapi.document import OTHER_METHODS
-from pushreg_ops.openapi.exchanges import Exchange, decode
+from tools.openapi.document import OTHER_METHODS
+from tools.openapi.exchanges import Exchange, decode
 
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
 

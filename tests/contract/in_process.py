@@ -11,10 +11,10 @@ from typing import Any
 from urllib.parse import unquote
 
 from pushreg.clock import now
-from pushreg_ops.events import HttpRequest, build_event, render_answer
-from pushreg_ops.routing import Router
-from pushreg_ops.tables import create_missing
-from pushreg_ops.template import Template, find_template, load_template
+from pushreg_local.events import HttpRequest, build_event, render_answer
+from pushreg_local.routing import Router
+from pushreg_local.tables import create_missing
+from pushreg_local.template import Template, find_template, load_template
 from tests.contract.playing import Answer
 from tests.contract.tables import Tables
 from tests.support.roles import Restricted

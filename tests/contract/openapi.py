@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pushreg_ops.openapi.document import build
-from pushreg_ops.openapi.text import FILE, render
-from pushreg_ops.template import Template, find_template, load_template
+from pushreg_local.template import Template, find_template, load_template
 from tests.contract.recording import record
+from tools.openapi.document import build
+from tools.openapi.text import FILE, render
 
 TARGET = Path(__file__).parents[2] / FILE
 

@@ -12,15 +12,15 @@ from urllib.parse import unquote
 import boto3
 from moto import mock_aws
 
-from pushreg_ops.intrinsics import REGION
-from pushreg_ops.openapi.exchanges import Exchange
-from pushreg_ops.routing import Router
-from pushreg_ops.template import Route
+from pushreg_local.intrinsics import REGION
+from pushreg_local.routing import Router
+from pushreg_local.template import Route
 from tests.contract.cases import ROOT, Case, Given, StoredItem, load_cases, load_given
 from tests.contract.in_process import Gateway, create_tables
 from tests.contract.matching import Bindings
 from tests.contract.playing import Answer, run_case
 from tests.contract.tables import KEYS, Tables
+from tools.openapi.exchanges import Exchange
 
 NAMES = {"unique": "0123456789abcdef", "uuid": "7f3c1f0e-5b0a-4c0e-9d3a-2f6b8e1d4c5a"}
 # What chance or the clock decides becomes a constant.

@@ -9,7 +9,7 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
-from pushreg_ops.template import Template
+from pushreg_local.template import Template
 from tests.contract.cases import Given, StoredItem
 from tests.contract.filling import fill
 from tests.contract.matching import MISSING, Bindings, differences

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pushreg_ops.demo import ACCOUNT_ID, PLACE_ID
+from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
 from tests.support.calls import APP, subscription
 from tests.trust.faults import Fault
 from tests.trust.proxy import Proxy

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pushreg_ops.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
+from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
 from tests.e2e.conftest import (
     DYNAMODB_LOCAL,
     NEEDS_JAVA,

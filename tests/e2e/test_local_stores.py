@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pushreg_ops.demo import PLACE_ID
-from pushreg_ops.engines.memory import Memory
+from pushreg_local.demo import PLACE_ID
+from pushreg_local.engines.memory import MemoryEngine
 from tests.e2e.conftest import (
     DYNAMODB_LOCAL,
     NEEDS_JAVA,
@@ -47,7 +47,7 @@ def test_data_that_another_stack_has_open_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_endpoint_that_is_already_there_is_used_and_left_alone(tmp_path: Path) -> None:
-    someone_elses = Memory(0)
+    someone_elses = MemoryEngine(0)
     someone_elses.start()
     try:
         with run_stack(tmp_path, engine=someone_elses.endpoint) as stack:

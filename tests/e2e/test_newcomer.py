@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from pushreg_ops.demo import ACCOUNT_ID, PLACE_ID
+from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
 from tests.e2e.conftest import DYNAMODB_LOCAL, PATIENCE, Stack, run_process, run_pushreg, run_stack
 from tests.support.calls import subscription
 

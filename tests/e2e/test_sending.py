@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from pushreg_ops.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
-from pushreg_ops.template import find_template
+from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
+from pushreg_local.template import find_template
 from tests.e2e.conftest import PATIENCE, Stack, clean_environ
 from tests.support.calls import APP, subscription
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from pushreg_local.demo import PLACE_ID
+from pushreg_local.tables import create_missing
 from pushreg_ops.aws import connect_endpoint
-from pushreg_ops.demo import PLACE_ID
-from pushreg_ops.tables import create_missing
 from tests.contract.in_process import read_template
 from tests.e2e.conftest import PATIENCE, PUSHREG, clean_environ, run_pushreg
 from tests.e2e.exports import read_lines, slow_wire, write_rows

@@ -10,7 +10,7 @@ from moto import mock_aws
 from moto.core.models import patch_client
 
 from pushreg.config import Settings
-from pushreg.table import connect
+from pushreg.dynamodb import connect
 from tests.contract.in_process import read_template
 from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS, Stored
 from tests.support.time import Time

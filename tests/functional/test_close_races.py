@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pushreg.table import to_attributes
+from pushreg.dynamodb import to_attributes
 from tests.contract.in_process import Gateway
 from tests.support.calls import APPLICATION, answered
 from tests.support.scenarios import Api, warm_up

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pushreg.models.directory import digest
-from pushreg_ops.demo import ACCOUNT_ID
+from pushreg_local.demo import ACCOUNT_ID
 from tests.contract.in_process import Gateway
 from tests.support.calls import APPLICATION, answered
 from tests.support.scenarios import Api

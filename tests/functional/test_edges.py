@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from pushreg.dynamodb import Client
 from pushreg.http import Handler
 from pushreg.models.directory import digest
-from pushreg.table import Client
-from pushreg_ops.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACES_KEY
+from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACES_KEY
 from tests.contract.in_process import Gateway, read_template
 from tests.support.calls import Engagement, Kazoo, Places
 from tests.support.clients import ScriptedClient
@@ -111,7 +111,7 @@ def test_an_unforeseen_error_is_a_bland_500(family: Family) -> None:
     assert family.call(client.client) == (500, family.fault)
     (line,) = map(json.loads, family.lines)
     assert (line["outcome"], line["error"], line["Faults"]) == ("fault", "RuntimeError", 1)
-    assert any("table.py" in frame for frame in line["frames"])
+    assert any("dynamodb.py" in frame for frame in line["frames"])
     assert "hush" not in json.dumps(line)
 
 

@@ -14,8 +14,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from pushreg_ops.events import HttpRequest, build_event
-from pushreg_ops.routing import Router
+from pushreg_local.events import HttpRequest, build_event
+from pushreg_local.routing import Router
 from tests.contract.cases import ROOT, load_given
 from tests.contract.in_process import create_tables, read_template
 from tests.support.roles import Restricted

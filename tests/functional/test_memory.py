@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fuzz.store import Store
-from pushreg_ops.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
+from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
 
 SUBSCRIBE = {"appId": "demo-app", "deviceId": "device", "sid": "sid", "osType": "iphone"}
 SUBSCRIPTION = {

@@ -12,13 +12,13 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from pushreg.codecs import json as strict_json
 from pushreg.codecs import xml
 from pushreg.errors import MalformedError
-from pushreg_ops.openapi.document import build
-from pushreg_ops.openapi.exchanges import Exchange, decode
-from pushreg_ops.openapi.text import render
-from pushreg_ops.template import Template
+from pushreg_local.template import Template
 from tests.contract.declaration import METHODS, Document
 from tests.contract.openapi import TARGET, read_template
 from tests.contract.recording import record
+from tools.openapi.document import build
+from tools.openapi.exchanges import Exchange, decode
+from tools.openapi.text import render
 
 # What handlers read beyond the document, for clients that were written for a sloppier server.
 LENIENCIES = {

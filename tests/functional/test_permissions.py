@@ -13,7 +13,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from pushreg_ops.template import Function
+from pushreg_local.template import Function
 from tests.contract.cases import ROOT, load_cases, load_given
 from tests.contract.in_process import Gateway, create_tables, read_template
 from tests.contract.playing import run_case

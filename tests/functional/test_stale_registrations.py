@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pushreg_ops.demo import PLACE_ID
-from pushreg_ops.invariants import check_subscribers
+from pushreg_local.demo import PLACE_ID
+from pushreg_ops.records.invariants import check_subscribers
 from tests.contract.in_process import Gateway
 from tests.support.calls import Engagement, Kazoo, Places, answered
 from tests.support.stored import PLACES, SUBSCRIBERS, Stored

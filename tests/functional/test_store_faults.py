@@ -13,8 +13,8 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
+from pushreg.dynamodb import MAX_ATTEMPTS, MAX_DELAY
 from pushreg.http import TIME_LIMIT
-from pushreg.table import MAX_ATTEMPTS, MAX_DELAY
 from tests.contract.in_process import Gateway
 from tests.support.calls import Reply
 from tests.support.scenarios import SCENARIOS, Api, Scenario, tell, warm_up

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pushreg.config import Settings
-from pushreg.table import connect
+from pushreg.dynamodb import connect
 from tests.contract.in_process import Gateway, read_template
 from tests.support.engine import endpoint
 from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS, Stored

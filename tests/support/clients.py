@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
-from pushreg.table import Client, Item, from_attributes, to_attributes
+from pushreg.dynamodb import Client, Item, from_attributes, to_attributes
 
 
 class ScriptedClient:

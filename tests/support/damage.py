@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pushreg.dynamodb import Item, to_attributes
 from pushreg.models.directory import digest
-from pushreg.table import Item, to_attributes
-from pushreg_ops.demo import ACCOUNT_ID, PLACE_ID
-from pushreg_ops.invariants import Rule
+from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
+from pushreg_ops.records.entities import Head
+from pushreg_ops.records.invariants import Rule
 from pushreg_ops.targets import Registry
-from pushreg_ops.transfer.entities import Head
-from pushreg_ops.verification.job import Mender, Proposal, verify
+from pushreg_ops.verify.job import Mender, Proposal, verify
 from tests.support.stored import DEVICES, DIRECTORY, KEYS, PLACES, SUBSCRIBERS, Stored
 
 EPOCH = 1_900_000_000

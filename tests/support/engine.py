@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from pushreg_ops.engines import HOST
-from pushreg_ops.engines.bundle import fetch_from_npm, find_bundle
-from pushreg_ops.engines.dynamodb_local import DynamoDbLocal
-from pushreg_ops.engines.java import find_java
+from pushreg_local.engines import HOST
+from pushreg_local.engines.bundle import fetch_from_npm, find_bundle
+from pushreg_local.engines.dynamodb_local import DynamoDbLocal
+from pushreg_local.engines.java import find_java
 from pushreg_ops.errors import EngineError
 
 # What the tests store need not outlive them, and a disk takes its time to be sure of each write.

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pushreg_ops.intrinsics import parse
-from pushreg_ops.template import find_template
+from pushreg_local.intrinsics import parse
+from pushreg_local.template import find_template
 
 Grant = tuple[str, str]
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pushreg_ops.demo import ACCOUNT_ID
-from pushreg_ops.importers.kazoo import GREGORIAN_EPOCH
-from pushreg_ops.importers.rows import Converter, RowError, Run
+from pushreg_local.demo import ACCOUNT_ID
+from pushreg_ops.migrate.formats.kazoo import GREGORIAN_EPOCH
+from pushreg_ops.migrate.formats.rows import Converter, RowError, Run
 from tests.support.calls import subscription
 
 # 2026-11-22T00:00:00Z

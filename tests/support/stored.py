@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from pushreg.dynamodb import Item, Key, from_attributes, to_attributes
 from pushreg.models.directory import digest
 from pushreg.stores.directory import DirectoryWriter
-from pushreg.table import Item, Key, from_attributes, to_attributes
-from pushreg_ops.demo import ACCOUNT_ID, PLACE_ID, list_entries
-from pushreg_ops.invariants import (
+from pushreg_local.demo import ACCOUNT_ID, PLACE_ID, list_entries
+from pushreg_ops.records.invariants import (
     DEVICES_KEY,
     DIRECTORY_KEY,
     PLACES_KEY,

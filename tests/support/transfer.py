@@ -9,17 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pushreg.table import Client
-from pushreg_ops.demo import ACCOUNT_ID, PLACE_ID
-from pushreg_ops.importers.engagement import EngagementConverter, create_subscriber
-from pushreg_ops.importers.kazoo import GREGORIAN_EPOCH, MEMBER, KazooConverter, create_device, read_content
-from pushreg_ops.importers.places import create_token
-from pushreg_ops.importers.rows import Converter, Run
-from pushreg_ops.importers.sources import Files
+from pushreg.dynamodb import Client
+from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
+from pushreg_ops.migrate.formats.engagement import EngagementConverter, create_subscriber
+from pushreg_ops.migrate.formats.kazoo import GREGORIAN_EPOCH, MEMBER, KazooConverter, create_device, read_content
+from pushreg_ops.migrate.formats.places import create_token
+from pushreg_ops.migrate.formats.rows import Converter, Run
+from pushreg_ops.migrate.job import Job
+from pushreg_ops.migrate.merging import Merger
+from pushreg_ops.migrate.sources import Files
+from pushreg_ops.records.entities import Candidate, Head
 from pushreg_ops.targets import Registry
-from pushreg_ops.transfer.entities import Candidate, Head
-from pushreg_ops.transfer.job import Job
-from pushreg_ops.transfer.merging import Merger
 from tests.support.calls import APP, subscription
 from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS, Stored
 

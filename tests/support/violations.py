@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pushreg_ops.invariants import Rule, Violation
+from pushreg_ops.records.invariants import Rule, Violation
 
 
 def rules(violations: Iterator[Violation]) -> list[tuple[Rule, str]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 from xml.etree import ElementTree
 
-from pushreg.table import Item
+from pushreg.dynamodb import Item
 from tests.support.calls import Send
 from tests.trust.model_engagement import DUPLICATE, Answer, Call, Model, Row, State, Subscribe, Unsubscribe, age, agrees
 from tests.trust.stack import APPLICATIONS, to_day

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Any
 
+from pushreg.dynamodb import Item
 from pushreg.models.kazoo import Content as StoredContent
-from pushreg.table import Item
 from tests.support.calls import Send
 from tests.trust import model_kazoo as model
 from tests.trust.model_kazoo import Answer, Call, Content, Revision, Row, State

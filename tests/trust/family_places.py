@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from random import Random
 
-from pushreg.table import Item
+from pushreg.dynamodb import Item
 from tests.support.calls import Send
 from tests.trust.model_places import Answer, Call, Model, Row, State, age, agrees
 from tests.trust.stack import ALL_PLACES_KEY, PLACE_IDS, key_of, to_day

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from pushreg.table import Item
+from pushreg.dynamodb import Item
 from tests.contract.in_process import Gateway
 from tests.support.calls import Send
 from tests.support.stored import CHECKS, Stored

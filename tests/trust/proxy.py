@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
-from pushreg_ops.engines import HOST
+from pushreg_local.engines import HOST
 from tests.support.engine import find_port
 from tests.trust.faults import Fault, Message, choose, invent
 

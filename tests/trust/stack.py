@@ -12,9 +12,9 @@ import botocore.session
 from botocore.config import Config
 
 from pushreg.config import Settings
+from pushreg.dynamodb import connect
 from pushreg.models.directory import Account, Application, Credential, Entry, Place, digest
 from pushreg.stores.directory import DirectoryWriter
-from pushreg.table import connect
 from tests.contract.in_process import read_template
 from tests.support.stored import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Stored
 

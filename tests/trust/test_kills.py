@@ -16,7 +16,7 @@ from typing import IO
 
 import pytest
 
-from pushreg_ops.template import find_template
+from pushreg_local.template import find_template
 from tests.support.stored import DEVICES, Stored
 from tests.trust.conftest import Report
 from tests.trust.family_kazoo import Kazoo

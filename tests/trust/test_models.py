@@ -11,8 +11,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from pushreg.table import Item, to_attributes
-from pushreg_ops.invariants import Violation, check_subscribers
+from pushreg.dynamodb import Item, to_attributes
+from pushreg_ops.records.invariants import Violation, check_subscribers
 from tests.contract.in_process import Gateway
 from tests.support.stored import CHECKS, KEYS, SUBSCRIBERS, Stored
 from tests.trust.family_engagement import Engagement

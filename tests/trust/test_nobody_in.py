@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from pushreg_ops.template import Route
+from pushreg_local.template import Route
 from tests.contract.in_process import create_tables
 from tests.contract.playing import Answer
 from tests.trust.callers import (

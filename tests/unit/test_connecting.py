@@ -11,7 +11,7 @@ from botocore.exceptions import EndpointConnectionError
 from urllib3 import HTTPResponse
 
 from pushreg.config import Settings
-from pushreg.table import connect
+from pushreg.dynamodb import connect
 
 SETTINGS = {"FAMILY": "test", "TABLE": "table", "DIRECTORY_TABLE": "directory"}
 KEY = {"record": {"S": "device#desk"}}

@@ -4,11 +4,11 @@ from typing import Any, Literal
 
 import pytest
 
-from pushreg.credentials import admit, bearer
+from pushreg.credentials import authenticate, bearer
+from pushreg.dynamodb import Session
 from pushreg.errors import ForbiddenError, UnauthenticatedError
 from pushreg.models.directory import Account, Credential, Entry, Place, digest
 from pushreg.stores.directory import Directory, Kind, to_item
-from pushreg.table import Session
 from tests.support.clients import ReadOnlyClient
 
 MOMENT = "2024-01-01T00:00:00Z"
@@ -41,7 +41,7 @@ class Door:
     ) -> Entry | None:
         self.client.calls = 0
         session = Session(self.client.client)
-        return admit(self._directory, session, family, secret, self.check, target)
+        return authenticate(self._directory, session, family, secret, self.check, target)
 
     def check(self, credential: Credential) -> None:
         self.checked.append(credential)

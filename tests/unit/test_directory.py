@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from pushreg.dynamodb import Session, to_attributes
 from pushreg.models.directory import Account, Application, Place, digest
 from pushreg.stores.directory import Directory, DirectoryWriter, to_item
-from pushreg.table import Session, to_attributes
 from tests.support.clients import ReadOnlyClient, ScriptedClient
 from tests.support.time import Time
 
@@ -47,9 +47,9 @@ def test_only_what_is_not_remembered_is_read(time: Time) -> None:
 def test_looking_never_calls(time: Time) -> None:
     client = applications(1)
     directory, session = open_directory(client, time)
-    assert directory.peek("application", "app-0") is None
+    assert directory.get_cached("application", "app-0") is None
     directory.find(session, ("application", "app-0"))
-    assert directory.peek("application", "app-0") == Application("app-0", MOMENT)
+    assert directory.get_cached("application", "app-0") == Application("app-0", MOMENT)
     assert client.calls == 1
 
 
@@ -58,9 +58,9 @@ def test_an_entry_is_remembered_for_a_minute_from_before_it_was_read(time: Time)
     directory, session = open_directory(client, time)
     directory.find(session, ("application", "app-0"))
     time.passed += 59.999
-    assert directory.peek("application", "app-0") is not None
+    assert directory.get_cached("application", "app-0") is not None
     time.passed += 0.001
-    assert directory.peek("application", "app-0") is None
+    assert directory.get_cached("application", "app-0") is None
 
 
 def test_what_is_not_found_is_not_remembered(time: Time) -> None:
@@ -83,8 +83,8 @@ def test_memory_is_bounded(time: Time) -> None:
     remembered = 0
     for number in range(2500):
         directory.find(session, ("application", f"app-{number}"))
-        assert directory.peek("application", f"app-{number}") is not None
-    remembered = sum(directory.peek("application", f"app-{number}") is not None for number in range(2500))
+        assert directory.get_cached("application", f"app-{number}") is not None
+    remembered = sum(directory.get_cached("application", f"app-{number}") is not None for number in range(2500))
     assert remembered <= 1000
 
 
@@ -94,7 +94,7 @@ def test_unknown_keys_do_not_push_out_known_ones(time: Time) -> None:
     directory.find(session, ("application", "app-0"))
     for number in range(2500):
         directory.find(session, ("credential", digest(f"guess {number}")))
-    assert directory.peek("application", "app-0") is not None
+    assert directory.get_cached("application", "app-0") is not None
 
 
 def test_listing_follows_every_page_to_its_end() -> None:

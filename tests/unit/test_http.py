@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pushreg.errors import ConfigurationError, MalformedError, StoreError, TooLargeError
-from pushreg.http import MAX_BODY, Handler, Request, Response, Services
+from pushreg.http import MAX_BODY, Context, Handler, Request, Response
 from tests.support.clients import ScriptedClient
 from tests.support.time import Time
 
@@ -24,15 +24,15 @@ class Echo:
         self._act = act
         self.seen: list[Request] = []
 
-    def answer(self, request: Request, services: Services) -> Response:
+    def answer(self, request: Request, context: Context) -> Response:
         self.seen.append(request)
         return self._act(request) if self._act is not None else Response(200, b"{}", "application/json", "found")
 
-    def fail(self, request: Request, services: Services, error: Exception) -> Response:
+    def fail(self, request: Request, context: Context, error: Exception) -> Response:
         return Response(500, type(error).__name__.encode(), "text/plain", "fault")
 
 
-class Context:
+class LambdaContext:
     def __init__(self, milliseconds: int) -> None:
         self._milliseconds = milliseconds
 
@@ -176,7 +176,7 @@ def test_the_database_is_given_up_while_there_is_time_to_answer(milliseconds: in
         ends.append(time.passed)
         return Response(200, b"", None, "found")
 
-    call(Echo(act), {}, Context(milliseconds), timer=lambda: time.passed)
+    call(Echo(act), {}, LambdaContext(milliseconds), timer=lambda: time.passed)
     assert ends[0] == pytest.approx(max(limit, 0), abs=0.002)
 
 
@@ -202,8 +202,8 @@ def test_a_handler_is_made_without_an_environment_and_names_what_it_lacks_when_c
 
 def test_a_handler_prepares_once() -> None:
     handler = Handler(Echo(), ENVIRON, emit=lambda _: None)
-    services, client, journal = handler.prepare()
-    assert handler.prepare() == (services, client, journal)
+    context, client, request_log = handler.prepare()
+    assert handler.prepare() == (context, client, request_log)
 
 
 def test_one_line_is_emitted_for_each_request() -> None:

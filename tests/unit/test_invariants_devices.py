@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from pushreg.codecs import json
+from pushreg.dynamodb import Item
 from pushreg.models.directory import digest
 from pushreg.models.kazoo import Content
-from pushreg.table import Item
-from pushreg_ops.invariants import Rule, Violation, check_devices
+from pushreg_ops.records.invariants import Rule, Violation, check_devices
 from tests.support.calls import subscription
 from tests.support.violations import rules
 

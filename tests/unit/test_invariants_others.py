@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from pushreg.dynamodb import Item
 from pushreg.models.directory import Account, Application, Credential, Place, digest
 from pushreg.stores.directory import to_item
-from pushreg.table import Item
-from pushreg_ops.invariants import Rule, check_directory, check_places, check_subscribers
+from pushreg_ops.records.invariants import Rule, check_directory, check_places, check_subscribers
 from tests.support.violations import rules
 
 ACCOUNT = "a" * 32

@@ -57,23 +57,23 @@ def test_importing_deployed_code_does_no_io() -> None:
     [
         (
             "pushreg.errors",
-            "import pushreg.table",
-            "pushreg.errors:1 imports pushreg.table, which is above it",
+            "import pushreg.dynamodb",
+            "pushreg.errors:1 imports pushreg.dynamodb, which is above it",
         ),
         (
             "pushreg.errors",
-            "from pushreg import table",
-            "pushreg.errors:1 imports pushreg.table, which is above it",
+            "from pushreg import dynamodb",
+            "pushreg.errors:1 imports pushreg.dynamodb, which is above it",
         ),
         (
             "pushreg.errors",
-            "from . import table",
-            "pushreg.errors:1 imports pushreg.table, which is above it",
+            "from . import dynamodb",
+            "pushreg.errors:1 imports pushreg.dynamodb, which is above it",
         ),
         (
             "pushreg.errors",
-            "from .table import Table",
-            "pushreg.errors:1 imports pushreg.table, which is above it",
+            "from .dynamodb import Session",
+            "pushreg.errors:1 imports pushreg.dynamodb, which is above it",
         ),
         (
             "pushreg.config",
@@ -82,7 +82,7 @@ def test_importing_deployed_code_does_no_io() -> None:
         ),
         ("pushreg", "import pushreg.errors", "pushreg:1 imports pushreg.errors, which is above it"),
         ("kazoo.app", "import places.app", "kazoo.app:1 imports places.app, which is beside it"),
-        ("kazoo.app", "import pushreg_ops.cli", "kazoo.app:1 imports pushreg_ops.cli, which is beside it"),
+        ("kazoo.app", "import pushreg_ops.cli", "kazoo.app:1 imports pushreg_ops.cli, which is above it"),
         (
             "kazoo.app",
             "import pushreg.stores.places",
@@ -97,14 +97,14 @@ def test_importing_deployed_code_does_no_io() -> None:
         (
             "pushreg.http",
             "from botocore.exceptions import ClientError",
-            "pushreg.http:1 imports botocore.exceptions, which belongs to pushreg.table, pushreg_ops.aws",
+            "pushreg.http:1 imports botocore.exceptions, which belongs to pushreg.dynamodb, pushreg_ops.aws",
         ),
         (
             "pushreg_ops.cli",
             "import xml.sax",
             "pushreg_ops.cli:1 imports xml.sax, which belongs to pushreg.codecs.xml",
         ),
-        ("pushreg.table", "def f():\n    import json", "pushreg.table:2 imports inside a function"),
+        ("pushreg.dynamodb", "def f():\n    import json", "pushreg.dynamodb:2 imports inside a function"),
         (
             "kazoo.app",
             "import os\nos.environ",
@@ -125,7 +125,7 @@ def test_importing_deployed_code_does_no_io() -> None:
 )
 def test_a_breach_is_reported(name: str, source: str, fault: str) -> None:
     package = name == "pushreg"
-    others = [Module(other, "") for other in ("pushreg.table", "pushreg.models.kazoo") if other != name]
+    others = [Module(other, "") for other in ("pushreg.dynamodb", "pushreg.models.kazoo") if other != name]
     assert faults([Module(name, source, package), *others]) == [fault]
 
 
@@ -141,10 +141,10 @@ def test_downward_imports_are_no_breach() -> None:
     modules = [
         Module("kazoo.app", "from kazoo import operations\nfrom pushreg.http import render\nimport json"),
         Module("kazoo.operations", "from pushreg.stores.devices import Devices"),
-        Module("pushreg.table", "import botocore.session\nfrom pushreg import errors"),
+        Module("pushreg.dynamodb", "import botocore.session\nfrom pushreg import errors"),
         Module("pushreg.config", "import os\nos.environ"),
         Module("pushreg.codecs.xml", "import xmltodict"),
-        Module("pushreg_ops.cli", "import os\nos.environ\nfrom pushreg.table import Table"),
+        Module("pushreg_ops.cli", "import os\nos.environ\nfrom pushreg.dynamodb import Table"),
     ]
     assert faults(modules) == []
 

@@ -7,7 +7,7 @@ import pytest
 
 from pushreg.config import Settings
 from pushreg.errors import ForbiddenError, StoreError
-from pushreg.observability import Journal
+from pushreg.metrics import RequestLog
 
 SETTINGS = Settings.from_environ(
     {"FAMILY": "places", "TABLE": "table", "DIRECTORY_TABLE": "directory", "METRICS_NAMESPACE": "Mine"}
@@ -16,7 +16,7 @@ SETTINGS = Settings.from_environ(
 
 def record(outcome: str = "found", status: int = 200, failure: Exception | None = None) -> dict[str, Any]:
     lines: list[str] = []
-    Journal(SETTINGS, lines.append, lambda: 1709209859.5).record("get", outcome, status, 12.3456, 2, "id-1", failure)
+    RequestLog(SETTINGS, lines.append, lambda: 1709209859.5).record("get", outcome, status, 12.3456, 2, "id-1", failure)
     (line,) = lines
     assert "\n" not in line
     parsed: dict[str, Any] = json.loads(line)
@@ -78,9 +78,9 @@ def test_faults_and_strangers_are_counted(outcome: str, status: int, faults: int
 
 def test_the_first_line_alone_is_a_cold_start_s() -> None:
     lines: list[str] = []
-    journal = Journal(SETTINGS, lines.append)
+    request_log = RequestLog(SETTINGS, lines.append)
     for _ in range(3):
-        journal.record("get", "found", 200, 1, 1, "id-1", None)
+        request_log.record("get", "found", 200, 1, 1, "id-1", None)
     assert [json.loads(line)["ColdStart"] for line in lines] == [1, 0, 0]
 
 

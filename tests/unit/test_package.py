@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pushreg_ops.errors import OperatorError
-from pushreg_ops.package import MACHINES, MAGIC, Build, find_faults, load_build, measure
+from tools.package import MACHINES, MAGIC, Build, find_faults, load_build, measure
 
 TEMPLATE = """
 Resources:

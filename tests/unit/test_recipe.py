@@ -1,4 +1,4 @@
-"""functions/Makefile, by any Python: what it builds is checked by pushreg_ops.package."""
+"""functions/Makefile, by any Python: what it builds is checked by tools.package."""
 
 import shutil
 import subprocess

@@ -15,8 +15,7 @@ from botocore.exceptions import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushreg.errors import RefusedError, StoreError
-from pushreg.table import (
+from pushreg.dynamodb import (
     FREE_REFUSALS,
     MAX_ATTEMPTS,
     MAX_DELAY,
@@ -27,6 +26,7 @@ from pushreg.table import (
     to_attributes,
     update,
 )
+from pushreg.errors import ConditionFailedError, StoreError
 from tests.support.clients import ReadOnlyClient, ScriptedClient
 from tests.support.time import Time
 
@@ -204,14 +204,14 @@ def test_no_call_begins_after_the_time_limit(time: Time) -> None:
 
 def test_a_refused_update_brings_back_what_stands(time: Time) -> None:
     client = ScriptedClient(error("ConditionalCheckFailedException", Item={"k": {"S": "v"}}))
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(ConditionFailedError) as caught:
         session(client, time).update(update("t", {"k": "v"}, "SET n = :n", "n = :n", n=1))
     assert (caught.value.items, caught.value.failed) == ([{"k": "v"}], [True])
 
 
 def test_a_refused_update_of_nothing_brings_back_nothing(time: Time) -> None:
     client = ScriptedClient(error("ConditionalCheckFailedException"))
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(ConditionFailedError) as caught:
         session(client, time).update(update("t", {"k": "v"}, "SET n = :n", "n = :n", n=1))
     assert (caught.value.items, caught.value.failed) == ([None], [True])
 
@@ -219,7 +219,7 @@ def test_a_refused_update_of_nothing_brings_back_nothing(time: Time) -> None:
 def test_a_refused_transaction_tells_which_conditions_failed(time: Time) -> None:
     reasons = ({"Code": "None"}, {"Code": "ConditionalCheckFailed", "Item": {"k": {"S": "v"}}})
     conflict = {"Code": "TransactionConflict"}
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(ConditionFailedError) as caught:
         session(ScriptedClient(cancelled(*reasons, conflict)), time).transact([], "token")
     assert (caught.value.items, caught.value.failed) == ([None, {"k": "v"}, None], [False, True, False])
 
@@ -238,7 +238,7 @@ def test_who_is_refused_time_and_again_steps_back_until_time_is_up(time: Time) -
 
     def insist(times: int) -> None:
         for _ in range(times):
-            with suppress(RefusedError):
+            with suppress(ConditionFailedError):
                 refused.update(write)
 
     insist(FREE_REFUSALS + 1)

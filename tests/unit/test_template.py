@@ -11,9 +11,9 @@ import pytest
 
 from pushreg.config import Settings
 from pushreg.http import TIME_LIMIT, TIME_RESERVE
-from pushreg.observability import Journal
-from pushreg_ops.intrinsics import Resolver, parse
-from pushreg_ops.template import load_template
+from pushreg.metrics import RequestLog
+from pushreg_local.intrinsics import Resolver, parse
+from pushreg_local.template import load_template
 
 PROJECT = Path(__file__).parents[2]
 TEXT = (PROJECT / "template.yaml").read_text(encoding="utf-8")
@@ -161,9 +161,9 @@ def _metrics(value: Any) -> Iterator[tuple[str, str, tuple[str, ...]]]:
 def emitted() -> set[tuple[str, tuple[str, ...]]]:
     """Names and dimensions of all metrics of the functions, as the functions write them."""
     lines: list[str] = []
-    journal = Journal(Settings.from_environ(TEMPLATE.functions[0].environment), lines.append)
-    journal.record("put", "fault", 500, 1.0, 1, "id", None)
-    journal.record("put", "denied", 401, 1.0, 1, "id", None)
+    request_log = RequestLog(Settings.from_environ(TEMPLATE.functions[0].environment), lines.append)
+    request_log.record("put", "fault", 500, 1.0, 1, "id", None)
+    request_log.record("put", "denied", 401, 1.0, 1, "id", None)
     return {
         (metric["Name"], tuple(dimensions))
         for line in lines

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+from pushreg.dynamodb import Session
 from pushreg.errors import UnauthenticatedError
 from pushreg.models.directory import Credential, Entry, digest
 from pushreg.stores.directory import Directory, Kind
-from pushreg.table import Session
 
 
-def admit(
+def authenticate(
     directory: Directory,
     session: Session,
     family: Literal["kazoo", "places"],
@@ -29,7 +29,7 @@ def admit(
         raise UnauthenticatedError
     name: tuple[Kind, str] = ("credential", digest(secret))
     targets = () if target is None else (target,)
-    credential = directory.peek(*name)
+    credential = directory.get_cached(*name)
     entries: list[Entry | None] = []
     fresh = credential is None
     if fresh:

@@ -53,7 +53,7 @@ class ForbiddenError(PushregError):
         self.cause = cause
 
 
-class RefusedError(PushregError):
+class ConditionFailedError(PushregError):
     """A conditional write was refused; `items` holds what stood at each written key (None: nothing, or no objection).
 
     `failed` tells for each key whether its own condition was the one that failed.

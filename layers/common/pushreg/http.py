@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 from pushreg.clock import Clock, now, to_iso
 from pushreg.config import Settings
+from pushreg.dynamodb import Client, Session, connect
 from pushreg.errors import MalformedError, TooLargeError
-from pushreg.observability import Journal
+from pushreg.metrics import RequestLog
 from pushreg.stores.directory import Directory
-from pushreg.table import Client, Session, connect
 
 MAX_BODY = 64 * 1024
 # What remains of the function's time when the database is given up: enough for one stalled call and the answer.
@@ -83,20 +83,20 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
+class Context:
     """What a function holds between requests."""
 
     settings: Settings
     directory: Directory
 
 
-class Family(Protocol):
+class Dialect(Protocol):
     """What a function adds: the meaning of a request and the form of an error."""
 
-    def answer(self, request: Request, services: Services) -> Response:
+    def answer(self, request: Request, context: Context) -> Response:
         """Return the answer, or raise what `fail` can render."""
 
-    def fail(self, request: Request, services: Services, error: Exception) -> Response:
+    def fail(self, request: Request, context: Context, error: Exception) -> Response:
         """Return the family's form of any error, a bland 500 for one it does not know."""
 
 
@@ -105,7 +105,7 @@ class Handler:
 
     def __init__(
         self,
-        family: Family,
+        dialect: Dialect,
         environ: Mapping[str, str] | None = None,
         client: Client | None = None,
         clock: Clock = now,
@@ -113,40 +113,40 @@ class Handler:
         sleep: Callable[[float], None] = time.sleep,
         emit: Callable[[str], None] = print,
     ) -> None:
-        self._family = family
+        self._dialect = dialect
         self._environ = environ
         self._client = client
         self._clock = clock
         self._timer = timer
         self._sleep = sleep
         self._emit = emit
-        self._services: Services | None = None
-        self._journal: Journal | None = None
+        self._context: Context | None = None
+        self._request_log: RequestLog | None = None
 
-    def prepare(self) -> tuple[Services, Client, Journal]:
-        """Return the settings, client and journal, made once; ConfigurationError names a bad setting."""
-        if self._services is None or self._client is None or self._journal is None:
+    def prepare(self) -> tuple[Context, Client, RequestLog]:
+        """Return the settings, client and request_log, made once; ConfigurationError names a bad setting."""
+        if self._context is None or self._client is None or self._request_log is None:
             settings = Settings.from_environ(self._environ)
             self._client = self._client or connect(settings)
-            self._journal = Journal(settings, self._emit)
+            self._request_log = RequestLog(settings, self._emit)
             # The packages of the functions turn it off while they are imported.
             gc.enable()
-            self._services = Services(settings, Directory(settings.directory_table, self._timer))
-        return self._services, self._client, self._journal
+            self._context = Context(settings, Directory(settings.directory_table, self._timer))
+        return self._context, self._client, self._request_log
 
-    def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    def __call__(self, event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
         """Answer one event of payload format 2.0; every failure has the family's own form."""
         started = self._timer()
-        services, client, journal = self.prepare()
-        session = Session(client, _limit(context), self._timer, self._sleep)
+        context, client, request_log = self.prepare()
+        session = Session(client, _limit(lambda_context), self._timer, self._sleep)
         request = _request(event, session, self._clock)
         failure: Exception | None = None
         try:
-            response = self._family.answer(request, services)
+            response = self._dialect.answer(request, context)
         except Exception as error:  # noqa: BLE001 The edge: whatever it is, the caller gets the family's own form.
             failure = error
-            response = self._family.fail(request, services, error)
-        journal.record(
+            response = self._dialect.fail(request, context, error)
+        request_log.record(
             request.operation,
             response.outcome,
             response.status,

@@ -8,7 +8,7 @@ import typer
 
 from pushreg.models.directory import EVERY_PLACE, Credential, Scope
 from pushreg_ops.commands.options import Json, Local, Stack, parse_account_id, parse_place_id, provision
-from pushreg_ops.console import Terminal
+from pushreg_ops.terminal import Terminal
 
 app = typer.Typer(help="Issue, list and revoke the secrets with which callers sign in.", no_args_is_help=True)
 

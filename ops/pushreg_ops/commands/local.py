@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from pushreg_ops.console import Terminal
-from pushreg_ops.local import DYNAMODB_LOCAL, MEMORY, Options, serve
+from pushreg_local.serve import DYNAMODB_LOCAL, MEMORY, Options, serve
+from pushreg_ops.terminal import Terminal
 
 
 def _check_store(value: str | None) -> str | None:

@@ -11,10 +11,10 @@ import urllib3
 
 from pushreg.clock import now, to_iso
 from pushreg.codecs import json
-from pushreg.errors import MalformedError, PushregError, RefusedError
+from pushreg.dynamodb import Session, delete, to_attributes
+from pushreg.errors import ConditionFailedError, MalformedError, PushregError
 from pushreg.models.directory import Account, Application, Credential, Place, digest
 from pushreg.stores.directory import DirectoryWriter
-from pushreg.table import Session, delete, to_attributes
 from pushreg_ops.doctor.checks import Finding
 from pushreg_ops.targets import DEVICES, PLACES, SUBSCRIBERS, Registry
 
@@ -166,6 +166,6 @@ class Patient:
         writes = [delete(table, key, "ksid = :ksid", ksid=ksid) for key in (*keys, {"record": f"ksid#{ksid}"})]
         try:
             session.transact(writes, uuid.uuid4().hex)
-        except RefusedError:
+        except ConditionFailedError:
             # Another doctor was quicker.
             return

@@ -13,7 +13,7 @@ from pushreg.models.directory import EVERY_PLACE, Account, Application, Credenti
 from pushreg.stores.directory import DirectoryWriter, Kind
 from pushreg_ops.aws import ask
 from pushreg_ops.targets import PLACES, SUBSCRIBERS, Registry
-from pushreg_ops.verification.checking import KEYS
+from pushreg_ops.verify.checking import KEYS
 
 Verdict = Literal["good", "note", "bad"]
 KINDS: tuple[Kind, ...] = ("account", "application", "place", "credential")

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pushreg_ops.package import find_faults, import_handlers, load_build
 from tests.contract.cases import Case, load_cases
 from tests.contract.playing import Answer, run_case
 from tests.contract.tables import Tables
 from tests.e2e.sam.tool import ARCHITECTURE, PATIENCE, PROJECT, Sam, choose_options
+from tools.package import find_faults, import_handlers, load_build
 
 pytestmark = [pytest.mark.docker, pytest.mark.engine]
 CASES = [case for case in load_cases() if case.kind.startswith("documented") and not case.given.special]

@@ -20,9 +20,9 @@ import pytest
 import uvicorn
 import yaml
 
-from pushreg_ops.gateway import Gateway, create_app
-from pushreg_ops.intrinsics import parse
-from pushreg_ops.template import load_template
+from pushreg_local.gateway import Gateway, create_app
+from pushreg_local.intrinsics import parse
+from pushreg_local.template import load_template
 from tests.e2e.sam.tool import PATIENCE, PROJECT, Sam, serve
 
 pytestmark = pytest.mark.docker

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from pushreg.table import Item
+from pushreg.dynamodb import Item
+from pushreg_local.tables import create_missing
 from pushreg_ops.aws import connect_endpoint
-from pushreg_ops.tables import create_missing
 from pushreg_ops.targets import Registry
 from tests.contract.in_process import Gateway, read_template
 from tests.support.calls import Engagement, Kazoo, Places, answered

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pushreg_ops.importers.engagement import EngagementConverter
-from pushreg_ops.items import Subscriber
+from pushreg_ops.migrate.formats.engagement import EngagementConverter
+from pushreg_ops.records.items import Subscriber
 from tests.support.rows import EPOCH, FOREVER, RUN, listed, read_head, reason
 
 

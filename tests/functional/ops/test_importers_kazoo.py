@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from pushreg.models.directory import digest
-from pushreg_ops.demo import ACCOUNT_ID
-from pushreg_ops.importers.kazoo import KazooConverter
-from pushreg_ops.items import Device, Mobile
+from pushreg_local.demo import ACCOUNT_ID
+from pushreg_ops.migrate.formats.kazoo import KazooConverter
+from pushreg_ops.records.items import Device, Mobile
 from tests.support.rows import RUN, document, read_head, reason
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from pushreg.models.directory import digest
-from pushreg_ops.demo import PLACE_ID
-from pushreg_ops.importers.places import PlacesConverter
-from pushreg_ops.items import PlaceToken
+from pushreg_local.demo import PLACE_ID
+from pushreg_ops.migrate.formats.places import PlacesConverter
+from pushreg_ops.records.items import PlaceToken
 from tests.support.rows import EPOCH, RUN, read_head, reason
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from pushreg_ops.demo import ACCOUNT_ID, PLACE_ID
-from pushreg_ops.importers.engagement import EngagementConverter
-from pushreg_ops.importers.kazoo import KazooConverter
-from pushreg_ops.importers.places import PlacesConverter
-from pushreg_ops.importers.pushreg import PushregConverter, to_line
+from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
+from pushreg_ops.migrate.formats.engagement import EngagementConverter
+from pushreg_ops.migrate.formats.kazoo import KazooConverter
+from pushreg_ops.migrate.formats.places import PlacesConverter
+from pushreg_ops.migrate.formats.pushreg import PushregConverter, to_line
 from tests.support.rows import EPOCH, FOREVER, RUN, document, listed, read_head, reason
 
 

@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from pushreg_ops.errors import OperatorError
-from pushreg_ops.importers.pages import RETRIES, Pages
-from pushreg_ops.importers.sources import Files, Source
+from pushreg_ops.migrate.pages import RETRIES, Pages
+from pushreg_ops.migrate.sources import Files, Source
 
 ROWS = [{"id": str(number), "doc": {"n": number, "deep": {"rows": [1, 2]}}} for number in range(5)]
 DUMP = {"total_rows": 5, "offset": 0, "rows": ROWS}

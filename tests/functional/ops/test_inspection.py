@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from pushreg.models.directory import digest
-from pushreg_ops.demo import ACCOUNT_ID, PLACE_ID
-from pushreg_ops.inspection import Inspector
-from pushreg_ops.items import Device, Subscriber
-from pushreg_ops.redaction import redact
+from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
+from pushreg_ops.records.inspection import Inspector
+from pushreg_ops.records.items import Device, Subscriber
+from pushreg_ops.records.redaction import redact
 from pushreg_ops.targets import Registry
 from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS, Stored
 from tests.support.transfer import EARLIER, EPOCH, KSIDS, LATER, Merge, device, subscriber, token

@@ -13,8 +13,8 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.moto_server.werkzeug_app import create_backend_app
 from werkzeug.test import Client
 
+from pushreg_local.engines.memory import ForgetfulApp, MemoryEngine
 from pushreg_ops.aws import connect_endpoint
-from pushreg_ops.engines.memory import ForgetfulApp, Memory
 
 TABLE = "Things"
 ROUNDS = 200
@@ -91,7 +91,7 @@ def test_data_is_gone_with_the_engine() -> None:
         "BillingMode": "PAY_PER_REQUEST",
     }
     for _ in range(2):
-        engine = Memory(0)
+        engine = MemoryEngine(0)
         engine.start()
         try:
             client = connect_endpoint(engine.endpoint)

@@ -9,12 +9,12 @@ from typing import Any, cast
 
 import pytest
 
+from pushreg.dynamodb import from_attributes
 from pushreg.models.directory import digest
-from pushreg.table import from_attributes
+from pushreg_local.engines.memory import MemoryEngine
+from pushreg_local.tables import create_missing
+from pushreg_local.template import find_template, load_template
 from pushreg_ops.aws import AdminClient, connect_endpoint
-from pushreg_ops.engines.memory import Memory
-from pushreg_ops.tables import create_missing
-from pushreg_ops.template import find_template, load_template
 from tests.support.command import Run
 
 ACCOUNT = "0123456789abcdef0123456789abcdef"
@@ -25,7 +25,7 @@ TEMPLATE = load_template(find_template(Path(__file__)).read_text("utf-8"))
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[AdminClient]:
     """A client of a local registry that `pushreg` finds by PUSHREG_ENDPOINT."""
-    engine = Memory(0)
+    engine = MemoryEngine(0)
     engine.start()
     monkeypatch.setenv("PUSHREG_ENDPOINT", engine.endpoint)
     client = connect_endpoint(engine.endpoint)

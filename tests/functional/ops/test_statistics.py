@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pushreg.models.directory import digest
-from pushreg_ops.demo import ACCOUNT_ID
-from pushreg_ops.statistics import Census
+from pushreg_local.demo import ACCOUNT_ID
+from pushreg_ops.records.statistics import Census
 from pushreg_ops.targets import Registry
 from tests.support.stored import DEVICES, PLACES, Stored
 from tests.support.transfer import EPOCH, KSIDS, Merge, device, subscriber, token

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pushreg_ops.items import Device, Subscriber
+from pushreg_ops.records.entities import Candidate, Head, name_of
+from pushreg_ops.records.items import Device, Subscriber
 from pushreg_ops.targets import Registry
-from pushreg_ops.transfer.entities import Candidate, Head, name_of
 from tests.contract.in_process import Gateway
 from tests.support.calls import Engagement, Kazoo
 from tests.support.stored import DEVICES, SUBSCRIBERS, Stored

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from pushreg.models.directory import digest
-from pushreg_ops.demo import PLACE_ID
-from pushreg_ops.importers.pushreg import PushregConverter
+from pushreg_local.demo import PLACE_ID
+from pushreg_ops.migrate.exporting import Exporter
+from pushreg_ops.migrate.formats.pushreg import PushregConverter
 from pushreg_ops.targets import Registry
-from pushreg_ops.transfer.exporting import Exporter
 from tests.contract.in_process import Gateway
 from tests.support.calls import Engagement, Kazoo, Places, answered
 from tests.support.stored import PLACES, Stored

@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from pushreg_ops.demo import PLACE_ID
+from pushreg_local.demo import PLACE_ID
 from pushreg_ops.errors import OperatorError
-from pushreg_ops.importers.engagement import EngagementConverter
-from pushreg_ops.importers.places import PlacesConverter
-from pushreg_ops.importers.pushreg import PushregConverter
-from pushreg_ops.importers.rows import Run
-from pushreg_ops.importers.sources import Row
+from pushreg_ops.migrate.checkpoint import Checkpoint, Refusals
+from pushreg_ops.migrate.formats.engagement import EngagementConverter
+from pushreg_ops.migrate.formats.places import PlacesConverter
+from pushreg_ops.migrate.formats.pushreg import PushregConverter
+from pushreg_ops.migrate.formats.rows import Run
+from pushreg_ops.migrate.importing import Importer
+from pushreg_ops.migrate.merging import Outcome
+from pushreg_ops.migrate.sources import Row
+from pushreg_ops.records.entities import Candidate
 from pushreg_ops.targets import Registry
-from pushreg_ops.transfer.checkpoint import Checkpoint, Refusals
-from pushreg_ops.transfer.entities import Candidate
-from pushreg_ops.transfer.importing import Importer
-from pushreg_ops.transfer.merging import Outcome
 from tests.support.stored import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Stored
 from tests.support.transfer import create_job, document, read_all, read_lines, run, write_dump, write_lines
 

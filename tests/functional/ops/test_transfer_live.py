@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pushreg_ops.importers.pushreg import PushregConverter
+from pushreg_ops.migrate.formats.pushreg import PushregConverter
 from pushreg_ops.targets import Registry
 from tests.contract.in_process import Gateway
 from tests.support.calls import APP, Engagement, Kazoo, Places, answered, subscription

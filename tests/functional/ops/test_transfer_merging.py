@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pushreg.models.directory import digest
-from pushreg_ops.demo import ACCOUNT_ID
+from pushreg_local.demo import ACCOUNT_ID
+from pushreg_ops.records.entities import Candidate
 from pushreg_ops.targets import Registry
-from pushreg_ops.transfer.entities import Candidate
 from tests.contract.in_process import Gateway
 from tests.support.calls import Engagement, Kazoo, answered
 from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS, Stored

@@ -9,8 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from pushreg_ops.errors import OperatorError
+from pushreg_ops.migrate.checkpoint import Refusals
 from pushreg_ops.targets import Registry
-from pushreg_ops.transfer.checkpoint import Refusals
 from tests.support.stored import DEVICES, Stored
 from tests.support.transfer import create_job, document, read_all, read_lines, run, write_dump
 

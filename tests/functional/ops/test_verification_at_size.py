@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from pushreg.dynamodb import Item, to_attributes
 from pushreg.models.directory import digest
-from pushreg.table import Item, to_attributes
-from pushreg_ops.demo import ACCOUNT_ID, PLACE_ID
-from pushreg_ops.items import Device, PlaceToken
+from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
+from pushreg_ops.records.entities import Head, claims_of, to_item
+from pushreg_ops.records.items import Device, PlaceToken
 from pushreg_ops.targets import Registry
-from pushreg_ops.transfer.entities import Head, claims_of, to_item
-from pushreg_ops.verification.job import Mender, verify
+from pushreg_ops.verify.job import Mender, verify
 from tests.contract.in_process import Gateway
 from tests.support.calls import Engagement, Kazoo, Places, Reply, answered
 from tests.support.damage import Damage

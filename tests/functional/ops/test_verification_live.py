@@ -11,7 +11,7 @@ import pytest
 
 from pushreg.models.directory import digest
 from pushreg_ops.aws import AdminClient
-from pushreg_ops.verification.job import Mender, verify
+from pushreg_ops.verify.job import Mender, verify
 from tests.contract.in_process import Gateway
 from tests.support.calls import Engagement, Kazoo, Places, answered
 from tests.support.damage import EPOCH, MENDABLE, Damage, Hands

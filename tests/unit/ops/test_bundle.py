@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pushreg_ops.engines.bundle import (
+from pushreg_local.engines.bundle import (
     HOME_VARIABLE,
     JAR,
     VERSION,

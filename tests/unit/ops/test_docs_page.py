@@ -8,10 +8,10 @@ import httpx
 import pytest
 import yaml
 
-from pushreg_ops.docs_page.routes import create_routes
-from pushreg_ops.gateway import Gateway, create_app
-from pushreg_ops.openapi.text import FILE
-from pushreg_ops.template import Function, Route, Template
+from pushreg_local.docs_page.routes import create_routes
+from pushreg_local.gateway import Gateway, create_app
+from pushreg_local.template import Function, Route, Template
+from tools.openapi.text import FILE
 
 DOCUMENT = Path(__file__).parents[3] / FILE
 COMMANDS = [("kazoo", "curl 'one'")]

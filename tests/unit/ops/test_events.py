@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from pushreg_ops.events import AnswerError, HttpRequest, build_event, render_answer
-from pushreg_ops.template import Route
+from pushreg_local.events import AnswerError, HttpRequest, build_event, render_answer
+from pushreg_local.template import Route
 
 ROUTE = Route("ANY", "/things/{id}", "Worker")
 MOMENT = datetime(2024, 3, 9, 7, 5, 1, 250_000, tzinfo=UTC)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pushreg_ops.engines.java import find_java
+from pushreg_local.engines.java import find_java
 from pushreg_ops.errors import EngineError
 
 

@@ -6,12 +6,12 @@ import yaml
 
 from pushreg.models.places import Registration
 from pushreg.models.text import VISIBLE
+from pushreg_local.template import Function, Route, Template
 from pushreg_ops.errors import TemplateError
-from pushreg_ops.openapi.document import OTHER_METHODS, build
-from pushreg_ops.openapi.exchanges import Examples, Exchange
-from pushreg_ops.openapi.schemas import list_cases, read_model
-from pushreg_ops.openapi.text import HEADING, render
-from pushreg_ops.template import Function, Route, Template
+from tools.openapi.document import OTHER_METHODS, build
+from tools.openapi.exchanges import Examples, Exchange
+from tools.openapi.schemas import list_cases, read_model
+from tools.openapi.text import HEADING, render
 
 
 def describe(*routes: tuple[str, str], exchanges: tuple[Exchange, ...] = ()) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from pushreg.models.engagement import FormError, parse
 from pushreg.models.kazoo import Content, InvalidError
 from pushreg.models.places import Registration
-from pushreg_ops.openapi.description import refer
 from tests.contract.declaration import Document
 from tests.contract.openapi import TARGET
+from tools.openapi.description import refer
 
 DOCUMENT = Document(TARGET.read_text("utf-8"))
 PREFERENCES = ["chat", "incoming_call", "new_unowned_voicemail", "new_voicemail"]

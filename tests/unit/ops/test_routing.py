@@ -1,7 +1,7 @@
 import pytest
 
-from pushreg_ops.routing import Router
-from pushreg_ops.template import Route
+from pushreg_local.routing import Router
+from pushreg_local.template import Route
 
 ROUTER = Router(
     [

@@ -3,8 +3,8 @@ import socket
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from pushreg_local.engines.endpoint import ExistingEndpoint
 from pushreg_ops.aws import explain
-from pushreg_ops.engines.endpoint import ExistingEndpoint
 from pushreg_ops.errors import OperatorError
 from pushreg_ops.targets import NoTargetError, open_registry
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from pushreg_local.template import ENDPOINT_PARAMETER, Cors, Route, find_template, load_template
 from pushreg_ops.errors import TemplateError
-from pushreg_ops.template import ENDPOINT_PARAMETER, Cors, Route, find_template, load_template
 
 PROJECT = Path(__file__).parents[3]
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pushreg.codecs import json
-from pushreg.errors import PushregError, RefusedError, StoreError
+from pushreg.dynamodb import Item, Key, Session, delete, put, update
+from pushreg.errors import ConditionFailedError, PushregError, StoreError
 from pushreg.models.directory import digest
 from pushreg.models.kazoo import Content, Subscription
-from pushreg.table import Item, Key, Session, delete, put, update
 
 MEMORY_ENTRIES = 1000
 
@@ -32,7 +32,7 @@ class StandingError(PushregError):
         self.holder = holder
 
 
-class Memory:
+class SubscriptionCache:
     """Subscriptions as a function last saw them, without their documents; others may have changed them since.
 
     A write may build on one, being pinned to it; a decision not to write may not.
@@ -41,7 +41,7 @@ class Memory:
     def __init__(self) -> None:
         self._subscriptions: dict[tuple[str, str], Subscription] = {}
 
-    def recall(self, account_id: str, device_id: str) -> Subscription | None:
+    def get_cached(self, account_id: str, device_id: str) -> Subscription | None:
         """Return the device's subscription as last seen, its document empty."""
         return self._subscriptions.get((account_id, device_id))
 
@@ -56,16 +56,16 @@ class Memory:
 class Devices:
     """Subscriptions of one account, written at `moment` (ISO 8601)."""
 
-    def __init__(self, session: Session, table: str, account_id: str, moment: str, memory: Memory) -> None:
+    def __init__(self, session: Session, table: str, account_id: str, moment: str, cache: SubscriptionCache) -> None:
         self._session = session
         self._table = table
         self._account_id = account_id
         self._moment = moment
-        self._memory = memory
+        self._cache = cache
 
-    def recall(self, device_id: str) -> Subscription | None:
+    def get_cached(self, device_id: str) -> Subscription | None:
         """Return the device's subscription as this function last saw it, its document empty."""
-        return self._memory.recall(self._account_id, device_id)
+        return self._cache.get_cached(self._account_id, device_id)
 
     def get(self, device_id: str) -> Subscription | None:
         """Return the device's subscription."""
@@ -105,7 +105,7 @@ class Devices:
         # writes[0] is the device's own record, writes[1] the claim's, if it changes.
         try:
             self._session.transact(writes, token)
-        except RefusedError as error:
+        except ConditionFailedError as error:
             if not any(error.failed[:2]):
                 # The claim names a device that holds another mobile device: `pushreg verify` tells more.
                 raise StoreError("InvariantViolated") from error
@@ -146,7 +146,7 @@ class Devices:
         )
 
     def _remember(self, subscription: Subscription) -> Subscription:
-        self._memory.keep(self._account_id, subscription)
+        self._cache.keep(self._account_id, subscription)
         return subscription
 
     def _from_item(self, item: Item) -> Subscription:

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Literal
 
+from pushreg.dynamodb import Client, Item, Session, from_attributes, to_attributes
 from pushreg.models.directory import Account, Application, Credential, Entry, Place
-from pushreg.table import Client, Item, Session, from_attributes, to_attributes
 
 CACHE_SECONDS = 60.0
 CACHE_ENTRIES = 1000
@@ -23,14 +23,14 @@ class Directory:
         self._timer = timer
         self._cache: dict[str, tuple[float, Entry]] = {}
 
-    def peek(self, kind: Kind, key: str) -> Entry | None:
+    def get_cached(self, kind: Kind, key: str) -> Entry | None:
         """Return the entry if it is remembered; never calls the database."""
         cached = self._cache.get(f"{kind}#{key}")
         return cached[1] if cached is not None and self._timer() < cached[0] else None
 
     def find(self, session: Session, *names: tuple[Kind, str]) -> list[Entry | None]:
         """Return the entries in the order of their names, all unknown ones read by one call."""
-        found = {name: self.peek(*name) for name in names}
+        found = {name: self.get_cached(*name) for name in names}
         missing = [name for name, entry in found.items() if entry is None]
         if missing:
             until = self._timer() + CACHE_SECONDS

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import uuid
 
-from pushreg.errors import RefusedError
+from pushreg.dynamodb import Key, Session, delete, put, update
+from pushreg.errors import ConditionFailedError
 from pushreg.models.directory import digest
-from pushreg.table import Key, Session, delete, put, update
 
 _ALIVE = "attribute_exists(place_id) AND (attribute_not_exists(expires_at) OR expires_at > :epoch)"
 
@@ -38,7 +38,7 @@ class Places:
             values["expires_at"] = self._expires_at
         try:
             self._session.update(update(self._table, _key(place_id, token), change, _ALIVE, **values))
-        except RefusedError:
+        except ConditionFailedError:
             return False
         return True
 
@@ -58,7 +58,7 @@ class Places:
         write = delete(self._table, _key(place_id, token), _ALIVE, epoch=self._epoch)
         try:
             self._session.transact([write], uuid.uuid4().hex)
-        except RefusedError:
+        except ConditionFailedError:
             return False
         return True
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, replace
 
-from pushreg.errors import PushregError, RefusedError, StoreError
+from pushreg.dynamodb import Item, Key, Session, delete, put, update
+from pushreg.errors import ConditionFailedError, PushregError, StoreError
 from pushreg.models.directory import digest
 from pushreg.models.engagement import Subscribe
-from pushreg.table import Item, Key, Session, delete, put, update
 
 DAY = 86_400
 _FREE = "attribute_not_exists(ksid) OR expires_at <= :epoch"
@@ -180,7 +180,7 @@ class Subscribers:
         ]
         try:
             self._session.transact(writes, uuid.uuid4().hex)
-        except RefusedError as error:
+        except ConditionFailedError as error:
             if not error.failed[0]:
                 raise StoreError("InvariantViolated") from error
             raise StandingError(self._to_subscriber(error.items[0])) from error
@@ -188,7 +188,7 @@ class Subscribers:
     def _transact(self, *writes: dict[str, object]) -> None:
         try:
             self._session.transact(writes, uuid.uuid4().hex)
-        except RefusedError as error:
+        except ConditionFailedError as error:
             raise ChangedError("refused by what is stored") from error
 
     def _put_over(self, item: Item, standing: Claim | None) -> dict[str, object]:

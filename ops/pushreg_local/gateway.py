@@ -1,0 +1,168 @@
+"""The local HTTP API: requests become events, handlers run in threads, answers become responses."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from anyio import CapacityLimiter, to_thread
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.types import Receive, Scope, Send
+
+from pushreg.clock import Clock, now
+from pushreg_local.events import AnswerError, HttpRequest, HttpResponse, build_event, render_answer
+from pushreg_local.intrinsics import ACCOUNT_ID, REGION
+from pushreg_local.routing import Router
+from pushreg_local.template import Cors, Function, Template
+from pushreg_ops.errors import TemplateError
+
+# API Gateway's own limit (AWS docs, "Quotas for configuring and running an HTTP API").
+MAX_BODY = 10 * 1024 * 1024
+# One DynamoDB connection each is what the functions' client keeps open.
+MAX_THREADS = 64
+
+
+class Handler(Protocol):
+    """What a function's create_handler returns."""
+
+    def __call__(self, event: dict[str, Any], context: Any) -> object:
+        """Answer one event."""
+
+    def prepare(self) -> object:
+        """Do now what the first event would have to wait for."""
+
+
+@dataclass(frozen=True, slots=True)
+class LambdaContext:
+    """What Lambda tells a handler about its invocation."""
+
+    function_name: str
+    memory_limit_in_mb: int
+    aws_request_id: str
+    invoked_function_arn: str
+    deadline: float
+    function_version: str = "$LATEST"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return what is left of the function's time."""
+        return max(0, round((self.deadline - time.monotonic()) * 1000))
+
+
+def load_handlers(template: Template, emit: Callable[[str], None] = print) -> dict[str, Handler]:
+    """Return each function's handler under the function's name, made with its own environment."""
+    handlers: dict[str, Handler] = {}
+    for function in template.functions:
+        try:
+            create: Callable[..., Handler] = importlib.import_module(function.module).create_handler
+        except (ImportError, AttributeError) as error:
+            raise TemplateError(f"the handler of {function.name} cannot be loaded: {error}") from error
+        handlers[function.name] = create(environ=function.environment, emit=emit)
+    return handlers
+
+
+class Gateway:
+    """An ASGI application that does what API Gateway and Lambda do between a request and its answer."""
+
+    def __init__(self, template: Template, handlers: Mapping[str, Handler], port: int, clock: Clock = now) -> None:
+        self._router = Router(template.routes)
+        self._functions = {function.name: function for function in template.functions}
+        self._handlers = handlers
+        self._port = port
+        self._clock = clock
+        self._threads = CapacityLimiter(MAX_THREADS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request = Request(scope, receive)
+        try:
+            response = await self._answer(request)
+        except ClientDisconnect:
+            return
+        rendered = Response(response.body, response.status)
+        rendered.raw_headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+        await rendered(scope, receive, send)
+
+    async def _answer(self, request: Request) -> HttpResponse:
+        match = self._router.match(request.method, request.scope["path"])
+        if match is None:
+            return _message(404, "Not Found")
+        body = await _read(request)
+        if body is None:
+            return _message(413, "Request Entity Too Large")
+        route, parameters = match
+        incoming = HttpRequest(
+            method=request.method,
+            path=request.scope["path"],
+            query=request.scope["query_string"].decode("latin-1"),
+            headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw),
+            body=body,
+            source_ip=request.client.host if request.client else "127.0.0.1",
+            protocol=f"HTTP/{request.scope['http_version']}",
+        )
+        event = build_event(incoming, route, parameters, self._port, self._clock())
+        function = self._functions[route.function]
+        return await to_thread.run_sync(self._invoke, function, event, limiter=self._threads)
+
+    def _invoke(self, function: Function, event: dict[str, Any]) -> HttpResponse:
+        context = LambdaContext(
+            function_name=function.name,
+            memory_limit_in_mb=function.memory,
+            aws_request_id=str(uuid.uuid4()),
+            invoked_function_arn=f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{function.name}",
+            deadline=time.monotonic() + function.timeout,
+        )
+        try:
+            return render_answer(self._handlers[function.name](event, context))
+        except AnswerError as error:
+            print(f"{function.name} answered what API Gateway refuses: {error}")  # noqa: T201
+        except Exception:  # noqa: BLE001 Lambda survives whatever a handler raises, and so must this.
+            traceback.print_exc()
+        return _message(500, "Internal Server Error")
+
+
+def create_app(gateway: Gateway, cors: Cors | None = None, routes: Sequence[BaseRoute] = ()) -> Starlette:
+    """Return the application that the local stack serves: the gateway, but for the routes given."""
+    middleware = []
+    if cors is not None:
+        middleware.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=cors.origins,
+                allow_methods=cors.methods,
+                allow_headers=cors.headers,
+                expose_headers=cors.exposed,
+                max_age=cors.max_age,
+            )
+        )
+    app = Starlette(routes=routes, middleware=middleware)
+    # Not a Mount: its pattern leaves out paths that have a line break in them.
+    app.router.default = gateway
+    return app
+
+
+async def _read(request: Request) -> bytes | None:
+    """Return the body, or None once it is over the gateway's limit."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BODY:
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _message(status: int, text: str) -> HttpResponse:
+    body = json.dumps({"message": text}, separators=(",", ":")).encode()
+    return HttpResponse(status, body, (("content-type", "application/json"),))

@@ -1,0 +1,47 @@
+"""The template's tables on an endpoint: made where they are missing, told apart from others of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pushreg_local.template import Table
+from pushreg_ops.aws import AdminClient
+from pushreg_ops.errors import OperatorError
+
+
+def create_missing(client: AdminClient, tables: Iterable[Table]) -> list[str]:
+    """Create the tables that are not there and return their names; OperatorError if one there has other keys."""
+    existing = _list_names(client)
+    created = []
+    for table in tables:
+        if table.name in existing:
+            found = client.describe_table(TableName=table.name)["Table"]["KeySchema"]
+            if _sort(found) != _sort(table.definition["KeySchema"]):
+                raise OperatorError(
+                    f"the endpoint has a table {table.name} with other keys: it belongs to something else,"
+                    " so use another endpoint"
+                )
+            continue
+        client.create_table(TableName=table.name, **table.definition)
+        if table.expiry_attribute is not None:
+            client.update_time_to_live(
+                TableName=table.name,
+                TimeToLiveSpecification={"Enabled": True, "AttributeName": table.expiry_attribute},
+            )
+        created.append(table.name)
+    return created
+
+
+def _list_names(client: AdminClient) -> set[str]:
+    names: set[str] = set()
+    start: dict[str, str] = {}
+    while True:
+        page = client.list_tables(**start)
+        names |= set(page["TableNames"])
+        if "LastEvaluatedTableName" not in page:
+            return names
+        start = {"ExclusiveStartTableName": page["LastEvaluatedTableName"]}
+
+
+def _sort(schema: Iterable[dict[str, str]]) -> list[tuple[str, str]]:
+    return sorted((key["KeyType"], key["AttributeName"]) for key in schema)

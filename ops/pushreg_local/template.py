@@ -1,0 +1,166 @@
+"""template.yaml as the local stack sees it: functions, routes and tables. There is no second list of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pushreg_local.intrinsics import REGION, Resolver, parse, to_text
+from pushreg_ops.errors import TemplateError
+
+FILE_NAME = "template.yaml"
+ENDPOINT_PARAMETER = "DynamoDbEndpoint"
+_TABLE_PROPERTIES = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "LocalSecondaryIndexes")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route of the HTTP API; method ANY stands for all, and path `$default` for whatever no other takes."""
+
+    method: str
+    path: str
+    function: str
+
+    @property
+    def key(self) -> str:
+        """The route's name in an event."""
+        return self.path if self.path == "$default" else f"{self.method} {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One Lambda function: where its handler is and what its environment says."""
+
+    name: str
+    module: str
+    environment: Mapping[str, str]
+    timeout: int
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One DynamoDB table; `definition` is what CreateTable takes."""
+
+    logical_id: str
+    name: str
+    definition: Mapping[str, Any]
+    expiry_attribute: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cors:
+    """What pages of other origins may do with the API; see AWS::Serverless::HttpApi, CorsConfiguration."""
+
+    origins: tuple[str, ...]
+    methods: tuple[str, ...]
+    headers: tuple[str, ...]
+    exposed: tuple[str, ...]
+    max_age: int
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What there is to serve."""
+
+    functions: tuple[Function, ...]
+    routes: tuple[Route, ...]
+    tables: tuple[Table, ...]
+    cors: Cors | None = None
+
+    def name_table(self, logical_id: str) -> str:
+        """Return the local name of the table; TemplateError if there is none."""
+        for table in self.tables:
+            if table.logical_id == logical_id:
+                return table.name
+        raise TemplateError(f"the template has no table {logical_id}")
+
+
+def find_template(start: Path) -> Path:
+    """Return the template of the checkout around `start`, else of the one that this code runs from."""
+    here = Path(__file__).resolve()
+    for folder in (start.resolve(), *start.resolve().parents, *here.parents):
+        if (folder / FILE_NAME).is_file() and (folder / "functions").is_dir():
+            return folder / FILE_NAME
+    raise TemplateError(f"no {FILE_NAME} in {start} or above; run the command in a checkout of the project")
+
+
+def load_template(text: str, parameters: Mapping[str, str] | None = None) -> Template:
+    """Return the template with its parameters' defaults, or those given; TemplateError for what is not understood."""
+    document = parse(text)
+    resolver = Resolver(document, parameters or {})
+    defaults = document.get("Globals", {}).get("Function", {})
+    functions, routes, tables = [], [], []
+    cors = None
+    for name, resource in document.get("Resources", {}).items():
+        if not resolver.holds(resource.get("Condition")):
+            continue
+        properties = resource.get("Properties", {})
+        if resource.get("Type") == "AWS::Serverless::Function":
+            functions.append(_read_function(resolver, name, defaults, properties))
+            routes += _read_routes(resolver, name, properties)
+        elif resource.get("Type") == "AWS::DynamoDB::Table":
+            tables.append(_read_table(resolver, name, properties))
+        elif resource.get("Type") == "AWS::Serverless::HttpApi" and "CorsConfiguration" in properties:
+            cors = _read_cors(resolver.resolve(properties["CorsConfiguration"]))
+    if not routes:
+        raise TemplateError("the template has no function with a route of an HTTP API")
+    return Template(tuple(functions), tuple(routes), tuple(tables), cors)
+
+
+def _read_function(
+    resolver: Resolver, name: str, defaults: Mapping[str, Any], properties: Mapping[str, Any]
+) -> Function:
+    merged = {**defaults, **properties}
+    variables = {
+        **defaults.get("Environment", {}).get("Variables", {}),
+        **properties.get("Environment", {}).get("Variables", {}),
+    }
+    module, _, _ = str(resolver.resolve(merged["Handler"])).rpartition(".")
+    memory = int(resolver.resolve(merged.get("MemorySize", 128)))
+    environment = {key: to_text(value) for key, value in resolver.resolve(variables).items()}
+    # Set by Lambda itself (AWS docs, "Defined runtime environment variables").
+    environment |= {
+        "AWS_REGION": REGION,
+        "AWS_LAMBDA_FUNCTION_NAME": name,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory),
+    }
+    return Function(name, module, environment, int(resolver.resolve(merged.get("Timeout", 3))), memory)
+
+
+def _read_routes(resolver: Resolver, function: str, properties: Mapping[str, Any]) -> list[Route]:
+    routes = []
+    for event in properties.get("Events", {}).values():
+        if event.get("Type") == "HttpApi":
+            source = resolver.resolve(event.get("Properties", {}))
+            method = str(source.get("Method", "ANY")).upper()
+            routes.append(Route("ANY" if method == "*" else method, source.get("Path", "$default"), function))
+    return routes
+
+
+def _read_table(resolver: Resolver, logical_id: str, properties: Mapping[str, Any]) -> Table:
+    definition = {name: resolver.resolve(properties[name]) for name in _TABLE_PROPERTIES if properties.get(name)}
+    definition["BillingMode"] = "PAY_PER_REQUEST"
+    expiry = resolver.resolve(properties.get("TimeToLiveSpecification")) or {}
+    enabled = to_text(expiry.get("Enabled", False)) == "true"
+    return Table(
+        logical_id,
+        resolver.resolve(properties.get("TableName", logical_id)),
+        definition,
+        expiry.get("AttributeName") if enabled else None,
+    )
+
+
+def _read_cors(configuration: Any) -> Cors:
+    if not isinstance(configuration, dict):
+        # `true` stands for every origin.
+        configuration = {"AllowOrigins": ["*"]} if configuration else {}
+    return Cors(
+        origins=tuple(configuration.get("AllowOrigins", ())),
+        methods=tuple(configuration.get("AllowMethods", ())),
+        headers=tuple(configuration.get("AllowHeaders", ())),
+        exposed=tuple(configuration.get("ExposeHeaders", ())),
+        max_age=int(configuration.get("MaxAge", 0)),
+    )

@@ -1,0 +1,126 @@
+"""`pushreg verify`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pushreg.clock import now
+from pushreg_ops.commands.options import Json, Local, Stack, reach
+from pushreg_ops.migrate.checkpoint import Displaced
+from pushreg_ops.migrate.formats.pushreg import to_line
+from pushreg_ops.progress import meter
+from pushreg_ops.records.entities import Head
+from pushreg_ops.records.scanning import estimate
+from pushreg_ops.targets import Registry
+from pushreg_ops.terminal import Terminal, complain, count
+from pushreg_ops.verify.checking import KEYS, MAX_FINDINGS, Finding, Verifier
+from pushreg_ops.verify.job import EXPIRING, Mender, Proposal, verify
+from pushreg_ops.verify.repairing import shorten
+
+# The rest is counted.
+SHOWN = 50
+
+
+def run(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what can be mended safely, after showing what will be done.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Repair without asking.")] = False,
+    keep: Annotated[
+        Path, typer.Option(metavar="FILE", help="Where registrations go that a repair removes, as JSON Lines.")
+    ] = Path("pushreg-removed.jsonl"),
+    stack: Stack = None,
+    local: Local = False,
+    json: Json = False,
+) -> None:
+    """Look for whatever breaks the invariants, and mend it if told to.
+
+    Reads all tables, beside live traffic if need be. Each violation was read again, together with what belongs to it
+    and at one moment. Exit code 1: something is wrong and not mended.
+
+    \b
+    Examples:
+      pushreg verify --stack restored
+      pushreg verify --repair --local
+    """
+    terminal = Terminal(as_json=json)
+    with reach(stack, local) as registry:
+        epoch = int(now().timestamp())
+        verifier, findings = _verify(registry, epoch)
+        mender = Mender(registry, epoch, _keep_in(keep))
+        proposals = [mender.propose(each) for each in findings]
+        counts = _count(verifier)
+        expired = sum(each["expired"] for each in counts.values())
+        report: dict[str, Any] = {"tables": counts, "violations": [_describe(each) for each in proposals]}
+        _show(terminal, counts, proposals)
+        if repair and (expired or any(each.repair for each in proposals)):
+            if not yes and not typer.confirm(_ask(proposals, expired), err=True):
+                raise typer.Exit(1)
+            repaired, removed = _repair(registry, mender, proposals)
+            _, findings = _verify(registry, epoch)
+            report |= {"repaired": repaired, "expired_removed": removed, "left": len(findings)}
+            terminal.say(f"{repaired:,} repaired, {count(removed, 'expired item')} removed")
+        terminal.show(report, f"{count(len(findings), 'violation')}{' left' if repair else ''}")
+    if findings:
+        more = " or more" if len(findings) >= MAX_FINDINGS else ""
+        again = "run it again, and look at what cannot be repaired" if repair else "see `pushreg verify --repair`"
+        complain(f"{count(len(findings), 'violation')}{more}: {again}")
+        raise typer.Exit(1)
+
+
+def _verify(registry: Registry, epoch: int) -> tuple[Verifier, list[Finding]]:
+    total = sum(estimate(registry.client, name) for name in registry.tables.values())
+    with meter("Verifying", total) as bar:
+        return verify(registry, epoch, bar.advance)
+
+
+def _repair(registry: Registry, mender: Mender, proposals: Sequence[Proposal]) -> tuple[int, int]:
+    with meter("Repairing", len(proposals)) as bar:
+        repaired = mender.apply(proposals, bar.advance)
+    total = sum(estimate(registry.client, registry.tables[table]) for table in EXPIRING)
+    with meter("Removing what has expired", total) as bar:
+        return repaired, mender.remove_expired(bar.advance)
+
+
+def _keep_in(path: Path) -> Callable[[Head], None]:
+    removed = Displaced(path)
+    return lambda head: removed.write({"reason": "removed by pushreg verify", "row": None, "record": to_line(head)})
+
+
+def _count(verifier: Verifier) -> dict[str, dict[str, int]]:
+    return {table: {name: verifier.counts[table, name] for name in ("items", "expired")} for table in KEYS}
+
+
+def _describe(proposal: Proposal) -> dict[str, Any]:
+    violation = proposal.finding.violation
+    return {
+        "table": proposal.finding.table,
+        "rule": str(violation.rule),
+        "detail": violation.detail,
+        "keys": list(violation.keys),
+        "repair": proposal.repair.description if proposal.repair is not None else None,
+    }
+
+
+def _show(terminal: Terminal, counts: Mapping[str, Mapping[str, int]], proposals: Sequence[Proposal]) -> None:
+    for table, numbers in counts.items():
+        ended = f", {numbers['expired']:,} expired" if numbers["expired"] else ""
+        terminal.say(f"{table}: {count(numbers['items'], 'item')}{ended}")
+    for proposal in proposals[:SHOWN]:
+        violation = proposal.finding.violation
+        where = "; ".join(map(shorten, violation.keys))
+        terminal.say(f"{proposal.finding.table}: {violation.detail} ({where})", "bold")
+        terminal.say(f"  repair: {proposal.repair.description}" if proposal.repair else "  no safe repair")
+    if len(proposals) > SHOWN:
+        terminal.say(f"and {len(proposals) - SHOWN:,} more, which --json lists")
+
+
+def _ask(proposals: Sequence[Proposal], expired: int) -> str:
+    repairs = [each.repair for each in proposals if each.repair is not None]
+    removed = sum(len(each.removed) for each in repairs)
+    gone = f"{count(removed, 'registration')} and {count(expired, 'expired item')}"
+    return f"Make {count(len(repairs), 'repair')}, removing {gone}?"

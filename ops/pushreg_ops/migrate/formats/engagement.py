@@ -1,0 +1,121 @@
+"""The engagement server's subscribers, as `GET /api/v1/subscribers` lists them (spec/engagement.md section 7)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+from pydantic import ValidationError
+
+from pushreg.clock import to_iso
+from pushreg.models.engagement import Subscribe
+from pushreg_ops.migrate.formats.rows import RowError, Run, explain
+from pushreg_ops.records.entities import Candidate
+from pushreg_ops.records.items import Subscriber
+
+_KSID = re.compile(r"[1-9][0-9]{18}", re.ASCII)
+# strptime takes several times as long, which is felt in an import.
+_MOMENT = re.compile(
+    r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4}) (0?[1-9]|1[0-2]):([0-9]{2}):([0-9]{2}) (AM|PM) (\S+)",
+    re.ASCII | re.IGNORECASE,
+)
+_NO_MOMENT = "createdDateStr: not MM/dd/yyyy hh:mm:ss AM|PM ZONE"
+_OFFSET = re.compile(r"([+-])([0-9]{2}):?([0-9]{2})", re.ASCII)
+# The server names its zone by an abbreviation. IST is India's: the vendor's own samples say so.
+ZONES = {
+    "UTC": "+00:00",
+    "GMT": "+00:00",
+    "Z": "+00:00",
+    "IST": "+05:30",
+    "EST": "-05:00",
+    "EDT": "-04:00",
+    "CST": "-06:00",
+    "CDT": "-05:00",
+    "MST": "-07:00",
+    "MDT": "-06:00",
+    "PST": "-08:00",
+    "PDT": "-07:00",
+    "CET": "+01:00",
+    "CEST": "+02:00",
+}
+
+
+class EngagementConverter:
+    """Turns listed subscribers into registrations; `zones` adds offsets for time zones by their abbreviations."""
+
+    def __init__(self, run: Run, zones: Mapping[str, str] | None = None) -> None:
+        self._run = run
+        self._zones = ZONES | dict(zones or {})
+
+    def __call__(self, row: Any) -> Candidate:
+        """Return the subscriber that the row lists."""
+        if not isinstance(row, dict):
+            raise RowError("the row is no object")
+        active = row.get("subscriptionStatus", True)
+        if not isinstance(active, bool):
+            raise RowError("subscriptionStatus: neither true nor false")
+        created_at = self._read_moment(row.get("createdDateStr"))
+        moment = created_at or self._run.moment
+        return create_subscriber(
+            {**row, "isGCM": None, "authToken": None},
+            active=active,
+            created_at=moment,
+            updated_at=moment,
+            expires_at=self._run.expires_at,
+            is_timed=created_at is not None,
+        )
+
+    def _read_moment(self, text: Any) -> str | None:
+        """Return the moment of `MM/dd/yyyy hh:mm:ss AM|PM ZONE`."""
+        if text is None or text == "":
+            return None
+        match = _MOMENT.fullmatch(str(text).strip())
+        if match is None:
+            raise RowError(_NO_MOMENT)
+        month, day, year, hour, minute, second = map(int, match.groups()[:6])
+        zone = match[8]
+        offset = self._zones.get(zone.upper(), zone)
+        shift = _OFFSET.fullmatch(offset)
+        if shift is None:
+            raise RowError(f"createdDateStr: time zone {zone} is not known: tell it with --time-zone {zone}=+00:00")
+        east = timedelta(hours=int(shift[2]), minutes=int(shift[3]))
+        try:
+            # Noon and midnight are 12 o'clock.
+            hour = hour % 12 + 12 * (match[7].upper() == "PM")
+            moment = datetime(
+                year, month, day, hour, minute, second, tzinfo=timezone(east if shift[1] == "+" else -east)
+            )
+            return to_iso(moment.astimezone(UTC))
+        except (ValueError, OverflowError):
+            raise RowError(_NO_MOMENT) from None
+
+
+def create_subscriber(
+    row: Mapping[str, Any], *, active: bool, created_at: str, updated_at: str, expires_at: int | None, is_timed: bool
+) -> Candidate:
+    """Return the subscriber of a row with the wire's names; RowError if the functions would not have taken it."""
+    ksid = row.get("ksid")
+    if isinstance(ksid, int) and not isinstance(ksid, bool):
+        ksid = str(ksid)
+    if not isinstance(ksid, str) or not _KSID.fullmatch(ksid):
+        raise RowError("ksid: not a number of 19 digits")
+    try:
+        form = Subscribe.model_validate(row)
+        head = Subscriber(
+            record=f"ksid#{ksid}",
+            ksid=ksid,
+            appId=form.appId,
+            deviceId=form.deviceId,
+            sid=form.sid,
+            osType=form.osType,
+            ufid=form.ufid,
+            active=active,
+            created_at=created_at,
+            updated_at=updated_at,
+            expires_at=expires_at,
+        )
+    except ValidationError as error:
+        raise explain(error) from error
+    return Candidate.from_head(head, ("application", form.appId), is_timed=is_timed)

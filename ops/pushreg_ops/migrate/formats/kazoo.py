@@ -1,0 +1,128 @@
+"""Kazoo's device documents, as CouchDB hands them out by `_all_docs?include_docs=true`."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from pydantic import ValidationError
+
+from pushreg.clock import to_iso
+from pushreg.codecs import json
+from pushreg.errors import MalformedError
+from pushreg.http import MAX_BODY
+from pushreg.models.kazoo import Content, InvalidError, is_id
+from pushreg_ops.migrate.formats.rows import RowError, Run, explain
+from pushreg_ops.records.entities import Candidate
+from pushreg_ops.records.items import Device
+
+# The device document's member that holds the subscription (crossbar's cb_push_notification_subscriptions).
+MEMBER = "push_notification_subscriptions"
+# Kazoo counts seconds from the year 0.
+GREGORIAN_EPOCH = 62_167_219_200
+_REVISION = re.compile(r"([1-9][0-9]{0,14})-")
+
+
+class KazooConverter:
+    """Turns device documents into subscriptions; `account_id` is for documents that do not name theirs."""
+
+    def __init__(self, run: Run, account_id: str | None = None) -> None:
+        self._run = run
+        self._account_id = account_id
+
+    def __call__(self, row: Any) -> Candidate | None:
+        """Return the document's subscription; None if it is no device's, or a device without one."""
+        if not isinstance(row, dict) or row.keys().isdisjoint({"_id", "id", "key", "doc"}):
+            raise RowError("no CouchDB document")
+        document = row.get("doc", row)
+        if not isinstance(document, dict):
+            return None
+        data = document.get(MEMBER)
+        if document.get("pvt_type") != "device" or data is None or document.get("pvt_deleted"):
+            return None
+        if not isinstance(data, dict):
+            raise RowError(f"{MEMBER} is no object")
+        return self._convert(document, data)
+
+    def _convert(self, document: dict[str, Any], data: dict[str, Any]) -> Candidate:
+        account_id = document.get("pvt_account_id") or self._account_id
+        device_id = document.get("_id")
+        if not isinstance(account_id, str) or len(account_id) != 32:
+            raise RowError("no pvt_account_id of 32 characters: name the account with --account")
+        content = read_content(data, data.get("app_name"))
+        updated_at = _moment(document.get("pvt_modified")) or _moment(document.get("pvt_created"))
+        moment = updated_at or self._run.moment
+        revision = _REVISION.match(str(document.get("_rev", "")))
+        head = create_device(
+            account_id,
+            device_id,
+            content,
+            writes=int(revision[1]) if revision else 1,
+            created_at=min(_moment(document.get("pvt_created")) or moment, moment),
+            updated_at=moment,
+        )
+        return Candidate.from_head(head, ("account", account_id), is_timed=updated_at is not None)
+
+
+def read_content(data: dict[str, Any], app_name: Any) -> Content:
+    """Return the subscription that the API would have taken; RowError if it would have refused it."""
+    try:
+        encoded = json.encode(_plain(data))
+        if len(encoded) > MAX_BODY:
+            raise RowError("the subscription is larger than 64 KiB")
+        # The same strictness as for a request's body.
+        content = Content.from_data(json.decode(encoded), app_name)
+    except MalformedError as error:
+        raise RowError(error.reason) from error
+    except (UnicodeEncodeError, RecursionError) as error:
+        raise RowError("text that is no Unicode, or nested too deeply") from error
+    except InvalidError as error:
+        # The path's other parts may be push tokens.
+        faults = {f"{path.partition('.')[0]}: {next(iter(problem))}" for path, problem in error.problems.items()}
+        raise RowError(f"{error.message}: {'; '.join(sorted(faults))}") from error
+    if not is_id(content.app_name):
+        raise RowError("app_name: not an id that a path can carry")
+    return content
+
+
+def create_device(
+    account_id: str, device_id: Any, content: Content, *, writes: int, created_at: str, updated_at: str
+) -> Device:
+    """Return the device's head; RowError if the API could not reach it."""
+    if not isinstance(device_id, str) or not is_id(device_id):
+        raise RowError("the device's id is not one that a path can carry")
+    try:
+        return Device(
+            account_id=account_id,
+            record=f"device#{device_id}",
+            device_id=device_id,
+            app_name=content.app_name,
+            mobile_device_id=content.mobile_device_id,
+            document=json.encode(content.document).decode(),
+            digest=content.digest,
+            writes=writes,
+            created_at=created_at,
+            updated_at=updated_at,
+        )
+    except ValidationError as error:
+        raise explain(error) from error
+
+
+def _moment(seconds: Any) -> str | None:
+    if not isinstance(seconds, int) or isinstance(seconds, bool):
+        return None
+    try:
+        return to_iso(datetime.fromtimestamp(seconds - GREGORIAN_EPOCH, UTC))
+    except (OverflowError, OSError, ValueError):
+        return None
+
+
+def _plain(value: Any) -> Any:
+    """Return the value with the numbers that JSON's encoder knows."""
+    if isinstance(value, dict):
+        return {name: _plain(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_plain(member) for member in value]
+    return float(value) if isinstance(value, Decimal) else value

@@ -1,0 +1,130 @@
+"""Pushreg's own JSON Lines: one head a line, as `pushreg export` writes it and `pushreg import` reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import ValidationError
+
+from pushreg.codecs import json
+from pushreg_ops.migrate.formats.engagement import create_subscriber
+from pushreg_ops.migrate.formats.kazoo import create_device, read_content
+from pushreg_ops.migrate.formats.places import create_token
+from pushreg_ops.migrate.formats.rows import RowError, Run, explain, read_moment
+from pushreg_ops.records.entities import Candidate, Entry, Head
+from pushreg_ops.records.items import Account, Application, Credential, Device, Place, PlaceToken, Subscriber
+
+ENTRIES: dict[str, type[Entry]] = {
+    "account": Account,
+    "application": Application,
+    "credential": Credential,
+    "place": Place,
+}
+
+
+def to_line(head: Head) -> dict[str, Any]:
+    """Return what a line says about the head: all of it but its keys and its claims, which follow from it."""
+    match head:
+        case Device():
+            return {
+                "family": "kazoo",
+                **head.model_dump(include={"account_id", "device_id", "writes", "created_at", "updated_at"}),
+                "data": json.decode(head.document.encode()),
+            }
+        case Subscriber():
+            return {"family": "engagement", **head.model_dump(exclude={"record"}, exclude_none=True)}
+        case PlaceToken():
+            return {"family": "places", **head.model_dump(exclude={"token_digest"}, exclude_none=True)}
+    entry = head.model_dump(exclude_none=True)
+    if isinstance(head, Credential) and head.places is not None:
+        entry["places"] = sorted(head.places)
+    # Apart, since a credential has a family of its own.
+    return {"family": "directory", "entry": entry}
+
+
+class PushregConverter:
+    """Turns exported lines into registrations; those that had expired when the run began are not taken."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._converters: dict[str, Callable[[dict[str, Any]], Candidate]] = {
+            "kazoo": self._convert_device,
+            "engagement": self._convert_subscriber,
+            "places": self._convert_token,
+            "directory": self._convert_entry,
+        }
+
+    def __call__(self, row: Any) -> Candidate:
+        """Return the registration or directory entry that the line tells."""
+        convert = self._converters.get(str(row.get("family"))) if isinstance(row, dict) else None
+        if convert is None:
+            raise RowError("family: none of kazoo, engagement, places, directory")
+        return convert(row)
+
+    def _convert_device(self, row: dict[str, Any]) -> Candidate:
+        data, account_id, writes = row.get("data"), row.get("account_id"), row.get("writes", 1)
+        if not isinstance(data, dict):
+            raise RowError("data: no object")
+        if not isinstance(account_id, str) or len(account_id) != 32:
+            raise RowError("account_id: not 32 characters")
+        content = read_content(data, data.get("app_name"))
+        created_at, updated_at, is_timed = self._read_moments(row)
+        head = create_device(
+            account_id, row.get("device_id"), content, writes=writes, created_at=created_at, updated_at=updated_at
+        )
+        return Candidate.from_head(head, ("account", account_id), is_timed=is_timed)
+
+    def _convert_subscriber(self, row: dict[str, Any]) -> Candidate:
+        active = row.get("active", True)
+        if not isinstance(active, bool):
+            raise RowError("active: neither true nor false")
+        created_at, updated_at, is_timed = self._read_moments(row)
+        return create_subscriber(
+            row,
+            active=active,
+            created_at=created_at,
+            updated_at=updated_at,
+            expires_at=self._read_expiry(row),
+            is_timed=is_timed,
+        )
+
+    def _convert_token(self, row: dict[str, Any]) -> Candidate:
+        created_at, updated_at, is_timed = self._read_moments(row)
+        return create_token(
+            row.get("place_id"),
+            row.get("device_token"),
+            created_at=created_at,
+            updated_at=updated_at,
+            expires_at=self._read_expiry(row),
+            is_timed=is_timed,
+        )
+
+    def _convert_entry(self, row: dict[str, Any]) -> Candidate:
+        entry = row.get("entry")
+        kind = ENTRIES.get(str(entry.get("record")).partition("#")[0]) if isinstance(entry, dict) else None
+        if kind is None or not isinstance(entry, dict):
+            raise RowError("entry: none that a directory holds")
+        places = entry.get("places")
+        try:
+            head = kind.model_validate(entry if places is None else {**entry, "places": frozenset(places)})
+        except ValidationError as error:
+            raise explain(error) from error
+        except TypeError:
+            raise RowError("places: no list of places") from None
+        return Candidate.from_head(head, is_timed=False)
+
+    def _read_moments(self, row: dict[str, Any]) -> tuple[str, str, bool]:
+        created_at, updated_at = (read_moment(row.get(name)) for name in ("created_at", "updated_at"))
+        moment = updated_at or created_at or self._run.moment
+        return created_at or moment, moment, updated_at is not None
+
+    def _read_expiry(self, row: dict[str, Any]) -> int | None:
+        expires_at = row.get("expires_at")
+        if expires_at is None:
+            return self._run.expires_at
+        if not isinstance(expires_at, int) or isinstance(expires_at, bool):
+            raise RowError("expires_at: no number of seconds")
+        if expires_at <= self._run.epoch:
+            raise RowError("expired")
+        return expires_at

@@ -1,0 +1,116 @@
+"""One import from its beginning, or from where it was stopped, to its end; the files that it keeps meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pushreg.clock import Clock, now
+from pushreg_ops.errors import OperatorError
+from pushreg_ops.migrate.checkpoint import Checkpoint, Displaced, Refusals
+from pushreg_ops.migrate.formats.pushreg import to_line
+from pushreg_ops.migrate.formats.rows import Converter, Run
+from pushreg_ops.migrate.importing import Importer
+from pushreg_ops.migrate.merging import Merger
+from pushreg_ops.migrate.owners import Owners
+from pushreg_ops.migrate.sources import Source
+from pushreg_ops.records.entities import Head
+from pushreg_ops.targets import Registry
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to import, and how; `state` is the path that the names of its files begin with.
+
+    `settings` are those options that decide what is written.
+    """
+
+    registry: Registry
+    source: Source
+    create_converter: Callable[[Run], Converter]
+    settings: dict[str, Any]
+    state: Path
+    stale_after_days: int
+    adds_missing: bool = False
+    dry_run: bool = False
+    workers: int = 4
+    sleep: Callable[[float], None] = time.sleep
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """How far it has come."""
+        return self._path("checkpoint.json")
+
+    @property
+    def rejects_path(self) -> Path:
+        """The rows that were not taken."""
+        return self._path("rejected.jsonl")
+
+    @property
+    def displaced_path(self) -> Path:
+        """The registrations that had to go."""
+        return self._path("displaced.jsonl")
+
+    def open_checkpoint(self, *, restart: bool, clock: Clock = now) -> Checkpoint:
+        """Return where an earlier attempt was stopped, or a beginning; OperatorError if it was another import's."""
+        identity = {
+            "source": self.source.fingerprint,
+            "registry": [self.registry.description, *sorted(self.registry.tables.values())],
+            "settings": {**self.settings, "stale_after_days": self.stale_after_days, "adds": self.adds_missing},
+        }
+        begun = None
+        if not (restart or self.dry_run):
+            begun = Checkpoint.load(self.checkpoint_path, identity)
+        return begun or Checkpoint(identity, int(clock().timestamp()))
+
+    def run(self, checkpoint: Checkpoint, progress: Progress = lambda position, rows: None) -> Counter[str]:
+        """Import what is left and return the counts of all; OperatorError tells how to go on after a failure."""
+        run = Run(checkpoint.epoch, self.stale_after_days * 86_400)
+        client = self.registry.client
+        displaced = Displaced(self.displaced_path)
+
+        def keep(head: Head) -> None:
+            displaced.write({"reason": f"superseded by {self.source.name}", "row": None, "record": to_line(head)})
+
+        merger = Merger(client, self.registry.tables, run.epoch, keep, dry_run=self.dry_run)
+        owners = Owners(client, self.registry.directory, run.moment, adds=self.adds_missing, dry_run=self.dry_run)
+        refusals = Refusals(self.rejects_path, checkpoint.refusals_size)
+        path = None if self.dry_run else self.checkpoint_path
+        importer = Importer(
+            self.source,
+            self.create_converter(run),
+            merger,
+            owners,
+            checkpoint,
+            path,
+            refusals,
+            workers=self.workers,
+            progress=progress,
+            sleep=self.sleep,
+        )
+        try:
+            counts = importer.run()
+        except (OperatorError, KeyboardInterrupt) as error:
+            reason = str(error) or "stopped"
+            raise OperatorError(
+                f"{reason}; {checkpoint.rows:,} rows are done: the same command goes on there"
+            ) from error
+        finally:
+            size = refusals.sync()
+            refusals.close()
+        if not checkpoint.rows:
+            raise OperatorError(f"there are no rows in {self.source.name}: is it what --from says?")
+        if path is not None:
+            path.unlink(missing_ok=True)
+        if not size:
+            self.rejects_path.unlink(missing_ok=True)
+        return counts
+
+    def _path(self, suffix: str) -> Path:
+        return self.state.with_name(f"{self.state.name}.{suffix}")

@@ -1,0 +1,82 @@
+"""Rows out of an engagement server's own listing, fetched page by page."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import urllib3
+
+from pushreg.codecs import json
+from pushreg.errors import MalformedError
+from pushreg_ops.errors import OperatorError
+from pushreg_ops.migrate.sources import Row
+
+TIMEOUT = urllib3.Timeout(connect=10, read=60)
+RETRIES = urllib3.Retry(5, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
+
+
+class Pages:
+    """`GET /api/v1/subscribers` of another server, from the first subscriber to the last."""
+
+    def __init__(
+        self, address: str, headers: Mapping[str, str], page_size: int, retries: urllib3.Retry = RETRIES
+    ) -> None:
+        parts = urlsplit(address)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise OperatorError(f"{address} is no address; it looks like https://HOST/api/v1/subscribers")
+        self._parts = parts
+        self._headers = {"Accept": "application/json", **headers}
+        self._page_size = page_size
+        self._pool = urllib3.PoolManager(timeout=TIMEOUT, retries=retries)
+
+    @property
+    def name(self) -> str:
+        """The address, without what may be secret in it."""
+        return f"{self._parts.scheme}://{self._parts.netloc.rpartition('@')[2]}{self._parts.path}"
+
+    @property
+    def size(self) -> int | None:
+        """Unknown until the first page says it."""
+        return None
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the address: what it lists may change while it is read."""
+        return hashlib.sha256(urlunsplit(self._parts).encode()).hexdigest()
+
+    def read(self, skip: int) -> Iterator[Row]:
+        """Yield the subscribers after the first `skip`; OperatorError if the server does not list them."""
+        start = skip
+        while True:
+            page, total = self._fetch(start)
+            for content in page:
+                # A page may have one row more than pageSize (spec/engagement.md C11), so the rows are counted.
+                start += 1
+                yield Row(content, start)
+            if not page or (total is not None and start >= total):
+                return
+
+    def _fetch(self, start: int) -> tuple[list[Any], int | None]:
+        query = [*parse_qsl(self._parts.query), ("start", str(start)), ("pageSize", str(self._page_size))]
+        address = urlunsplit(self._parts._replace(query=urlencode(query), fragment=""))
+        try:
+            # A redirect could take the credentials to another host.
+            answer = self._pool.request("GET", address, headers=self._headers, redirect=False)
+        except urllib3.exceptions.HTTPError as error:
+            raise OperatorError(f"{self.name} cannot be reached: {type(error).__name__}") from error
+        if answer.status in (401, 403):
+            raise OperatorError(f"{self.name} refuses with {answer.status}: give its credentials with --header")
+        if answer.status != 200:
+            raise OperatorError(f"{self.name} answers {answer.status} where a page of subscribers was expected")
+        try:
+            page = json.decode(answer.data)
+        except MalformedError as error:
+            raise OperatorError(f"{self.name} sends no JSON: {error.reason}") from error
+        rows = page.get("subscribers") if isinstance(page, dict) else None
+        if not isinstance(rows, list):
+            raise OperatorError(f"{self.name} sends no page of subscribers")
+        total = page.get("total")
+        return rows, total if isinstance(total, int) else None

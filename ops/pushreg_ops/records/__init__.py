@@ -1,0 +1,1 @@
+"""What is stored, read strictly, and the rules that it keeps."""

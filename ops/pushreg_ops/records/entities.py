@@ -1,0 +1,196 @@
+"""What is moved: a head item, which holds all there is to know, and the claims that lead to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pushreg.dynamodb import Item, Key, put
+from pushreg.models.directory import digest
+from pushreg.stores.directory import Kind
+from pushreg_ops.records.items import (
+    Account,
+    Application,
+    Credential,
+    Device,
+    DeviceClaim,
+    Expiring,
+    Mobile,
+    Place,
+    PlaceToken,
+    SidClaim,
+    Subscriber,
+)
+from pushreg_ops.targets import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
+
+Entry = Account | Application | Credential | Place
+Head = Device | Subscriber | PlaceToken | Entry
+Claim = Mobile | DeviceClaim | SidClaim
+Name = tuple[str, str, str]
+Owner = tuple[Kind, str]
+
+# What one call to the store may take, retries and all.
+TIME_LIMIT = 60.0
+
+# What a registration is, apart from when it came and how often it changed. A device's document is known by its digest.
+_CIRCUMSTANCES = {"created_at", "updated_at", "expires_at", "writes", "document"}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A head that is to be stored, with its claims; `owner` is the directory entry under which it is reached.
+
+    Of an untimed one nobody knows when it was last refreshed, so it never replaces anything.
+    """
+
+    head: Head
+    claims: tuple[Claim, ...]
+    owner: Owner | None
+    is_timed: bool
+
+    @classmethod
+    def from_head(cls, head: Head, owner: Owner | None = None, *, is_timed: bool = True) -> Candidate:
+        """Return the candidate with the claims that belong to the head."""
+        return cls(head, claims_of(head), owner, is_timed)
+
+    @property
+    def needs(self) -> frozenset[Name]:
+        """The names of the items that have to be there before it."""
+        return frozenset() if self.owner is None else frozenset({(DIRECTORY, "#".join(self.owner), "")})
+
+    @property
+    def records(self) -> tuple[Head | Claim, ...]:
+        """The head and its claims."""
+        return (self.head, *self.claims)
+
+    def is_newer(self, standing: Head) -> bool:
+        """Whether it was refreshed after what stands."""
+        return self.is_timed and refreshed_at(self.head) > refreshed_at(standing)
+
+
+def table_of(record: Head | Claim) -> str:
+    """Return the logical id of the record's table."""
+    match record:
+        case Device() | Mobile():
+            return DEVICES
+        case Subscriber() | DeviceClaim() | SidClaim():
+            return SUBSCRIBERS
+        case PlaceToken():
+            return PLACES
+    return DIRECTORY
+
+
+def key_of(record: Head | Claim) -> Key:
+    """Return the key of the record's item."""
+    match record:
+        case Device() | Mobile():
+            return {"account_id": record.account_id, "record": record.record}
+        case PlaceToken():
+            return {"place_id": record.place_id, "token_digest": record.token_digest}
+    return {"record": record.record}
+
+
+def name_of(record: Head | Claim) -> Name:
+    """Return what tells the record's item from all others of the registry."""
+    match record:
+        case Device() | Mobile():
+            return DEVICES, record.account_id, record.record
+        case PlaceToken():
+            return PLACES, record.place_id, record.token_digest
+    return table_of(record), record.record, ""
+
+
+def owned_by(head: Head) -> Owner | None:
+    """Return what the head lets others be owned by, if it is such a one."""
+    match head:
+        case Account():
+            return "account", head.record.partition("#")[2]
+        case Application():
+            return "application", head.record.partition("#")[2]
+        case Place():
+            return "place", head.record.partition("#")[2]
+    return None
+
+
+def claims_of(head: Head) -> tuple[Claim, ...]:
+    """Return the claims that must stand beside the head."""
+    match head:
+        case Device():
+            record = f"mobile#{digest(head.mobile_device_id)}"
+            return (Mobile(account_id=head.account_id, record=record, device_id=head.device_id),)
+        case Subscriber():
+            return head.claims()
+    return ()
+
+
+def holder_of(claim: Claim) -> Key:
+    """Return the key of the head that the claim leads to."""
+    if isinstance(claim, Mobile):
+        return {"account_id": claim.account_id, "record": f"device#{claim.device_id}"}
+    return {"record": f"ksid#{claim.ksid}"}
+
+
+def refreshed_at(head: Head) -> str:
+    """Return when the head was last known to be wanted."""
+    return head.updated_at if isinstance(head, Device | Subscriber | PlaceToken) else head.created_at
+
+
+def is_alive(record: Head | Claim, epoch: int) -> bool:
+    """Whether the record still counts."""
+    return not isinstance(record, Expiring) or record.is_alive(epoch)
+
+
+def is_same(head: Head, other: Head) -> bool:
+    """Whether both say the same, whenever they came."""
+    return head.model_dump(exclude=_CIRCUMSTANCES) == other.model_dump(exclude=_CIRCUMSTANCES)
+
+
+def is_merged(candidate: Candidate, standing: Head) -> bool:
+    """Whether what stands says all that the candidate says, and will do so for as long."""
+    renews = isinstance(standing, Expiring) and candidate.is_newer(standing)
+    return is_same(candidate.head, standing) and not renews
+
+
+def to_item(record: Head | Claim) -> Item:
+    """Return the item that stores the record."""
+    return record.model_dump()
+
+
+def create(table: str, record: Head | Claim) -> dict[str, Any]:
+    """Return a write that stores the record where nothing stands."""
+    return put(table, to_item(record), f"attribute_not_exists({mark_of(record)})")
+
+
+def mark_of(record: Head | Claim) -> str:
+    """Return the name of an attribute outside the key that every item of the record's kind has."""
+    if isinstance(record, Mobile):
+        return "device_id"
+    return "ksid" if isinstance(record, DeviceClaim | SidClaim) else "created_at"
+
+
+def pin(record: Head | Claim) -> tuple[str, dict[str, Any]]:
+    """Return the condition that nothing of the record has changed, and its values."""
+    terms, values = [], {}
+    for name, value in to_item(record).items():
+        # The digest stands for the document, which may be long.
+        if name == "document" or name in key_of(record):
+            continue
+        if value is None:
+            terms.append(f"attribute_not_exists({name})")
+        else:
+            terms.append(f"{name} = :old_{name}")
+            values[f"old_{name}"] = value
+    return " AND ".join(terms), values
+
+
+def measure(record: Head | Claim) -> int:
+    """Return about how many bytes the record takes in a request, rather more than less."""
+    match record:
+        case Device():
+            # Quotes are escaped on the way.
+            return 2 * len(record.document.encode()) + 1000
+        case Subscriber():
+            return 4 * len(record.sid) + 2000
+        case PlaceToken():
+            return 4 * len(record.device_token) + 500
+    return 1000

@@ -1,0 +1,169 @@
+"""What must be true of the stored items at every instant (docs/reliability.md), as checks over plain items.
+
+They hold for what stood together at one moment. Items of a live table were read one after the other, so what is found
+there has to be read again before it is believed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pushreg.codecs import json
+from pushreg.dynamodb import Item, Key
+from pushreg.errors import MalformedError
+from pushreg.models.directory import digest
+from pushreg.models.kazoo import Content, InvalidError
+from pushreg_ops.records.items import (
+    Account,
+    Application,
+    Credential,
+    Device,
+    DeviceClaim,
+    Mobile,
+    Place,
+    PlaceToken,
+    SidClaim,
+    Subscriber,
+    UnreadableError,
+    read,
+)
+
+DEVICES_KEY = ("account_id", "record")
+SUBSCRIBERS_KEY = ("record",)
+PLACES_KEY = ("place_id", "token_digest")
+DIRECTORY_KEY = ("record",)
+
+
+class Rule(StrEnum):
+    """What a violation breaks."""
+
+    READABLE = "every item is one that the functions can read"
+    DIGEST = "a digest is that of the value beside it"
+    ONE_HOLDER = "a mobile device is in at most one device's subscription"
+    CLAIMED = "what is stored has its claims"
+    AGREEING = "a claim says what the item says that it leads to"
+    NO_ORPHAN = "a claim leads to an item that holds it"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One breach; `keys` are those of the item at fault and of what it is at odds with, whether or not they exist.
+
+    `detail` is fit for a log: it holds no push token, sid or secret.
+    """
+
+    rule: Rule
+    keys: tuple[Key, ...]
+    detail: str
+
+
+def check_devices(items: Iterable[Item]) -> Iterator[Violation]:
+    """Yield what is wrong with the Devices table."""
+    holders: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    claims: dict[tuple[str, str], str] = {}
+    unreadable: set[tuple[str, str]] = set()
+    for item in items:
+        try:
+            record = read(item, {"device": Device, "mobile": Mobile})
+        except UnreadableError as error:
+            unreadable.add((str(item.get("account_id")), str(item.get("record"))))
+            yield Violation(Rule.READABLE, (_key(item, DEVICES_KEY),), error.detail)
+            continue
+        if isinstance(record, Device):
+            holders[record.account_id, digest(record.mobile_device_id)].append(record.device_id)
+            yield from _check_document(record)
+        elif isinstance(record, Mobile):
+            claims[record.account_id, record.record.partition("#")[2]] = record.device_id
+    for (account_id, mobile), device_ids in holders.items():
+        claim = {"account_id": account_id, "record": f"mobile#{mobile}"}
+        devices = tuple({"account_id": account_id, "record": f"device#{each}"} for each in sorted(device_ids))
+        if len(devices) > 1:
+            yield Violation(Rule.ONE_HOLDER, (*devices, claim), f"{len(devices)} devices hold the mobile device")
+        claimed = claims.pop((account_id, mobile), None)
+        if claimed is None:
+            yield Violation(Rule.CLAIMED, (*devices, claim), "the mobile device has no claim")
+        elif claimed not in device_ids:
+            yield Violation(Rule.AGREEING, (claim, *devices), f"the claim names device {claimed}")
+    for (account_id, mobile), device_id in claims.items():
+        if (account_id, f"device#{device_id}") not in unreadable:
+            keys = ({"account_id": account_id, "record": name} for name in (f"mobile#{mobile}", f"device#{device_id}"))
+            yield Violation(Rule.NO_ORPHAN, tuple(keys), f"device {device_id} does not hold the mobile device")
+
+
+def check_subscribers(items: Iterable[Item], epoch: int) -> Iterator[Violation]:
+    """Yield what is wrong with the Subscribers table; DynamoDB removes what has expired by `epoch` piece by piece."""
+    subscribers: dict[str, Subscriber] = {}
+    claims: dict[str, DeviceClaim | SidClaim] = {}
+    unreadable: set[str] = set()
+    for item in items:
+        try:
+            record = read(item, {"ksid": Subscriber, "device": DeviceClaim, "sid": SidClaim})
+        except UnreadableError as error:
+            unreadable.add(str(item.get("record")))
+            yield Violation(Rule.READABLE, (_key(item, SUBSCRIBERS_KEY),), error.detail)
+            continue
+        if isinstance(record, Subscriber) and record.is_alive(epoch):
+            subscribers[record.ksid] = record
+        elif isinstance(record, DeviceClaim | SidClaim) and record.is_alive(epoch):
+            claims[record.record] = record
+    for subscriber in subscribers.values():
+        for wanted in subscriber.claims():
+            claim = claims.pop(wanted.record, None)
+            keys: tuple[Key, ...] = ({"record": f"ksid#{subscriber.ksid}"}, {"record": wanted.record})
+            if claim is None:
+                if wanted.record not in unreadable:
+                    yield Violation(Rule.CLAIMED, keys, f"there is no {wanted.kind} claim")
+            elif claim != wanted:
+                found = claim.model_dump()
+                names = [name for name, value in wanted.model_dump().items() if found[name] != value]
+                yield Violation(Rule.AGREEING, keys[::-1], f"the {wanted.kind} claim differs in {', '.join(names)}")
+    for claim in claims.values():
+        if f"ksid#{claim.ksid}" not in unreadable:
+            keys = ({"record": claim.record}, {"record": f"ksid#{claim.ksid}"})
+            yield Violation(Rule.NO_ORPHAN, keys, f"subscriber {claim.ksid} does not hold the {claim.kind}")
+
+
+def check_places(items: Iterable[Item]) -> Iterator[Violation]:
+    """Yield what is wrong with the Places table."""
+    for item in items:
+        try:
+            row = PlaceToken.from_item(item)
+        except UnreadableError as error:
+            yield Violation(Rule.READABLE, (_key(item, PLACES_KEY),), error.detail)
+            continue
+        if digest(row.device_token) != row.token_digest:
+            yield Violation(Rule.DIGEST, (_key(item, PLACES_KEY),), "token_digest is not the token's")
+
+
+def check_directory(items: Iterable[Item]) -> Iterator[Violation]:
+    """Yield what is wrong with the Directory table."""
+    for item in items:
+        try:
+            record = read(
+                item, {"credential": Credential, "application": Application, "place": Place, "account": Account}
+            )
+        except UnreadableError as error:
+            yield Violation(Rule.READABLE, (_key(item, DIRECTORY_KEY),), error.detail)
+            continue
+        if isinstance(record, Credential) and record.key_id != record.record.partition("#")[2][:16]:
+            yield Violation(Rule.DIGEST, (_key(item, DIRECTORY_KEY),), "key_id is not the digest's")
+
+
+def _check_document(device: Device) -> Iterator[Violation]:
+    keys: tuple[Key, ...] = ({"account_id": device.account_id, "record": device.record},)
+    try:
+        content = Content.from_data(json.decode(device.document.encode()), device.app_name)
+    except (MalformedError, InvalidError, AttributeError):
+        yield Violation(Rule.READABLE, keys, "document is no subscription")
+        return
+    if content.mobile_device_id != device.mobile_device_id:
+        yield Violation(Rule.AGREEING, keys, "mobile_device_id is not the document's")
+    if content.digest != device.digest:
+        yield Violation(Rule.DIGEST, keys, "digest is not the document's")
+
+
+def _key(item: Item, names: tuple[str, ...]) -> Key:
+    return {name: str(item[name]) for name in names}

@@ -1,0 +1,210 @@
+"""The stored items by kind, read strictly: what the functions write, told apart from what they never would."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from pushreg.dynamodb import Item
+from pushreg.errors import PushregError
+from pushreg.models.directory import digest
+from pushreg.models.engagement import OS_TYPES
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Moment = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
+Ksid = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{18}$")]
+OsType = Annotated[str, StringConstraints(pattern=rf"^({'|'.join(sorted(OS_TYPES))})$")]
+UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+
+class UnreadableError(PushregError):
+    """The item is of no known kind or form; `detail` names the attributes at fault, not their values."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class Stored(BaseModel):
+    """One item; attributes beyond those named are of no account."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+    @classmethod
+    def from_item(cls, item: Item) -> Self:
+        """Return the item as what it is; UnreadableError if it is not that."""
+        try:
+            return cls.model_validate(item)
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_context=False, include_input=False)
+            places = sorted({".".join(map(str, detail["loc"])) or "record" for detail in details})
+            raise UnreadableError(f"bad or missing: {', '.join(places)}") from error
+
+
+class Expiring(Stored):
+    """An item that DynamoDB removes some time after `expires_at`."""
+
+    expires_at: int | None = None
+
+    def is_alive(self, epoch: int) -> bool:
+        """Whether the item still counts."""
+        return self.expires_at is None or self.expires_at > epoch
+
+
+class Device(Stored):
+    """A device's subscription."""
+
+    account_id: Text
+    record: Text
+    device_id: Text
+    app_name: Text
+    mobile_device_id: Text
+    document: Text
+    digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+    writes: Annotated[int, Field(ge=1)]
+    created_at: Moment
+    updated_at: Moment
+
+    @model_validator(mode="after")
+    def _check_record(self) -> Self:
+        if self.record != f"device#{self.device_id}":
+            raise ValueError("the record is another's")
+        return self
+
+
+class Mobile(Stored):
+    """The claim of a mobile device."""
+
+    kind: ClassVar[str] = "mobile device"
+
+    account_id: Text
+    record: Annotated[str, StringConstraints(pattern=r"^mobile#[0-9a-f]{64}$")]
+    device_id: Text
+
+
+class DeviceClaim(Expiring):
+    """What leads from an application's device to its subscriber."""
+
+    kind: ClassVar[str] = "device"
+
+    record: Annotated[str, StringConstraints(pattern=r"(?s)^device#.+#[0-9a-f]{64}$")]
+    ksid: Ksid
+    partner: Digest
+    ufid: str | None = None
+    osType: OsType
+    active: bool
+
+
+class SidClaim(Expiring):
+    """What leads from an application's sid to its subscriber."""
+
+    kind: ClassVar[str] = "sid"
+
+    record: Annotated[str, StringConstraints(pattern=r"(?s)^sid#.+#[0-9a-f]{64}$")]
+    ksid: Ksid
+    partner: Digest
+    ufid: str | None = None
+
+
+class Subscriber(Expiring):
+    """A subscriber, whom two claims lead to."""
+
+    record: Text
+    ksid: Ksid
+    appId: Text
+    deviceId: Text
+    sid: Text
+    osType: OsType
+    ufid: str | None = None
+    active: bool
+    created_at: Moment
+    updated_at: Moment
+
+    @model_validator(mode="after")
+    def _check_record(self) -> Self:
+        if self.record != f"ksid#{self.ksid}":
+            raise ValueError("the record is another's")
+        return self
+
+    def claims(self) -> tuple[DeviceClaim, SidClaim]:
+        """Return the claims that must stand beside it."""
+        device, sid = digest(self.deviceId), digest(self.sid)
+        return (
+            DeviceClaim(
+                record=f"device#{self.appId}#{device}",
+                ksid=self.ksid,
+                partner=sid,
+                ufid=self.ufid,
+                osType=self.osType,
+                active=self.active,
+                expires_at=self.expires_at,
+            ),
+            SidClaim(
+                record=f"sid#{self.appId}#{sid}",
+                ksid=self.ksid,
+                partner=device,
+                ufid=self.ufid,
+                expires_at=self.expires_at,
+            ),
+        )
+
+
+class Credential(Stored):
+    """A credential, known by the digest of its secret."""
+
+    record: Annotated[str, StringConstraints(pattern=r"^credential#[0-9a-f]{64}$")]
+    key_id: Text
+    family: Literal["kazoo", "places"]
+    scope: Literal["read", "write", "admin"]
+    account_id: Text | None = None
+    places: frozenset[Text] | None = None
+    created_at: Moment
+
+    @model_validator(mode="after")
+    def _check_reach(self) -> Self:
+        if (self.account_id is None) is (self.family == "kazoo"):
+            raise ValueError("an account goes with kazoo and with nothing else")
+        return self
+
+
+class Application(Stored):
+    """An engagement application."""
+
+    record: Annotated[str, StringConstraints(pattern=r"(?s)^application#.+$")]
+    auth_token_digest: Digest | None = None
+    created_at: Moment
+
+
+class Place(Stored):
+    """A place that tokens may be registered for."""
+
+    record: Annotated[str, StringConstraints(pattern=rf"^place#{UUID}$")]
+    created_at: Moment
+
+
+class Account(Stored):
+    """A Kazoo account."""
+
+    record: Annotated[str, StringConstraints(pattern=r"(?s)^account#.{32}$")]
+    created_at: Moment
+
+
+class PlaceToken(Expiring):
+    """A token registered for a place."""
+
+    place_id: Annotated[str, StringConstraints(pattern=f"^{UUID}$")]
+    token_digest: Digest
+    device_token: Text
+    created_at: Moment
+    updated_at: Moment
+
+
+def read(item: Item, kinds: Mapping[str, type[Stored]]) -> Stored:
+    """Return the item as the kind that its record begins with; UnreadableError if it is none of them."""
+    kind = str(item.get("record", "")).partition("#")[0]
+    if kind not in kinds:
+        raise UnreadableError("record is of no known kind")
+    return kinds[kind].from_item(item)

@@ -1,0 +1,1 @@
+"""Build checks: what would be deployed, and the API document."""
