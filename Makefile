@@ -28,7 +28,7 @@ test-browser: $(VENV)/.project $(VENV)/.test $(VENV)/.browser ## Run the tests o
 	@$(BIN)/python -m pytest -m browser tests/e2e $(ARGS)
 
 openapi: $(VENV)/.project $(VENV)/.test ## Write docs/openapi.yaml from the template, the models and the contract cases
-	@$(BIN)/python -m tests.contract.openapi
+	@$(BIN)/python -m tests.support.contract.openapi
 
 FUZZ_TARGETS := json xml kazoo engagement places
 fuzz: $(VENV)/.project $(VENV)/.test $(VENV)/.fuzz ## Fuzz the codecs and the families, each for SECONDS (600); finds stay in .fuzz
@@ -48,7 +48,7 @@ check: $(VENV)/.project $(VENV)/.dev ## Format, lint, types, template, import ru
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/cfn-lint template.yaml
-	@$(BIN)/python -m pytest -q tests/unit/test_layers.py
+	@$(BIN)/python -m pytest -q tests/meta/test_layers.py
 	@$(BIN)/python -m pip check
 
 check-template: $(VENV)-sam/.installed $(VENV)-checkov/.installed ## Validate the template for SAM and security

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fuzz.targets import ENCODED, FILLED, OPEN, build_input
-from tests.contract.cases import TABLES, load_cases
-from tests.contract.filling import build_body, fill
+from tests.support.contract.cases import TABLES, load_cases
+from tests.support.contract.filling import build_body, fill
 
 # One refused write.
 REFUSED = 2

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
+from tests.linearizability.faults import Fault
+from tests.linearizability.proxy import Proxy
 from tests.support.calls import APP, subscription
-from tests.trust.faults import Fault
-from tests.trust.proxy import Proxy
 
 MOMENT = "2026-01-02T03:04:05Z"
 TIMES = {"created_at": "2025-01-02T03:04:05Z", "updated_at": MOMENT}

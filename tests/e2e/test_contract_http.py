@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.contract.cases import Case, load_cases
-from tests.contract.in_process import read_template
-from tests.contract.playing import Answer, Send, run_case
-from tests.contract.tables import Tables
 from tests.e2e.conftest import PARAMETERS, PATIENCE, Stack, run_stack
+from tests.support.contract.cases import Case, load_cases
+from tests.support.contract.in_process import read_template
+from tests.support.contract.playing import Answer, Send, run_case
+from tests.support.contract.tables import Tables
 
 CASES = load_cases()
 PLAIN = [case for case in CASES if not case.given.special]

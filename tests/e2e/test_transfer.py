@@ -14,9 +14,9 @@ import pytest
 from pushreg_local.demo import PLACE_ID
 from pushreg_local.tables import create_missing
 from pushreg_ops.aws import connect_endpoint
-from tests.contract.in_process import read_template
 from tests.e2e.conftest import PATIENCE, PUSHREG, clean_environ, run_pushreg
 from tests.e2e.exports import read_lines, slow_wire, write_rows
+from tests.support.contract.in_process import read_template
 from tests.support.engine import endpoint
 from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS, Stored
 

@@ -9,8 +9,8 @@ import pytest
 
 from pushreg.models.directory import Account, Application, Credential, Entry, Place, digest
 from pushreg.stores.directory import DirectoryWriter, to_item
-from tests.contract.in_process import Gateway
 from tests.support.calls import Engagement, Kazoo, Places, Reply, Send
+from tests.support.contract.in_process import Gateway
 from tests.support.stored import DIRECTORY, Stored
 from tests.support.time import Time
 from tests.support.wire import Wire

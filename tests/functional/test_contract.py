@@ -10,10 +10,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tests.contract.cases import ROOT, Case, load_cases, load_given
-from tests.contract.in_process import Gateway, create_tables
-from tests.contract.playing import Answer, run_case
-from tests.contract.tables import Tables
+from tests.support.contract.cases import ROOT, Case, load_cases, load_given
+from tests.support.contract.in_process import Gateway, create_tables
+from tests.support.contract.playing import Answer, run_case
+from tests.support.contract.tables import Tables
 
 CASES = load_cases()
 PLAIN = [case for case in CASES if not case.given.special]

@@ -8,8 +8,8 @@ import pytest
 
 from pushreg.models.directory import digest
 from pushreg_local.demo import ACCOUNT_ID
-from tests.contract.in_process import Gateway
 from tests.support.calls import APPLICATION, answered
+from tests.support.contract.in_process import Gateway
 from tests.support.scenarios import Api
 from tests.support.stored import DEVICES, SUBSCRIBERS, Stored
 from tests.support.time import Time

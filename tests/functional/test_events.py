@@ -16,8 +16,8 @@ from moto import mock_aws
 
 from pushreg_local.events import HttpRequest, build_event
 from pushreg_local.routing import Router
-from tests.contract.cases import ROOT, load_given
-from tests.contract.in_process import create_tables, read_template
+from tests.support.contract.cases import ROOT, load_given
+from tests.support.contract.in_process import create_tables, read_template
 from tests.support.roles import Restricted
 
 EVENTS = Path(__file__).parents[2] / "events"

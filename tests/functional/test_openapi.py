@@ -13,9 +13,9 @@ from pushreg.codecs import json as strict_json
 from pushreg.codecs import xml
 from pushreg.errors import MalformedError
 from pushreg_local.template import Template
-from tests.contract.declaration import METHODS, Document
-from tests.contract.openapi import TARGET, read_template
-from tests.contract.recording import record
+from tests.support.contract.declaration import METHODS, Document
+from tests.support.contract.openapi import TARGET, read_template
+from tests.support.contract.recording import record
 from tools.openapi.document import build
 from tools.openapi.exchanges import Exchange, decode
 from tools.openapi.text import render

@@ -1,7 +1,7 @@
 """Least privilege: what the functions do and what their roles allow is the same.
 
-That nothing is missing holds for every test that goes through `tests.contract.in_process.Gateway`, whose functions have
-no more than their roles' rights; that nothing is unused is shown here.
+No right is missing: every test that uses `tests.support.contract.in_process.Gateway` calls functions restricted to
+their roles. These tests show that no right is unused.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import pytest
 from moto import mock_aws
 
 from pushreg_local.template import Function
-from tests.contract.cases import ROOT, load_cases, load_given
-from tests.contract.in_process import Gateway, create_tables, read_template
-from tests.contract.playing import run_case
+from tests.support.contract.cases import ROOT, load_cases, load_given
+from tests.support.contract.in_process import Gateway, create_tables, read_template
+from tests.support.contract.playing import run_case
 from tests.support.roles import Grant, Restricted, read_grants, read_statements, to_grants
 
 FUNCTIONS = read_template().functions

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.in_process import Gateway
 from tests.support.calls import APPLICATION, Engagement, answered
+from tests.support.contract.in_process import Gateway
 from tests.support.stored import SUBSCRIBERS, Stored
 
 OTHER_APPLICATION = "VoltMX Foundry MessagingDEV"

@@ -9,7 +9,7 @@ import pytest
 
 from pushreg.config import Settings
 from pushreg.dynamodb import connect
-from tests.contract.in_process import Gateway, read_template
+from tests.support.contract.in_process import Gateway, read_template
 from tests.support.engine import endpoint
 from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS, Stored
 from tests.support.wire import Wire

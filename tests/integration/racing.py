@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from tests.contract.in_process import Gateway
 from tests.support.calls import Reply
+from tests.support.contract.in_process import Gateway
 
 ROUNDS = range(100)
 FEWER_ROUNDS = range(25)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.contract.in_process import Gateway
 from tests.integration.racing import CALLERS, ROUNDS, Race, open_race, wait_patiently
 from tests.support.calls import Kazoo, subscription
+from tests.support.contract.in_process import Gateway
 from tests.support.stored import DEVICES, Stored
 
 pytestmark = pytest.mark.engine

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.contract.in_process import Gateway
 from tests.integration.racing import CALLERS, FEWER_ROUNDS, ROUNDS, Race, open_race, wait_patiently
 from tests.support.calls import Engagement, Places, answered
+from tests.support.contract.in_process import Gateway
 from tests.support.stored import PLACES, SUBSCRIBERS, Stored
 
 pytestmark = pytest.mark.engine

@@ -22,7 +22,7 @@ from pushreg_ops.records.invariants import (
     check_places,
     check_subscribers,
 )
-from tests.contract.in_process import create_tables
+from tests.support.contract.in_process import create_tables
 
 DEVICES, SUBSCRIBERS, PLACES, DIRECTORY = "DevicesTable", "SubscribersTable", "PlacesTable", "DirectoryTable"
 KEYS = {DEVICES: DEVICES_KEY, SUBSCRIBERS: SUBSCRIBERS_KEY, PLACES: PLACES_KEY, DIRECTORY: DIRECTORY_KEY}

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.in_process import read_template
-from tests.contract.tables import Tables
 from tests.e2e.conftest import Stack, run_stack
 from tests.e2e.sam.tool import ARCHITECTURE, PROJECT, Sam, find_sam, lend_to_containers, serve
+from tests.support.contract.in_process import read_template
+from tests.support.contract.tables import Tables
 
 
 @pytest.fixture(scope="session")

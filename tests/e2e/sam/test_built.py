@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.contract.cases import Case, load_cases
-from tests.contract.playing import Answer, run_case
-from tests.contract.tables import Tables
 from tests.e2e.sam.tool import ARCHITECTURE, PATIENCE, PROJECT, Sam, choose_options
+from tests.support.contract.cases import Case, load_cases
+from tests.support.contract.playing import Answer, run_case
+from tests.support.contract.tables import Tables
 from tools.package import find_faults, import_handlers, load_build
 
 pytestmark = [pytest.mark.docker, pytest.mark.engine]

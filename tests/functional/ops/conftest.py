@@ -11,9 +11,9 @@ from pushreg.dynamodb import Item
 from pushreg_local.tables import create_missing
 from pushreg_ops.aws import connect_endpoint
 from pushreg_ops.targets import Registry
-from tests.contract.in_process import Gateway, read_template
 from tests.support.calls import Engagement, Kazoo, Places, answered
 from tests.support.command import Run, make_run
+from tests.support.contract.in_process import Gateway, read_template
 from tests.support.damage import Damage, Hands
 from tests.support.engine import endpoint
 from tests.support.stored import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Stored

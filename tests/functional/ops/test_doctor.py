@@ -16,8 +16,8 @@ from pushreg_ops.aws import AdminClient
 from pushreg_ops.doctor.calls import ACCOUNT, NAME, PLACE, Patient
 from pushreg_ops.doctor.checks import Finding, check_directory, check_tables
 from pushreg_ops.targets import Registry
-from tests.contract.in_process import Gateway
 from tests.support.calls import Send
+from tests.support.contract.in_process import Gateway
 from tests.support.engine import find_port
 from tests.support.serving import serve
 from tests.support.stored import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Stored

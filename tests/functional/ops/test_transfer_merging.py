@@ -8,8 +8,8 @@ from pushreg.models.directory import digest
 from pushreg_local.demo import ACCOUNT_ID
 from pushreg_ops.records.entities import Candidate
 from pushreg_ops.targets import Registry
-from tests.contract.in_process import Gateway
 from tests.support.calls import Engagement, Kazoo, answered
+from tests.support.contract.in_process import Gateway
 from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS, Stored
 from tests.support.transfer import EARLIER, EPOCH, KSIDS, LATER, LATEST, Merge, device, subscriber, token
 

@@ -17,8 +17,8 @@ from pushreg_ops.records.entities import Head, claims_of, to_item
 from pushreg_ops.records.items import Device, PlaceToken
 from pushreg_ops.targets import Registry
 from pushreg_ops.verify.job import Mender, verify
-from tests.contract.in_process import Gateway
 from tests.support.calls import Engagement, Kazoo, Places, Reply, answered
+from tests.support.contract.in_process import Gateway
 from tests.support.damage import Damage
 from tests.support.stored import BATCH, DEVICES, KEYS, PLACES, SUBSCRIBERS, Stored
 from tests.support.transfer import device, subscriber, token

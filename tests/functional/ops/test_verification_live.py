@@ -12,8 +12,8 @@ import pytest
 from pushreg.models.directory import digest
 from pushreg_ops.aws import AdminClient
 from pushreg_ops.verify.job import Mender, verify
-from tests.contract.in_process import Gateway
 from tests.support.calls import Engagement, Kazoo, Places, answered
+from tests.support.contract.in_process import Gateway
 from tests.support.damage import EPOCH, MENDABLE, Damage, Hands
 from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS
 

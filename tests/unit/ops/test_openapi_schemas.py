@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from pushreg.models.engagement import FormError, parse
 from pushreg.models.kazoo import Content, InvalidError
 from pushreg.models.places import Registration
-from tests.contract.declaration import Document
-from tests.contract.openapi import TARGET
+from tests.support.contract.declaration import Document
+from tests.support.contract.openapi import TARGET
 from tools.openapi.description import refer
 
 DOCUMENT = Document(TARGET.read_text("utf-8"))

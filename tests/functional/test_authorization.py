@@ -1,0 +1,144 @@
+"""Nobody in: every route of the template with every kind of credential that is not good enough for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from pushreg_local.template import Route
+from tests.support.callers import (
+    CREDENTIALS,
+    ENGAGEMENT_MESSAGES,
+    KAZOO_MESSAGES,
+    KINDS,
+    KNOWN,
+    METHODS,
+    NARROW,
+    NARROW_KEY,
+    PLACES_BODIES,
+    READS,
+    ROUTES,
+    Registry,
+    settle,
+    tables_of,
+)
+from tests.support.contract.in_process import create_tables
+from tests.support.contract.playing import Answer
+from tests.support.tenants import (
+    ACCOUNT,
+    FOREIGN_ACCOUNT,
+    Attempt,
+    install,
+    push_token,
+    right_attempts,
+    secret,
+)
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[Registry]:
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        tables = create_tables(client)
+        writer = install(client)
+        names = ("devices", "subscribers", "places", "directory")
+        made = Registry(client, writer, lambda: [tables.snapshot(name) for name in names])
+        gateway, _ = made.gateway()
+        for function, method, attempt in right_attempts():
+            path = next(route.path for route in ROUTES.values() if route.function == function)
+            status, _, _ = made.send(gateway, method, path, attempt)
+            assert status in (200, 201)
+        yield made
+
+
+@pytest.fixture(scope="module", autouse=True)
+def baseline(registry: Registry) -> Any:
+    return registry.snapshot()
+
+
+def cells() -> Iterator[Any]:
+    for route in ROUTES.values():
+        for method in METHODS:
+            for name in CREDENTIALS[route.function]:
+                yield pytest.param(route, method, name, id=f"{method} {route.path} with {name}")
+
+
+def test_matrix_has_every_kind_of_credential_for_every_function() -> None:
+    assert {route.function for route in ROUTES.values()} == CREDENTIALS.keys()
+    for function, credentials in CREDENTIALS.items():
+        assert {name.partition(":")[0] for name in credentials} == KINDS, function
+
+
+@pytest.mark.parametrize(("route", "method", "name"), list(cells()))
+def test_credential_that_is_not_good_enough_does_nothing(
+    route: Route, method: str, name: str, registry: Registry
+) -> None:
+    attempt, refusal = CREDENTIALS[route.function][name]
+    wanted = refusal if isinstance(refusal, int) else refusal.get(method, 0)
+    if method not in KNOWN[route.function]:
+        wanted = 405
+    gateway, recorder = registry.gateway()
+    first = registry.send(gateway, method, route.path, attempt)
+    cold = len(recorder.calls)
+    again = registry.send(gateway, method, route.path, attempt)
+    assert first[0] == wanted
+    assert settle(first) == settle(again)
+    _check_body(route.function, name, first)
+    if wanted >= 400:
+        assert push_token("stored").encode() not in first[2]
+        assert "DevicesTable" not in tables_of(recorder)
+        assert cold <= 1
+    if wanted in (400, 405):
+        assert recorder.calls == []
+    assert {call.operation for call in recorder.calls} <= READS
+
+
+def _check_body(function: str, name: str, answer: Answer) -> None:
+    status, headers, raw = answer
+    if status in (200, 405):
+        return
+    body = json.loads(raw)
+    narrow = name.startswith("too narrow") and "other tenant" not in name
+    if function == "KazooFunction":
+        message, data = KAZOO_MESSAGES[status]
+        expected = {"status": "error", "error": str(status), "message": message, "data": NARROW if narrow else data}
+        own = {"node", "request_id", "timestamp", "version", "auth_token"}
+        assert {key: value for key, value in body.items() if key not in own} == expected
+    elif function == "PlacesFunction":
+        # A key that may not write is told so before anybody looks which places it has.
+        assert body == (NARROW_KEY if name.startswith("too narrow") else PLACES_BODIES[status])
+        assert (headers.get("www-authenticate") == "Bearer") == (status == 401)
+    else:
+        answered = {"statusCode": str(status), "ksid": "-1", "message": ENGAGEMENT_MESSAGES[status]}
+        assert body == {"subscriptionResponse": answered}
+
+
+@pytest.mark.parametrize(("function", "method", "attempt"), list(right_attempts()))
+def test_right_credential_opens_what_the_matrix_shuts(
+    function: str, method: str, attempt: Attempt, registry: Registry, baseline: Any
+) -> None:
+    gateway, _ = registry.gateway()
+    for route in (each for each in ROUTES.values() if each.function == function):
+        status, _, body = registry.send(gateway, method, route.path, attempt)
+        # The registration is there already: PUT refuses, places refreshes, engagement answers a duplicate.
+        assert (status, b"already" in body) in ((400, True), (200, False), (201, False))
+    assert len(registry.snapshot()) == len(baseline)
+
+
+@pytest.mark.parametrize("verb", ["DELETE", "delete", "PUT", "POST"])
+def test_verb_in_the_envelope_needs_the_scope_of_that_verb(verb: str, registry: Registry, baseline: Any) -> None:
+    gateway, _ = registry.gateway()
+    path = next(path for path in ROUTES if path.startswith("/v2/"))
+    narrow = Attempt({"x-auth-token": secret(f"{ACCOUNT} read")}, members={"verb": verb})
+    assert registry.send(gateway, "POST", path, narrow)[0] == 403
+    foreign = Attempt({"x-auth-token": secret(f"{FOREIGN_ACCOUNT} admin")}, members={"verb": verb})
+    assert registry.send(gateway, "POST", path, foreign)[0] == 403
+    assert registry.snapshot() == baseline
+
+
+# Two targets between which a caller without the right to them must not be able to tell.

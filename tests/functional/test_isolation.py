@@ -1,0 +1,236 @@
+"""What a refused caller can tell from the answers, and how long a revoked credential lives."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from pushreg.models.directory import Application, digest
+from pushreg.stores.directory import CACHE_SECONDS
+from tests.support.callers import (
+    CREDENTIALS,
+    KNOWN,
+    PROJECT,
+    ROUTES,
+    Registry,
+    Timer,
+    settle,
+    tables_of,
+    with_bearer,
+    with_token,
+)
+from tests.support.contract.in_process import create_tables
+from tests.support.tenants import (
+    ACCOUNT,
+    FOREIGN_ACCOUNT,
+    FOREIGN_APPLICATION,
+    FOREIGN_PLACE,
+    MOMENT,
+    PLACE,
+    UNKNOWN_ACCOUNT,
+    UNKNOWN_APPLICATION,
+    UNKNOWN_PLACE,
+    Attempt,
+    Target,
+    form,
+    install,
+    kazoo_credential,
+    places_credential,
+    push_token,
+    right_attempts,
+    secret,
+)
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[Registry]:
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        tables = create_tables(client)
+        writer = install(client)
+        names = ("devices", "subscribers", "places", "directory")
+        made = Registry(client, writer, lambda: [tables.snapshot(name) for name in names])
+        gateway, _ = made.gateway()
+        for function, method, attempt in right_attempts():
+            path = next(route.path for route in ROUTES.values() if route.function == function)
+            status, _, _ = made.send(gateway, method, path, attempt)
+            assert status in (200, 201)
+        yield made
+
+
+@pytest.fixture(scope="module", autouse=True)
+def baseline(registry: Registry) -> Any:
+    return registry.snapshot()
+
+
+FOREIGN_OR_UNKNOWN = [
+    ("KazooFunction", with_token(secret(f"{ACCOUNT} admin")), FOREIGN_ACCOUNT, UNKNOWN_ACCOUNT),
+    ("KazooFunction", with_token(secret(f"{ACCOUNT} read")), FOREIGN_ACCOUNT, UNKNOWN_ACCOUNT),
+    ("KazooFunction", with_token(secret("unknown")), FOREIGN_ACCOUNT, UNKNOWN_ACCOUNT),
+    ("KazooFunction", with_token(secret(f"{PLACE} admin")), FOREIGN_ACCOUNT, UNKNOWN_ACCOUNT),
+    ("KazooFunction", Attempt(), FOREIGN_ACCOUNT, UNKNOWN_ACCOUNT),
+    ("PlacesFunction", with_bearer(secret(f"{PLACE} admin")), FOREIGN_PLACE, UNKNOWN_PLACE),
+    ("PlacesFunction", with_bearer(secret(f"{PLACE} read")), FOREIGN_PLACE, UNKNOWN_PLACE),
+    ("PlacesFunction", with_bearer(secret("unknown")), FOREIGN_PLACE, UNKNOWN_PLACE),
+    ("PlacesFunction", with_bearer(secret(f"{ACCOUNT} admin")), FOREIGN_PLACE, UNKNOWN_PLACE),
+    ("PlacesFunction", Attempt(), FOREIGN_PLACE, UNKNOWN_PLACE),
+]
+
+
+@pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
+@pytest.mark.parametrize(("function", "attempt", "foreign", "unknown"), FOREIGN_OR_UNKNOWN)
+def test_what_is_foreign_looks_and_costs_as_if_it_were_not_there(
+    function: str, attempt: Attempt, foreign: str, unknown: str, warm: bool, registry: Registry, baseline: Any
+) -> None:
+    route = next(route for route in ROUTES.values() if route.function == function)
+    for method in KNOWN[function]:
+        seen = []
+        for place in (foreign, unknown):
+            gateway, recorder = registry.gateway()
+            target = Target(account_id=place) if function == "KazooFunction" else Target(place_id=place)
+            if warm:
+                registry.send(gateway, "GET" if function == "KazooFunction" else "PUT", route.path, attempt)
+                recorder.calls.clear()
+            answer = registry.send(gateway, method, route.path, attempt, target)
+            assert answer[0] in (401, 403)
+            assert place.encode() not in answer[2]
+            seen.append((settle(answer), tuple(recorder.calls)))
+        assert seen[0] == seen[1]
+    assert registry.snapshot() == baseline
+
+
+@pytest.mark.parametrize("function", ["KazooFunction", "PlacesFunction"])
+def test_refused_caller_cannot_tell_a_registration_from_none(function: str, registry: Registry, baseline: Any) -> None:
+    route = next(route for route in ROUTES.values() if route.function == function)
+    for name, (attempt, _) in CREDENTIALS[function].items():
+        if name.startswith("too narrow") and function == "KazooFunction":
+            continue  # It may read what is there.
+        for method in KNOWN[function]:
+            seen = []
+            for target in (Target(), Target(device_id="device-none", token=push_token("none"))):
+                gateway, recorder = registry.gateway()
+                seen.append((settle(registry.send(gateway, method, route.path, attempt, target)), recorder.calls))
+            assert seen[0] == seen[1], (method, name)
+    assert registry.snapshot() == baseline
+
+
+def test_subscribers_of_another_application_look_and_cost_as_if_they_were_not_there(
+    registry: Registry, baseline: Any
+) -> None:
+    ksid = next(item["ksid"]["S"] for item in baseline[1] if item["record"]["S"].startswith("ksid#"))
+    foreign = {"appId": FOREIGN_APPLICATION, "authToken": secret(FOREIGN_APPLICATION)}
+    device_id = form(Target())["deviceId"]
+    forms: list[list[dict[str, Any]]] = [
+        [{**foreign, "ksid": each} for each in (ksid, "1" + "0" * 18)],
+        [{**foreign, "ksid": each, "deviceId": device_id} for each in (ksid, "1" + "0" * 18)],
+        [{**foreign, "deviceId": each} for each in (device_id, "device-none")],
+    ]
+    for pair in forms:
+        seen = []
+        for each in pair:
+            gateway, recorder = registry.gateway()
+            body = json.dumps({"subscriptionService": {"unsubscribe": each}}).encode()
+            headers = {"content-type": "application/json"}
+            answer = gateway.send("POST", "/vpns/subscription", headers, body)
+            assert answer[0] == 404
+            seen.append((settle(answer), recorder.calls))
+        assert seen[0] == seen[1], pair
+    assert registry.snapshot() == baseline
+
+
+def test_unknown_application_says_nothing_of_its_devices(registry: Registry, baseline: Any) -> None:
+    gateway, recorder = registry.gateway()
+    answer = registry.send(gateway, "POST", "/vpns/subscription", Attempt(), Target(application=UNKNOWN_APPLICATION))
+    assert answer[0] == 404
+    assert tables_of(recorder) == {"DirectoryTable"}
+    assert registry.snapshot() == baseline
+
+
+@pytest.mark.parametrize("pace", [7.0, 59.0], ids=["busy", "idle"])
+def test_revoked_key_is_dead_within_a_minute_however_busy(pace: float, registry: Registry) -> None:
+    value = secret(f"to be revoked {pace}")
+    entries = {
+        "KazooFunction": (kazoo_credential(value, "write"), with_token(value), 404, 401),
+        "PlacesFunction": (places_credential(value, "write"), with_bearer(value), 404, 401),
+    }
+    for function, (credential, attempt, alive, dead) in entries.items():
+        route = next(route for route in ROUTES.values() if route.function == function)
+        target = Target(device_id="device-none", token=push_token("none"))
+        timer = Timer()
+        gateway, _ = registry.gateway(timer=timer)
+        registry.writer.add(credential)
+        assert registry.send(gateway, "DELETE", route.path, attempt, target)[0] == alive
+        assert registry.writer.remove("credential", credential.secret_digest)
+        dies_at = timer.seconds + CACHE_SECONDS
+        while timer.seconds + pace < dies_at:
+            timer.seconds += pace
+            # Remembered for a while, which a use must not make longer.
+            assert registry.send(gateway, "DELETE", route.path, attempt, target)[0] == alive
+        timer.seconds = dies_at
+        assert registry.send(gateway, "DELETE", route.path, attempt, target)[0] == dead
+        fresh, _ = registry.gateway()
+        assert registry.send(fresh, "DELETE", route.path, attempt, target)[0] == dead
+    assert CACHE_SECONDS <= 60
+
+
+def test_replaced_auth_token_is_dead_within_a_minute(registry: Registry) -> None:
+    timer = Timer()
+    gateway, _ = registry.gateway(timer=timer)
+    target = Target(application="rotating-app", token=push_token("rotating"))
+    registry.writer.add(Application("rotating-app", MOMENT, digest(secret("old"))))
+    body = {"unsubscribe": {"appId": "rotating-app", "deviceId": "device-none"}}
+
+    def unsubscribe(token: str) -> int:
+        headers = {"content-type": "application/json", "x-device-authtoken": token}
+        return gateway.send("POST", "/subscription", headers, json.dumps({"subscriptionService": body}).encode())[0]
+
+    try:
+        assert unsubscribe(secret("old")) == 404
+        registry.writer.add(Application("rotating-app", MOMENT, digest(secret("new"))))
+        timer.seconds += CACHE_SECONDS
+        assert unsubscribe(secret("old")) == 401
+        assert unsubscribe(secret("new")) == 404
+    finally:
+        assert registry.writer.remove("application", target.application)
+
+
+class Untouchable(str):
+    """A digest that tells when it is compared in a way that stops at the first difference."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> NoReturn:
+        pytest.fail("compared by ==")
+
+    def __ne__(self, other: object) -> NoReturn:
+        pytest.fail("compared by !=")
+
+
+def test_auth_tokens_are_compared_in_constant_time() -> None:
+    application = Application("an-app", MOMENT, Untouchable(digest("right")))
+    assert application.admits("right")
+    assert not application.admits("wrong")
+    assert not application.admits(None)
+
+
+def test_nothing_else_compares_secrets() -> None:
+    """Other secrets are looked up by their digests, so nobody's stopwatch meets the secret itself."""
+    found = []
+    for path in [*PROJECT.glob("layers/common/pushreg/**/*.py"), *PROJECT.glob("functions/*/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Compare) and not isinstance(node.ops[0], ast.Is | ast.IsNot):
+                names = {_name(each) for each in ast.walk(node)}
+                if names & {"secret", "secret_digest", "auth_token", "authToken", "auth_token_digest"}:
+                    found.append(f"{path.name}: {ast.unparse(node)}")
+    assert found == []
+
+
+def _name(node: ast.AST) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""

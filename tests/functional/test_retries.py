@@ -1,0 +1,174 @@
+"""The database refuses, stalls or talks nonsense: callers notice nothing, or get the family's own form of failure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
+
+from pushreg.dynamodb import MAX_ATTEMPTS, MAX_DELAY
+from pushreg.http import TIME_LIMIT
+from tests.support.calls import Reply
+from tests.support.contract.in_process import Gateway
+from tests.support.scenarios import SCENARIOS, Api, Scenario, tell, warm_up
+from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS, Stored
+from tests.support.time import Time
+from tests.support.wire import Fault, Wire, cancel, garble, leave_unprocessed, lose, refuse
+
+DATA = (DEVICES, SUBSCRIBERS, PLACES)
+PASSING = {
+    "throttled table": refuse("ProvisionedThroughputExceededException"),
+    "throttled account": refuse("RequestLimitExceeded"),
+    "throttled": refuse("ThrottlingException"),
+    "server error": refuse("InternalServerError", 500),
+    "unavailable": refuse("ServiceUnavailable", 503),
+    "nonsense": garble,
+    "stalled": lose(ReadTimeoutError(endpoint_url="test")),
+    "unreachable": lose(ConnectTimeoutError(endpoint_url="test")),
+    "refused": lose(EndpointConnectionError(endpoint_url="test")),
+    "cut off": lose(ConnectionClosedError(endpoint_url="test")),
+}
+PASSING_IN_TRANSACTIONS = {
+    "conflict": cancel("None", "TransactionConflict"),
+    "conflicting read": refuse("TransactionConflictException"),
+    "throttled transaction": cancel("ThrottlingError"),
+    "still at it": refuse("TransactionInProgressException"),
+}
+LASTING = {
+    "denied": refuse("AccessDeniedException"),
+    "no table": refuse("ResourceNotFoundException"),
+    "our own mistake": refuse("ValidationException"),
+    "unknown key": refuse("UnrecognizedClientException"),
+    "no key": lose(NoCredentialsError()),
+}
+
+
+def assert_failed(family: str, reply: Reply) -> None:
+    """Assert the family's own form of store trouble."""
+    if family == "kazoo":
+        assert reply.status == 503
+        assert reply.json["data"] == {"message": "datastore timeout"}
+        assert (reply.json["error"], reply.json["message"]) == ("503", "datastore_unreachable")
+    elif family == "engagement":
+        message = "Server failed to process the request."
+        assert reply.status == 500
+        assert reply.json == {"subscriptionResponse": {"statusCode": "500", "ksid": "-1", "message": message}}
+    else:
+        assert reply.status == 500
+        assert reply.json == {"error": "Internal Server Error", "message": "Database error"}
+
+
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
+def test_what_passes_is_tried_again(fault: Fault, client: Any, wire: Wire, empty: Stored, time: Time) -> None:
+    api = Api.over(Gateway(client, **time.options()).send)
+    for operation in ("BatchGetItem", "UpdateItem", "TransactWriteItems"):
+        wire.fail(fault, operation, 2)
+    assert api.places.put("token").status == 200
+    assert wire.pending == 0
+    assert len(time.delays) == 6
+    assert len(empty.settled(PLACES)) == 1
+
+
+@pytest.mark.parametrize("fault", PASSING_IN_TRANSACTIONS.values(), ids=PASSING_IN_TRANSACTIONS)
+def test_a_transaction_in_the_way_of_another_is_tried_again(
+    fault: Fault, client: Any, wire: Wire, empty: Stored, time: Time
+) -> None:
+    api = Api.over(Gateway(client, **time.options()).send)
+    wire.fail(fault, "TransactWriteItems", 2)
+    assert api.kazoo.put("desk", "phone").status == 201
+    assert wire.pending == 0
+    assert len(empty.settled(DEVICES)) == 2
+    api.engagement.subscribe("phone", "sid")
+    api.engagement.subscribe("other-phone", "other-sid")
+    wire.fail(fault, "TransactGetItems", 2)
+    assert api.engagement.subscribe("phone", "other-sid").status == 403
+    assert wire.pending == 0
+
+
+@pytest.mark.parametrize("fault", LASTING.values(), ids=LASTING)
+def test_what_cannot_pass_is_not_tried_again(fault: Fault, client: Any, wire: Wire, empty: Stored, time: Time) -> None:
+    for index in range(3):
+        api = Api.over(Gateway(client, **time.options()).send)
+        wire.clear()
+        wire.fail_at(index, fault, 1000)
+        assert_failed("places", api.places.put("token"))
+        assert len(wire.calls) == index + 1
+    assert time.delays == []
+    assert empty.items(PLACES) == []
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+def test_a_passing_fault_goes_unnoticed(scenario: Scenario, client: Any, wire: Wire, empty: Stored, time: Time) -> None:
+    api = Api.over(Gateway(client, **time.options()).send)
+    warm_up(api)
+    prepared = scenario.prepare(api)
+    wire.clear()
+    undisturbed = tell(scenario.call(api, prepared), empty)
+    assert undisturbed[0] == scenario.status
+    for index in range(scenario.calls):
+        for name in ("throttled", "stalled"):
+            empty.clear(*DATA)
+            prepared = scenario.prepare(api)
+            wire.clear()
+            wire.fail_at(index, PASSING[name], 2)
+            assert tell(scenario.call(api, prepared), empty) == undisturbed, (index, name)
+            assert wire.pending == 0
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+def test_a_fault_that_stays_is_admitted_and_leaves_nothing_half_done(
+    scenario: Scenario, client: Any, wire: Wire, empty: Stored, time: Time
+) -> None:
+    prepared = scenario.prepare(Api.over(Gateway(client, **time.options()).send))
+    before = [empty.settled(table) for table in DATA]
+    for index in range(scenario.cold):
+        for fault in (PASSING["throttled"], PASSING["refused"], LASTING["our own mistake"]):
+            # Functions that know nothing yet, so that the directory's part is put to the test too.
+            api = Api.over(Gateway(client, **time.options()).send)
+            wire.clear()
+            wire.fail_at(index, fault, 1000)
+            time.delays.clear()
+            assert_failed(scenario.family, scenario.call(api, prepared))
+            assert len(wire.calls) <= index + MAX_ATTEMPTS
+            assert max(time.delays, default=0) <= MAX_DELAY
+            assert sum(time.delays) <= TIME_LIMIT
+    assert [empty.settled(table) for table in DATA] == before
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+def test_a_database_that_never_answers_is_given_up_within_the_time_limit(
+    scenario: Scenario, client: Any, wire: Wire, empty: Stored, time: Time
+) -> None:
+    api = Api.over(Gateway(client, **time.options()).send)
+    prepared = scenario.prepare(api)
+    started = time.passed
+    wire.fail(time.stall, times=1000)
+    assert_failed(scenario.family, scenario.call(api, prepared))
+    # The last call begins within the limit and stalls for two seconds.
+    assert time.passed - started <= TIME_LIMIT + 2
+
+
+def test_keys_left_unprocessed_are_asked_for_again(client: Any, wire: Wire, empty: Stored, time: Time) -> None:
+    api = Api.over(Gateway(client, **time.options()).send)
+    wire.fail(leave_unprocessed, "BatchGetItem", 3)
+    assert api.kazoo.put("desk", "phone").status == 201
+    assert len(time.delays) == 3
+    assert wire.calls == ["BatchGetItem"] * 4 + ["TransactWriteItems"]
+    wire.fail(leave_unprocessed, "BatchGetItem", 3)
+    assert api.engagement.subscribe("phone", "sid").status == 200
+
+
+def test_keys_left_unprocessed_for_ever_are_given_up(client: Any, wire: Wire, empty: Stored, time: Time) -> None:
+    api = Api.over(Gateway(client, **time.options()).send)
+    wire.fail(leave_unprocessed, "BatchGetItem", 1000)
+    assert_failed("places", api.places.put("token"))
+    assert_failed("engagement", api.engagement.subscribe("phone", "sid"))
+    assert len(wire.calls) <= 2 * MAX_ATTEMPTS + 1
+    assert empty.items(PLACES) == empty.items(SUBSCRIBERS) == []

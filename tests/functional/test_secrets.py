@@ -1,0 +1,236 @@
+"""Where secrets and push tokens come to rest: in the columns meant for them and nowhere else, least of all in a log."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+from urllib.parse import quote
+
+import boto3
+import pytest
+from botocore.exceptions import ConnectionClosedError
+from moto import mock_aws
+
+from pushreg.models.directory import digest
+from tests.support.callers import Breaking
+from tests.support.contract.cases import ROOT, load_cases, load_given
+from tests.support.contract.in_process import Gateway, create_tables, read_template
+from tests.support.contract.playing import Answer, run_case
+from tests.support.contract.tables import Tables
+from tests.support.tenants import Attempt, Target, build, install, push_token, right_attempts, secret
+
+# The columns that hold push tokens, all within reach of their own tenant alone.
+TOKEN_COLUMNS = {("devices", "document"), ("subscribers", "sid"), ("places", "device_token")}
+# Shorter ones, as some cases have, turn up in any text.
+SHORTEST = 8
+_MEMBER = re.compile(
+    r"<(authToken|sid|deviceId)>([^<]*)</\1>|\"(auth_token|authToken|sid|device_token|deviceId)\"\s*:\s*\"([^\"]*)\""
+)
+
+
+@dataclass
+class Findings:
+    """All that came in as a secret or a push token, and all that was left behind."""
+
+    secrets: set[str] = field(default_factory=set)
+    tokens: set[str] = field(default_factory=set)
+    device_ids: set[str] = field(default_factory=set)
+    lines: list[str] = field(default_factory=list)
+    items: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def note(self, headers: Mapping[str, str], body: bytes | None) -> None:
+        """Take what a request presents."""
+        for name, value in headers.items():
+            if name.lower() in ("x-auth-token", "x-device-authtoken", "authorization"):
+                self.secrets.add(value.removeprefix("Bearer ").strip())
+        text = (body or b"").decode("utf-8", "replace")
+        for match in _MEMBER.finditer(text):
+            name, value = match[1] or match[3], match[2] or match[4] or ""
+            kind = self.secrets if "auth" in name else self.device_ids if name == "deviceId" else self.tokens
+            kind.add(value)
+        with suppress(ValueError, TypeError, KeyError, RecursionError):
+            self.tokens |= set(json.loads(text)["data"]["notification_registration_ids"])
+
+    def logged(self) -> list[str]:
+        """Return the log lines that hold a secret, its digest or a push token."""
+        everything = "\n".join(self.lines)
+        values = _recognisable(self.secrets | self.tokens)
+        spellings = {each for value in values for each in (*_spell(value), digest(value))}
+        found = {each for each in spellings if each in everything}
+        return [line for line in self.lines if any(each in line for each in found)]
+
+    def misplaced(self) -> list[str]:
+        """Return the columns that hold a secret at all, or a push token without being meant to."""
+        columns: dict[tuple[str, str], str] = {}
+        for table, item in self.items:
+            for column, attribute in item.items():
+                text = json.dumps(attribute, ensure_ascii=False)
+                columns[table, column] = f"{columns.get((table, column), '')}\n{text}"
+        found = set()
+        # In some cases of the contract the one is sent in the place of the other.
+        tokens = self.tokens - self.device_ids
+        for (table, column), text in columns.items():
+            secrets = self.secrets - self.tokens
+            if any(each in text for value in _recognisable(secrets) for each in _spell(value)):
+                found.add(f"secret in {table}.{column}")
+            meant = (table, column) in TOKEN_COLUMNS
+            if not meant and any(each in text for value in _recognisable(tokens) for each in _spell(value)):
+                found.add(f"push token in {table}.{column}")
+        return sorted(found)
+
+
+def _recognisable(values: set[str]) -> list[str]:
+    return sorted(value for value in values if len(value) >= SHORTEST)
+
+
+@cache
+def _spell(value: str) -> frozenset[str]:
+    """Return the ways in which the value may have been written."""
+    raw = value.encode("utf-8", "surrogatepass")
+    once = json.dumps(value)[1:-1]
+    encoded = base64.b64encode(raw).decode().rstrip("=")
+    return frozenset({value, once, json.dumps(once)[1:-1], encoded, raw.hex(), quote(raw)})
+
+
+@dataclass(frozen=True)
+class KeepingTables(Tables):
+    """Tables that let nothing go before it has been looked at."""
+
+    findings: Findings = field(default_factory=Findings)
+
+    def clear(self, table: str) -> None:
+        """Note all rows of the table and delete them."""
+        self.findings.items += [(table, item) for item in self.snapshot(table)]
+        super().clear(table)
+
+
+@pytest.fixture
+def findings(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Iterator[Findings]:
+    """What the test collects, with all that libraries log at the level that Lambda writes, and what is printed."""
+    collected = Findings()
+    with caplog.at_level(logging.INFO):
+        yield collected
+
+
+def _close(findings: Findings, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
+    findings.lines += caplog.text.splitlines()
+    out, err = capfd.readouterr()
+    findings.lines += [*out.splitlines(), *err.splitlines()]
+
+
+def _drive(gateway: Gateway, findings: Findings) -> set[int]:
+    """Send what a registry meets in a day, with secrets and tokens that no other text looks like."""
+    statuses = set()
+
+    def send(method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        findings.note(headers, body)
+        answer = gateway.send(method, path, headers, body)
+        statuses.add(answer[0])
+        return answer
+
+    routes = read_template().routes
+    for function, method, attempt in right_attempts():
+        for route in (each for each in routes if each.function == function):
+            unknown = Attempt(
+                {"x-auth-token": secret("unknown"), "authorization": f"Bearer {secret('unknown bearer')}"},
+                f"auth_token={secret('in the query')}",
+                {"authToken": secret("unknown in the body"), "auth_token": secret("unknown in the body")},
+            )
+            first, second = Target(token=push_token(f"{route.path} 1")), Target(token=push_token(f"{route.path} 2"))
+            for target in (first, first, second):
+                for verb in (method, "POST", "GET", "PATCH"):
+                    for presented in (attempt, unknown, Attempt()):
+                        send(verb, *build(route.path, presented, target))
+            path, headers, body = build(route.path, attempt, first)
+            for bad in (body[:-3], body.replace(b'"', b"'"), body + b"\xff", body * 400, b"<a>" + body + b"</a>"):
+                send(method, path, headers, bad)
+                send(method, path, {**headers, "content-type": "text/xml"}, bad)
+            for header in ("if-match", "if-none-match", "accept", "x-request-id", "x-auth-account-id"):
+                send(method, path, {**headers, header: push_token("in a header")}, body)
+            send("DELETE", path, headers, body)
+            send(method, path, headers, body)
+    findings.tokens.add(push_token("in a header"))
+    return statuses
+
+
+def test_nothing_rests_where_it_should_not(
+    findings: Findings, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        tables = create_tables(client)
+        install(client)
+        statuses = _drive(Gateway(client, emit=findings.lines.append), findings)
+        for name in tables.names:
+            findings.items += [(name, item) for item in tables.snapshot(name)]
+    _close(findings, caplog, capfd)
+    assert {200, 201, 400, 401, 405, 413} <= statuses
+    assert {table for table, _ in findings.items} == {"devices", "subscribers", "places", "directory"}
+    assert len(findings.lines) > 100
+    assert findings.logged() == []
+    assert findings.misplaced() == []
+
+
+@pytest.mark.parametrize("error", [ConnectionClosedError, RuntimeError, KeyError], ids=lambda error: error.__name__)
+def test_no_log_line_repeats_a_failure_that_quotes_the_caller(
+    error: type[Exception],
+    findings: Findings,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    statuses = _drive(Gateway(Breaking(error), emit=findings.lines.append), findings)
+    _close(findings, caplog, capfd)
+    assert statuses & {500, 503}
+    assert any('"Faults":1' in line for line in findings.lines)
+    assert findings.logged() == []
+
+
+def test_nothing_of_the_whole_contract_rests_where_it_should_not(
+    findings: Findings, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        names = create_tables(client).names
+        tables = KeepingTables(client, names, findings)
+        tables.install(load_given(ROOT / "demo.yaml"))
+        gateway = Gateway(client, emit=findings.lines.append)
+
+        def send(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+            findings.note(headers, body)
+            return gateway.send(method, path, headers, body)
+
+        for case in load_cases():
+            if not case.given.special:
+                findings.secrets |= {key["value"] for key in case.given.keys if "{" not in key["value"]}
+                run_case(case, send, tables)
+        findings.items += [("directory", item) for item in tables.snapshot("directory")]
+    _close(findings, caplog, capfd)
+    assert len(findings.items) > 100
+    assert len(_recognisable(findings.secrets)) > 5
+    assert len(_recognisable(findings.tokens)) > 20
+    assert findings.logged() == []
+    assert findings.misplaced() == []
+
+
+def test_scan_finds_what_is_misplaced() -> None:
+    findings = Findings({secret("a")}, {push_token("a")})
+    findings.items = [
+        ("places", {"device_token": {"S": push_token("a")}}),
+        ("subscribers", {"record": {"S": f"sid#{push_token('a')}"}, "sid": {"S": secret("a")}}),
+        ("devices", {"document": {"S": base64.b64encode(secret("a").encode()).decode()}}),
+        ("directory", {"record": {"S": digest(secret("a"))}}),
+    ]
+    findings.lines = ["nothing", f"a line with {push_token('a')}", secret("a").encode().hex(), digest(secret("a"))]
+    assert findings.misplaced() == [
+        "push token in subscribers.record",
+        "secret in devices.document",
+        "secret in subscribers.sid",
+    ]
+    assert findings.logged() == findings.lines[1:]

@@ -1,0 +1,221 @@
+"""Registrations that nobody refreshes: absent at once when their time is over, before DynamoDB removes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from pushreg_local.demo import PLACE_ID
+from pushreg_ops.records.invariants import check_subscribers
+from tests.support.calls import Engagement, Kazoo, Places, answered
+from tests.support.contract.in_process import Gateway
+from tests.support.stored import PLACES, SUBSCRIBERS, Stored
+from tests.support.time import Time
+
+DAYS = 270
+DAY = timedelta(days=1)
+LIFE = timedelta(days=DAYS)
+SECOND = timedelta(seconds=1)
+
+
+class Registry:
+    """The families under a number of days, which a test may change as a deployment would."""
+
+    def __init__(self, stored: Stored, time: Time) -> None:
+        self._stored = stored
+        self._time = time
+        self.deploy(DAYS)
+
+    def deploy(self, days: int) -> None:
+        """Start functions anew with another StaleAfterDays."""
+        gateway = Gateway(self._stored.client, {"STALE_AFTER_DAYS": str(days)}, **self._time.options())
+        self.places, self.engagement, self.kazoo = Places(gateway.send), Engagement(gateway.send), Kazoo(gateway.send)
+
+    def wait(self, duration: timedelta) -> None:
+        self._time.moment += duration
+
+    @property
+    def epoch(self) -> int:
+        return int(self._time.moment.timestamp())
+
+    def ends(self, table: str) -> set[int | None]:
+        """When the rows of the table end, in seconds from now."""
+        items = self._stored.items(table)
+        return {item["expires_at"] - self.epoch if "expires_at" in item else None for item in items}
+
+    def subscribe(self, device: str = "dev", sid: str = "sid", **fields: Any) -> tuple[str, str]:
+        status, ksid, _ = answered(self.engagement.subscribe(device, sid, **fields))
+        return status, ksid
+
+
+@pytest.fixture
+def registry(empty: Stored, time: Time) -> Registry:
+    return Registry(empty, time)
+
+
+WHOLE = int(LIFE.total_seconds())
+ONE_DAY = int(DAY.total_seconds())
+
+
+def test_each_put_of_a_token_begins_its_time_anew(registry: Registry, empty: Stored) -> None:
+    registry.places.put("token")
+    assert registry.ends(PLACES) == {WHOLE}
+    created = (empty.token("token") or {})["created_at"]
+    registry.wait(LIFE - SECOND)
+    assert registry.places.put("token").status == 200
+    assert registry.ends(PLACES) == {WHOLE}
+    assert (empty.token("token") or {})["created_at"] == created
+
+
+@pytest.mark.parametrize("late", [timedelta(0), SECOND, LIFE], ids=["at its end", "a second later", "much later"])
+def test_a_token_whose_time_is_over_is_not_there(registry: Registry, empty: Stored, late: timedelta) -> None:
+    registry.places.put("token")
+    created = (empty.token("token") or {})["created_at"]
+    registry.wait(LIFE + late)
+    assert registry.places.delete("token").status == 404
+    assert registry.places.put("token").status == 200
+    row = empty.token("token") or {}
+    assert row["created_at"] == row["updated_at"] > created
+    assert registry.ends(PLACES) == {WHOLE}
+    assert registry.places.delete("token").status == 200
+
+
+def test_a_token_is_there_until_its_last_second(registry: Registry) -> None:
+    registry.places.put("token")
+    registry.wait(LIFE - SECOND)
+    assert registry.places.delete("token").status == 200
+
+
+def test_a_subscriber_and_its_claims_end_together(registry: Registry) -> None:
+    registry.subscribe()
+    assert registry.ends(SUBSCRIBERS) == {WHOLE}
+    registry.wait(DAY)
+    registry.subscribe(sid="rotated")
+    assert registry.ends(SUBSCRIBERS) == {WHOLE}
+
+
+def test_a_duplicate_begins_its_time_anew_at_most_once_a_day(registry: Registry, empty: Stored) -> None:
+    _, ksid = registry.subscribe()
+    before = empty.items(SUBSCRIBERS)
+    registry.wait(DAY)
+    assert registry.subscribe() == ("201", ksid)
+    assert empty.items(SUBSCRIBERS) == before
+    registry.wait(SECOND)
+    assert registry.subscribe() == ("201", ksid)
+    assert registry.ends(SUBSCRIBERS) == {WHOLE}
+    # What calls once a day for years never ends.
+    for _ in range(5):
+        registry.wait(LIFE - SECOND)
+        assert registry.subscribe() == ("201", ksid)
+    assert registry.ends(SUBSCRIBERS) == {WHOLE}
+    assert len(empty.settled(SUBSCRIBERS)) == 3
+
+
+@pytest.mark.parametrize(
+    ("call", "wanted"),
+    [
+        (lambda it, ksid: it.engagement.unsubscribe(ksid=ksid), "404"),
+        (lambda it, ksid: it.engagement.unsubscribe(appId="demo-app", deviceId="dev"), "404"),
+        (lambda it, ksid: it.engagement.unsubscribe(ksid=ksid, appId="demo-app", deviceId="dev"), "404"),
+    ],
+    ids=["by ksid", "by device", "by all three"],
+)
+def test_a_subscriber_whose_time_is_over_is_not_there(
+    registry: Registry, call: Callable[[Registry, str], Any], wanted: str
+) -> None:
+    _, ksid = registry.subscribe()
+    registry.wait(LIFE)
+    assert answered(call(registry, ksid))[0] == wanted
+
+
+def test_a_device_that_comes_back_too_late_is_a_new_subscriber(registry: Registry, empty: Stored) -> None:
+    _, old = registry.subscribe()
+    registry.wait(LIFE)
+    status, new = registry.subscribe()
+    assert status == "200"
+    assert new != old
+    assert registry.subscribe() == ("201", new)
+    # What is left of the old one has no claims any more, and waits for DynamoDB.
+    assert (empty.subscriber(old) or {})["expires_at"] == registry.epoch
+    assert len(empty.items(SUBSCRIBERS)) == 4
+
+
+@pytest.mark.parametrize(("device", "sid"), [("dev", "other"), ("other", "sid")], ids=["device", "sid"])
+def test_claims_of_a_subscriber_whose_time_is_over_are_in_nobodys_way(
+    registry: Registry, device: str, sid: str
+) -> None:
+    registry.subscribe()
+    registry.wait(LIFE - SECOND)
+    _, living = registry.subscribe("living", "of-living")
+    registry.wait(SECOND)
+    # Were the old claims to count, this would be one subscriber updated, or two and unclear.
+    status, ksid = registry.subscribe(device, sid)
+    assert status == "200"
+    assert ksid != living
+    assert registry.subscribe("living", "of-living") == ("201", living)
+
+
+def test_two_of_whom_one_has_expired_are_not_unclear(registry: Registry, empty: Stored) -> None:
+    _, old = registry.subscribe("dev-a", "sid-a")
+    registry.wait(LIFE - DAY)
+    _, living = registry.subscribe("dev-b", "sid-b")
+    assert registry.subscribe("dev-a", "sid-b")[0] == "403"
+    registry.wait(DAY)
+    assert registry.subscribe("dev-a", "sid-b") == ("200", living)
+    assert list(check_subscribers(empty.items(SUBSCRIBERS), registry.epoch)) == []
+    assert old != living
+
+
+def test_an_unsubscribed_one_keeps_its_ksid_for_as_long_as_it_lives(registry: Registry) -> None:
+    """Unsubscribing does not begin the time anew: it is no sign of life of the token."""
+    _, ksid = registry.subscribe()
+    registry.wait(DAY)
+    assert answered(registry.engagement.unsubscribe(ksid=ksid))[0] == "200"
+    assert registry.ends(SUBSCRIBERS) == {WHOLE - ONE_DAY}
+    registry.wait(LIFE - DAY - SECOND)
+    assert registry.subscribe() == ("200", ksid)
+    assert registry.ends(SUBSCRIBERS) == {WHOLE}
+
+
+def test_zero_days_are_for_ever(registry: Registry) -> None:
+    registry.deploy(0)
+    registry.places.put("token")
+    _, ksid = registry.subscribe()
+    assert registry.ends(PLACES) == registry.ends(SUBSCRIBERS) == {None}
+    registry.wait(LIFE * 10)
+    assert registry.subscribe() == ("201", ksid)
+    assert registry.places.delete("token").status == 200
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(0, DAYS), (DAYS, 0), (30, DAYS), (DAYS, 30)], ids=["on", "off", "longer", "shorter"]
+)
+def test_another_number_of_days_counts_from_the_next_call_of_each(
+    registry: Registry, empty: Stored, before: int, after: int
+) -> None:
+    registry.deploy(before)
+    registry.places.put("token")
+    _, ksid = registry.subscribe()
+    registry.wait(2 * DAY)
+    registry.deploy(after)
+    assert registry.ends(PLACES) == {before * ONE_DAY - 2 * ONE_DAY if before else None}
+    assert registry.places.put("token").status == 200
+    assert registry.subscribe() == ("201", ksid)
+    wanted = {after * ONE_DAY if after else None}
+    assert registry.ends(PLACES) == registry.ends(SUBSCRIBERS) == wanted
+    assert len(empty.settled(SUBSCRIBERS)) == 3
+
+
+def test_devices_of_kazoo_have_no_end(registry: Registry) -> None:
+    assert registry.kazoo.put("d1", "m1").status == 201
+    registry.wait(LIFE * 10)
+    assert registry.kazoo.get("d1").status == 200
+
+
+def test_no_part_of_the_answer_tells_of_the_end(registry: Registry) -> None:
+    reply = registry.places.put("token")
+    assert reply.json["message"]["data"] == {"place_id": PLACE_ID, "device_token": "token"}
+    assert b"expires" not in reply.body + registry.engagement.subscribe("dev", "sid").body

@@ -1,0 +1,127 @@
+"""Engagement under trial: two applications whose few devices and sids are mixed up in every way."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from random import Random
+from xml.etree import ElementTree
+
+from pushreg.dynamodb import Item
+from tests.linearizability.model_engagement import (
+    DUPLICATE,
+    Answer,
+    Call,
+    Model,
+    Row,
+    State,
+    Subscribe,
+    Unsubscribe,
+    age,
+    agrees,
+)
+from tests.linearizability.stack import APPLICATIONS, to_day
+from tests.support.calls import Send
+
+DEVICES = ("handset", "slate", "watch")
+SIDS = ("red", "green", "blue")
+SYSTEMS = ("iphone", "androidgcm")
+UFIDS = (None, "me@example.com", "you@example.com")
+STYLES = ("json", "xml")
+PATHS = ("/vpns/subscription", "/kpns/subscription", "/subscription")
+UNKNOWN_KSID = "1234567890123456789"
+UNKNOWN_APPLICATION = "no-app"
+# The one word in which the two formats differ (docs/compatibility.md).
+_DUPLICATE_XML = DUPLICATE.replace("has ID", "has the ID")
+
+
+class Engagement:
+    """Everything about subscribers."""
+
+    name = "engagement"
+    initial: State = frozenset()
+
+    def __init__(self, lifetime: float = math.inf) -> None:
+        self._model = Model(frozenset(APPLICATIONS), lifetime)
+
+    def draw(self, random: Random, seen: Sequence[Answer], day: int = 0) -> Call:
+        """Return a call; three in ten unsubscribe, half of them by a KSID that was seen."""
+        style = random.choice(STYLES)
+        app = random.choices((*APPLICATIONS, UNKNOWN_APPLICATION), (30, 9, 1))[0]
+        device = random.choice(DEVICES)
+        if random.random() < 0.7:
+            # Mostly as a device would: its own sid, now and then a new one.
+            sid = SIDS[DEVICES.index(device)] if random.random() < 0.6 else random.choice(SIDS)
+            return Subscribe(style, app, device, sid, random.choice(SYSTEMS), random.choice(UFIDS), day)
+        ksids = [answer.ksid for answer in seen if answer.ksid != "-1"] or [UNKNOWN_KSID]
+        match random.randrange(6):
+            case 0 | 1 | 2:
+                return Unsubscribe(style, None, app, device, day)
+            case 3:
+                return Unsubscribe(style, random.choice(ksids), None, None, day)
+            case 4:
+                return Unsubscribe(style, random.choice((random.choice(ksids), UNKNOWN_KSID)), app, device, day)
+        named_app, named_device = random.choice(((app, None), (None, device)))
+        return Unsubscribe(style, random.choice(ksids), named_app, named_device, day)
+
+    def perform(self, send: Send, call: Call) -> Answer | None:
+        """Make the call and return what a model determines of its answer; None for a 5xx."""
+        members: dict[str, str | None]
+        if isinstance(call, Subscribe):
+            verb = "subscribe"
+            members = {"sid": call.sid, "osType": call.system, "ufid": call.ufid}
+        else:
+            verb, members = "unsubscribe", {"ksid": call.ksid}
+        members |= {"appId": call.app, "deviceId": call.device}
+        sent = {name: value for name, value in members.items() if value is not None}
+        path = PATHS[len(call.app or "") % len(PATHS)]
+        if call.style == "json":
+            body = json.dumps({"subscriptionService": {verb: sent}}).encode()
+            return _read(*send("POST", path, {"content-type": "application/json"}, body))
+        root = ElementTree.Element("subscriptionService")
+        parent = ElementTree.SubElement(root, verb)
+        for name, value in sent.items():
+            ElementTree.SubElement(parent, name).text = value
+        return _read(*send("POST", path, {"content-type": "text/xml;charset=UTF-8"}, ElementTree.tostring(root)))
+
+    def step(self, state: State, call: Call, answer: Answer | None, fresh: str) -> State | None:
+        """Return the model's state after the call if it may have been answered so."""
+        return self._model.step(state, call, answer, fresh)
+
+    def age(self, state: State, day: int) -> State:
+        """Return what is left of a state on the day."""
+        return age(state, day)
+
+    def agrees(self, state: State, stored: State) -> bool:
+        """Whether the model's state is the stored one, but for KSIDs that nobody has seen."""
+        return agrees(state, stored)
+
+    def load(self, items: Iterable[Item]) -> State:
+        """Return the stored items as a state of the model."""
+        return frozenset(
+            Row(
+                item["ksid"],
+                item["appId"],
+                item["deviceId"],
+                item["sid"],
+                item["osType"],
+                item.get("ufid"),
+                item["active"],
+                to_day(item.get("expires_at")),
+            )
+            for item in items
+            if item["record"].startswith("ksid#")
+        )
+
+
+def _read(status: int, headers: Mapping[str, str], body: bytes) -> Answer | None:
+    if status >= 500:
+        return None
+    if "xml" in headers["content-type"]:
+        members = {child.tag: child.text or "" for child in ElementTree.fromstring(body)}
+    else:
+        members = json.loads(body)["subscriptionResponse"]
+    assert str(status) == members["statusCode"]
+    message = DUPLICATE if members["message"] == _DUPLICATE_XML else members["message"]
+    return Answer(members["statusCode"], message, members["ksid"])

@@ -1,0 +1,114 @@
+"""Kazoo under trial: two accounts of few devices, which fight for few mobile devices."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Sequence
+from random import Random
+from typing import Any
+
+from pushreg.dynamodb import Item
+from pushreg.models.kazoo import Content as StoredContent
+from tests.linearizability import model_kazoo as model
+from tests.linearizability.model_kazoo import Answer, Call, Content, Revision, Row, State
+from tests.linearizability.stack import ACCOUNTS, key_of
+from tests.support.calls import Send
+
+DEVICES = ("desk", "lobby", "attic")
+MOBILES = ("phone", "tablet")
+APPS = ("softphone", "pager")
+VARIANTS = (0, 1)
+VERBS = ("GET", "PUT", "PUT", "POST", "POST", "POST", "DELETE")
+
+
+def describe(content: Content) -> dict[str, Any]:
+    """Return the content as a caller writes it."""
+    registration = {"notification_type": "fcm", "notification_preferences": ["incoming_call"]}
+    return {
+        "app_name": content.app,
+        "mobile_device_id": content.mobile,
+        "notification_registration_ids": {f"token {content.variant}": registration},
+        "platform": "android",
+        "sip_proxy_server": "sip.example.com",
+    }
+
+
+CONTENTS = [Content(*each) for each in itertools.product(APPS, MOBILES, VARIANTS)]
+DIGESTS = {each: StoredContent.from_data(describe(each), each.app).digest for each in CONTENTS}
+_BY_DIGEST = {digest: content for content, digest in DIGESTS.items()}
+_BY_DOCUMENT = {json.dumps(describe(each), sort_keys=True): each for each in CONTENTS}
+
+
+class Kazoo:
+    """Everything about subscriptions of a device."""
+
+    name = "kazoo"
+    initial: State = frozenset()
+
+    def draw(self, random: Random, seen: Sequence[Answer], day: int = 0) -> Call:
+        """Return a call; one in seven has a precondition, one in thirty another account's token."""
+        account = random.choices(ACCOUNTS, (4, 1))[0]
+        caller = account if random.random() < 0.97 else random.choice(ACCOUNTS)
+        verb, device, content = random.choice(VERBS), random.choice(DEVICES), random.choice(CONTENTS)
+        call = Call(verb, caller, account, device, content)
+        revisions = [answer.revision for answer in seen if answer.revision is not None]
+        if revisions and random.random() < 0.15:
+            chosen = frozenset(random.sample(revisions, min(len(revisions), 2)))
+            return call._replace(wanted=chosen) if random.random() < 0.5 else call._replace(unwanted=chosen)
+        return call
+
+    def perform(self, send: Send, call: Call) -> Answer | None:
+        """Make the call and return what a model determines of its answer; None for a 5xx."""
+        path = f"/v2/accounts/{call.account}/push_notification_subscriptions/{call.content.app}/{call.device}"
+        headers = {"content-type": "application/json", "x-auth-token": key_of(call.caller)}
+        if call.wanted is not None:
+            headers["if-match"] = _write_tags(call.wanted)
+        if call.unwanted:
+            headers["if-none-match"] = _write_tags(call.unwanted)
+        sent = json.dumps({"data": describe(call.content)}).encode() if call.verb in ("PUT", "POST") else None
+        status, _, body = send(call.verb, path, headers, sent)
+        return None if status >= 500 else _read(call, status, body)
+
+    def step(self, state: State, call: Call, answer: Answer | None, fresh: str) -> State | None:
+        """Return the model's state after the call if it may have been answered so."""
+        return model.step(state, call, answer, fresh)
+
+    def age(self, state: State, day: int) -> State:
+        """Return what is left of a state on the day."""
+        return model.age(state, day)
+
+    def agrees(self, state: State, stored: State) -> bool:
+        """Whether the model's state is the stored one."""
+        return model.agrees(state, stored)
+
+    def load(self, items: Iterable[Item]) -> State:
+        """Return the stored items as a state of the model."""
+        return frozenset(
+            Row(item["account_id"], item["device_id"], Revision(item["writes"], _find(json.loads(item["document"]))))
+            for item in items
+            if item["record"].startswith("device#")
+        )
+
+
+def _write_tags(revisions: Iterable[Revision]) -> str:
+    return ", ".join(f'"{each.writes}-{DIGESTS[each.content]}"' for each in sorted(revisions))
+
+
+def _read(call: Call, status: int, body: bytes) -> Answer:
+    if not body:
+        return Answer(status)
+    envelope = json.loads(body)
+    if envelope["status"] == "error":
+        return Answer(status, envelope["message"])
+    writes, _, digest = envelope["revision"].partition("-")
+    revision = Revision(int(writes), _BY_DIGEST[digest])
+    if call.verb == "DELETE":
+        assert envelope["data"] == {"id": call.device, "_read_only": {"deleted": True}}
+        return Answer(status, "deleted", revision)
+    assert _find(envelope["data"]) == revision.content
+    return Answer(status, "found" if call.verb == "GET" else "stored", revision)
+
+
+def _find(document: dict[str, Any]) -> Content:
+    return _BY_DOCUMENT[json.dumps(document, sort_keys=True)]

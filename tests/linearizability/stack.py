@@ -1,0 +1,85 @@
+"""What the trials run on: the functions' own client, and a directory of two tenants of each kind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import botocore.session
+from botocore.config import Config
+
+from pushreg.config import Settings
+from pushreg.dynamodb import connect
+from pushreg.models.directory import Account, Application, Credential, Entry, Place, digest
+from pushreg.stores.directory import DirectoryWriter
+from tests.support.contract.in_process import read_template
+from tests.support.stored import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Stored
+
+# In the future: the engine knows nothing of a test's clock, and must not remove what expires by it.
+FIRST_DAY = datetime(2100, 1, 1, tzinfo=UTC)
+MOMENT = "2024-01-01T00:00:00Z"
+ACCOUNTS = ("a" * 32, "b" * 32)
+APPLICATIONS = ("first-app", "second-app")
+PLACE_IDS = ("11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222")
+ALL_PLACES_KEY = "key of all places"
+# The one table that each family writes to.
+TABLES = {"kazoo": DEVICES, "engagement": SUBSCRIBERS, "places": PLACES}
+
+
+def to_moment(day: int) -> datetime:
+    """Return the moment of a day of the trials."""
+    return FIRST_DAY + timedelta(days=day)
+
+
+def to_day(epoch: int | None) -> float:
+    """Return the day of the trials that an expiry falls on, infinity for none."""
+    return math.inf if epoch is None else (datetime.fromtimestamp(epoch, UTC) - FIRST_DAY) / timedelta(days=1)
+
+
+def key_of(subject: str) -> str:
+    """Return the secret that opens the account or the place."""
+    return f"key of {subject}"
+
+
+def list_entries() -> list[Entry]:
+    """Return two of each, one key for each and one for all places."""
+    entries: list[Entry] = []
+    for account in ACCOUNTS:
+        entries.append(Account(account, MOMENT))
+        entries.append(Credential(digest(key_of(account)), "kazoo", "write", MOMENT, account_id=account))
+    entries += [Application(application, MOMENT) for application in APPLICATIONS]
+    for place in PLACE_IDS:
+        entries.append(Place(place, MOMENT))
+        entries.append(Credential(digest(key_of(place)), "places", "write", MOMENT, places=frozenset({place})))
+    everywhere = frozenset({"all"})
+    entries.append(Credential(digest(ALL_PLACES_KEY), "places", "write", MOMENT, places=everywhere))
+    return entries
+
+
+def install(client: Any) -> Stored:
+    """Create the tables and fill the directory."""
+    stored = Stored.create(client)
+    writer = DirectoryWriter(client, DIRECTORY)
+    for entry in list_entries():
+        writer.add(entry)
+    return stored
+
+
+@contextmanager
+def connect_to(endpoint: str, patience: float | None = None) -> Iterator[Any]:
+    """Give the functions' own client; with a `patience`, one that waits no longer than that for an answer."""
+    environ = {**read_template().functions[0].environment, "DYNAMODB_ENDPOINT": endpoint}
+    client = cast("Any", connect(Settings.from_environ(environ)))
+    if patience is not None:
+        session = botocore.session.Session()
+        session.set_credentials("local", "local")
+        config: Config = client.meta.config.merge(Config(read_timeout=patience, connect_timeout=patience))
+        region: str = client.meta.region_name
+        client = session.create_client("dynamodb", region_name=region, endpoint_url=endpoint, config=config)
+    try:
+        yield client
+    finally:
+        client.close()

@@ -1,0 +1,31 @@
+"""Six clients at once on few shared ids: what they see is what some order of atomic calls would show."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from tests.linearizability.conftest import CLIENTS, Report
+from tests.linearizability.histories import CALLS, AnyDialect, judge, list_dialects, make_client, record
+from tests.support.stored import Stored
+
+HISTORIES = int(os.environ.get("HISTORIES", "100"))
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.mark.parametrize("dialect", list_dialects(), ids=lambda dialect: dialect.name)
+def test_histories_are_linearizable(dialect: AnyDialect, client: Any, stored: Stored, report: Report) -> None:
+    clients = [make_client(client) for _ in range(CLIENTS)]
+    unanswered = 0
+    for number in range(HISTORIES):
+        history = record(dialect, clients, f"{dialect.name} {number}", stored)
+        problems = judge(dialect, history)
+        assert not problems, "\n".join([f"history {number}:", *problems])
+        unanswered += history.unanswered
+    report(
+        f"{dialect.name}: {HISTORIES} histories of {CALLS} calls by {CLIENTS} clients, all linearizable; "
+        f"{unanswered} calls answered 5xx"
+    )

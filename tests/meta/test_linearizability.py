@@ -1,0 +1,101 @@
+"""The judge is judged: histories that can be explained, and such that cannot."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.linearizability import model_engagement, model_places
+from tests.linearizability.model_engagement import CREATED, DUPLICATE, UPDATED, Subscribe
+from tests.linearizability.model_places import DELETED, NO_TOKEN, STORED, Answer, Call, Model, Row, State
+from tests.linearizability.order_search import Event, find_order
+
+ROW = Row("place", "token")
+MODEL = Model(frozenset({"place"}), {"key": frozenset({"place"})})
+PUT, DELETE = Call("PUT", "key", "place", "token"), Call("DELETE", "key", "place", "token")
+PAIR = ("place", "token")
+PUTTED, DELETED_IT = Answer(200, STORED, PAIR), Answer(200, DELETED, PAIR)
+EMPTY: State = frozenset()
+THERE: State = frozenset({ROW})
+
+Step = tuple[Call, Answer | None, float, float]
+
+
+def explain(*steps: Step, stored: State) -> list[int] | None:
+    events = [Event(number, *step) for number, step in enumerate(steps)]
+    return find_order(events, EMPTY, MODEL.step, lambda state: state == stored)
+
+
+@pytest.mark.parametrize(
+    ("steps", "stored", "order"),
+    [
+        ([], EMPTY, []),
+        ([(PUT, PUTTED, 0, 1), (DELETE, DELETED_IT, 2, 3)], EMPTY, [0, 1]),
+        # What overlaps may have happened in either order.
+        ([(DELETE, DELETED_IT, 0, 3), (PUT, PUTTED, 1, 2)], EMPTY, [1, 0]),
+        ([(DELETE, NO_TOKEN, 0, 3), (PUT, PUTTED, 1, 2)], THERE, [0, 1]),
+        # A call without an answer may have happened or not, and later than it was given up.
+        ([(PUT, None, 0, 1)], THERE, [0]),
+        ([(PUT, None, 0, 1)], EMPTY, []),
+        ([(PUT, None, 0, 1), (DELETE, NO_TOKEN, 2, 3)], THERE, [1, 0]),
+    ],
+)
+def test_what_an_order_explains_is_accepted(steps: list[Step], stored: State, order: list[int]) -> None:
+    assert explain(*steps, stored=stored) == order
+
+
+@pytest.mark.parametrize(
+    ("steps", "stored"),
+    [
+        # A write that was acknowledged is gone, or one that was never asked for is there.
+        ([(PUT, PUTTED, 0, 1)], EMPTY),
+        ([], THERE),
+        # One row, deleted twice.
+        ([(PUT, PUTTED, 0, 1), (DELETE, DELETED_IT, 2, 5), (DELETE, DELETED_IT, 3, 4)], EMPTY),
+        # The row was acknowledged before the other call began.
+        ([(PUT, PUTTED, 0, 1), (DELETE, NO_TOKEN, 2, 3)], THERE),
+        # A call that failed happened at most once.
+        ([(PUT, None, 0, 1), (DELETE, DELETED_IT, 2, 3), (DELETE, DELETED_IT, 4, 5)], EMPTY),
+        # Nothing happens before it is asked for.
+        ([(DELETE, DELETED_IT, 0, 1), (PUT, PUTTED, 2, 3)], EMPTY),
+    ],
+)
+def test_what_no_order_explains_is_refused(steps: list[Step], stored: State) -> None:
+    assert explain(*steps, stored=stored) is None
+
+
+SUBSCRIBE = Subscribe("json", "app", "device", "sid", "iphone", None)
+ENGAGEMENT = model_engagement.Model(frozenset({"app"}))
+
+
+def explain_ksids(*answers: model_engagement.Answer | None) -> list[int] | None:
+    """Judge equal subscribe requests, one after the other."""
+    events = [Event(0, SUBSCRIBE, answer, 2 * number, 2 * number + 1) for number, answer in enumerate(answers)]
+    initial: model_engagement.State = frozenset()
+    return find_order(events, initial, ENGAGEMENT.step, lambda _: True)
+
+
+def test_a_ksid_that_nobody_was_told_is_learnt_from_a_later_answer() -> None:
+    duplicates = [model_engagement.Answer("201", DUPLICATE, "1")] * 2
+    assert explain_ksids(None, *duplicates) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("second", ["2", "-1"])
+def test_a_subscriber_keeps_its_ksid(second: str) -> None:
+    first = model_engagement.Answer("200", CREATED, "1")
+    assert explain_ksids(first, model_engagement.Answer("201", DUPLICATE, second)) is None
+    assert explain_ksids(None, model_engagement.Answer("201", DUPLICATE, "1"), first) is None
+
+
+def test_the_second_of_two_equal_requests_updates_nothing() -> None:
+    first = model_engagement.Answer("200", CREATED, "1")
+    assert explain_ksids(first, model_engagement.Answer("200", UPDATED, "1")) is None
+
+
+def test_what_is_stored_is_compared_whatever_ksid_nobody_has_seen() -> None:
+    row = model_engagement.Row("?0", "app", "device", "sid", "iphone", None, active=True)
+    assert model_engagement.agrees(frozenset({row}), frozenset({row._replace(ksid="1")}))
+    assert not model_engagement.agrees(frozenset({row}), frozenset({row._replace(ksid="1", active=False)}))
+    assert not model_engagement.agrees(frozenset({row._replace(ksid="2")}), frozenset({row._replace(ksid="1")}))
+    assert not model_engagement.agrees(frozenset(), frozenset({row._replace(ksid="1")}))
+    assert model_places.agrees(THERE, THERE)
+    assert not model_places.agrees(THERE, EMPTY)

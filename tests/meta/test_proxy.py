@@ -1,0 +1,97 @@
+"""The faults are what they claim to be, as the client library sees them and as the table shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
+
+from tests.linearizability.faults import Fault
+from tests.linearizability.proxy import Proxy
+from tests.linearizability.stack import connect_to
+from tests.support.stored import KEYS, PLACES, Stored
+
+PATIENCE = 0.3
+ITEM = {"place_id": {"S": "place"}, "token_digest": {"S": "digest"}}
+
+pytestmark = pytest.mark.engine
+
+
+def write(client: Any) -> Any:
+    """Write in a transaction and return the error's code, or its type, or nothing."""
+    try:
+        client.transact_write_items(TransactItems=[{"Put": {"TableName": PLACES, "Item": ITEM}}])
+    except ClientError as error:
+        return error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
+    except BotoCoreError as error:
+        return type(error)
+    return None
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "done"),
+    [
+        (Fault.THROTTLED, ("ProvisionedThroughputExceededException", 400), False),
+        (Fault.LIMITED, ("ThrottlingException", 400), False),
+        (Fault.FAILED, ("InternalServerError", 500), False),
+        (Fault.FAILED_LATE, ("InternalServerError", 500), True),
+        (Fault.CUT, ConnectionClosedError, False),
+        (Fault.CUT_LATE, ConnectionClosedError, True),
+        (Fault.SILENT, ReadTimeoutError, False),
+        (Fault.SILENT_LATE, ReadTimeoutError, True),
+        (Fault.CONFLICT, ("TransactionCanceledException", 400), False),
+        (Fault.SLOW, None, True),
+    ],
+)
+def test_fault_is_seen_and_the_write_is_done_or_not(
+    fault: Fault, error: object, done: bool, endpoint: str, stored: Stored
+) -> None:
+    proxy = Proxy(endpoint, 1.0, fault, PATIENCE, only=fault)
+    with proxy.run() as address, connect_to(address, PATIENCE) as client:
+        assert write(client) == error
+    assert (len(stored.items(PLACES)) == 1) is done
+    assert proxy.faults == {fault: 1}
+    stored.clear(PLACES)
+
+
+def test_connection_is_refused_until_the_outage_is_over(endpoint: str, stored: Stored) -> None:
+    proxy = Proxy(endpoint, 1.0, "outage", PATIENCE, only=Fault.REFUSED)
+    with proxy.run() as address, connect_to(address, PATIENCE) as client:
+        assert write(client) is ConnectionClosedError
+        assert write(client) is EndpointConnectionError
+    assert stored.items(PLACES) == []
+
+
+def test_unprocessed_keys_are_handed_back(endpoint: str, stored: Stored) -> None:
+    stored.client.put_item(TableName=PLACES, Item=ITEM)
+    wanted = {PLACES: {"Keys": [ITEM]}}
+    proxy = Proxy(endpoint, 1.0, "keys", PATIENCE, only=Fault.UNPROCESSED)
+    with proxy.run() as address, connect_to(address, PATIENCE) as client:
+        answer = client.batch_get_item(RequestItems=wanted)
+    assert (answer["Responses"], answer["UnprocessedKeys"]) == ({}, wanted)
+    stored.clear(PLACES)
+
+
+def test_without_faults_the_proxy_changes_nothing(endpoint: str, stored: Stored) -> None:
+    with Proxy(endpoint, 0.0, "none", PATIENCE).run() as address, connect_to(address, PATIENCE) as client:
+        assert write(client) is None
+    assert len(stored.items(PLACES)) == 1
+    stored.clear(PLACES)
+
+
+def test_an_answer_long_enough_to_come_in_chunks_passes_whole(endpoint: str, stored: Stored) -> None:
+    item = {**ITEM, "device_token": {"S": "x" * 300_000}}
+    key = {name: ITEM[name] for name in KEYS[PLACES]}
+    with Proxy(endpoint, 0.0, "none", PATIENCE).run() as address, connect_to(address, PATIENCE) as client:
+        client.put_item(TableName=PLACES, Item=item)
+        answer = client.get_item(TableName=PLACES, Key=key)
+    assert answer["ResponseMetadata"]["HTTPHeaders"]["transfer-encoding"] == "chunked"
+    assert answer["Item"] == item
+    stored.clear(PLACES)

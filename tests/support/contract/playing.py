@@ -1,0 +1,93 @@
+"""Playing a case: install what it starts from, send its requests, compare answers and tables."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from xml.etree import ElementTree
+
+from tests.support.contract.cases import Case, Expectation, Step
+from tests.support.contract.filling import build_body, fill
+from tests.support.contract.matching import MISSING, Bindings, differences
+from tests.support.contract.tables import Tables
+
+Answer = tuple[int, Mapping[str, str], bytes]
+Send = Callable[[str, str, Mapping[str, str], bytes | None], Answer]
+
+
+def run_case(case: Case, send: Send, tables: Tables | None, names: Bindings | None = None) -> None:
+    """Play the case under ids of its own, or those given, and leave its family's table empty.
+
+    AssertionError lists every difference of the first step that has one. Without tables nothing is installed or looked
+    at: for a store that is away.
+    """
+    fresh = {"unique": secrets.token_hex(8), "uuid": str(uuid.uuid4())}
+    bindings: Bindings = {**case.variables, **(names or fresh)}
+    if tables is None:
+        _play_steps(case, send, None, bindings)
+        return
+    tables.install(case.given.model_copy(update=fill(case.given.model_dump(), bindings)))
+    try:
+        _play_steps(case, send, tables, bindings)
+    finally:
+        tables.clear(case.table)
+
+
+def _play_steps(case: Case, send: Send, tables: Tables | None, bindings: Bindings) -> None:
+    for number, step in enumerate(case.steps, 1):
+        problems = list(_play(step, case.table, send, tables, bindings))
+        assert not problems, "\n  ".join([f"{case.id} ({case.source}), step {number}:", *problems])
+
+
+def _play(step: Step, table: str, send: Send, tables: Tables | None, bindings: Bindings) -> Iterator[str]:
+    before = tables.snapshot(table) if tables and step.stored == "unchanged" else None
+    request = step.request
+    headers = {
+        fill(name, bindings): text
+        for name, value in request.headers.items()
+        if (text := fill(value, bindings)) is not None
+    }
+    body = build_body(request.data, request.text, request.parts, bindings)
+    method, path = fill(request.method, bindings), fill(request.path, bindings)
+    answer = send(method, path, headers, body)
+    problems = list(_compare(step.expect, answer, bindings))
+    yield from problems
+    if problems:
+        yield f"the answer to {method} {path[:200]} was {answer[0]} {answer[2][:1000]!r}"
+    if tables is None:
+        return
+    if step.stored == "unchanged":
+        if tables.snapshot(table) != before:
+            yield "the table changed"
+    else:
+        for wanted in step.stored:
+            yield from tables.check(wanted, bindings)
+
+
+def _compare(expect: Expectation, answer: Answer, bindings: Bindings) -> Iterator[str]:
+    status, headers, body = answer
+    yield from differences(expect.status, status, bindings, "status")
+    lowered = {name.lower(): value for name, value in headers.items()}
+    for name, value in expect.headers.items():
+        yield from differences(fill(value, bindings), lowered.get(name, MISSING), bindings, name)
+    if expect.data is not None:
+        yield from differences(fill(expect.data, bindings), _parse(json.loads, body), bindings, "json")
+    if expect.xml is not None:
+        yield from differences(fill(expect.xml, bindings), _parse(_parse_xml, body), bindings, "xml")
+    if expect.empty and body:
+        yield f"body: wanted none, got {body[:200]!r}"
+
+
+def _parse(parser: Callable[[bytes], Any], body: bytes) -> Any:
+    try:
+        return parser(body)
+    except (ValueError, ElementTree.ParseError) as error:
+        return f"{error}: {body[:200]!r}"
+
+
+def _parse_xml(body: bytes) -> Any:
+    root = ElementTree.fromstring(body)
+    return {root.tag: {child.tag: child.text for child in root}}
