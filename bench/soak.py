@@ -17,8 +17,8 @@ import httpx
 
 from bench.stack import Stack, serve
 from pushreg.dynamodb import Item, from_attributes
+from pushreg_local.client import connect_endpoint
 from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
-from pushreg_ops.aws import connect_endpoint
 from pushreg_ops.records.invariants import check_devices, check_directory, check_places, check_subscribers
 
 LEVELS = (1, 2, 4, 8, 16, 32, 64)

@@ -18,14 +18,14 @@ from typing import Any
 
 from bench.figures import table
 from pushreg.dynamodb import to_attributes
+from pushreg_local.client import connect_endpoint
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID, list_entries
 from pushreg_local.engines import HOST
 from pushreg_local.engines.bundle import find_bundle
 from pushreg_local.engines.dynamodb_local import DynamoDbLocal
 from pushreg_local.engines.java import find_java
-from pushreg_local.tables import create_missing
+from pushreg_local.tables import TABLES, create_missing
 from pushreg_local.template import Template, find_template, load_template
-from pushreg_ops.aws import connect_endpoint
 from pushreg_ops.migrate.formats.engagement import EngagementConverter
 from pushreg_ops.migrate.formats.kazoo import GREGORIAN_EPOCH, MEMBER, KazooConverter
 from pushreg_ops.migrate.formats.places import PlacesConverter
@@ -35,7 +35,7 @@ from pushreg_ops.migrate.job import Job
 from pushreg_ops.migrate.sources import Files
 from pushreg_ops.provision import Provisioner
 from pushreg_ops.records.entities import Claim, Head, create, table_of, to_item
-from pushreg_ops.targets import TABLES, Registry
+from pushreg_ops.targets import Registry
 
 WORKERS = 4
 # The most that one BatchWriteItem takes.

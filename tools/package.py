@@ -17,9 +17,9 @@ from pathlib import Path
 
 import snapshot_restore_py
 
+from pushreg_local.errors import OperatorError
 from pushreg_local.intrinsics import parse
 from pushreg_local.template import FILE_NAME, Function, load_template
-from pushreg_ops.errors import OperatorError
 
 # For the layer and one function together (docs/performance.md).
 MAX_UNPACKED = 25_000_000

@@ -1,14 +1,19 @@
-"""What a fresh local stack knows, always the same, and one request for each family that it can answer."""
+"""The demo data of a local stack, always the same, and one request per family that works with it."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
+from contextlib import suppress
 
 from pushreg.clock import Clock, now, to_iso
+from pushreg.dynamodb import Client, Session, put
+from pushreg.errors import ConditionFailedError
 from pushreg.models.directory import EVERY_PLACE, Account, Application, Credential, Entry, Place, digest
+from pushreg.stores.directory import to_item
 
 ACCOUNT_ID = "c0ffee00c0ffee00c0ffee00c0ffee00"
-ACCOUNT_TOKEN = "demo-kazoo-token"  # noqa: S105 A secret that everybody knows, on this machine alone.
+ACCOUNT_TOKEN = "demo-kazoo-token"  # noqa: S105 Public, and never in a deployed stack.
 PLACE_ID = "1ee68c4e-7008-4227-a92d-e1b13ac64f30"
 PLACES_KEY = "demo-places-key"
 OPEN_APPLICATIONS = ("demo-app", "VoltMX Foundry MessagingDEV", "Quantum MobileFabric MessagingDEV")
@@ -29,8 +34,16 @@ def list_entries(clock: Clock = now) -> list[Entry]:
     ]
 
 
+def store_entries(client: Client, table: str) -> None:
+    """Store the demo's entries in the Directory table; entries that exist are left as they are."""
+    for entry in list_entries():
+        with suppress(ConditionFailedError):
+            write = put(table, to_item(entry), "attribute_not_exists(created_at)")
+            Session(client).transact([write], uuid.uuid4().hex)
+
+
 def list_credentials() -> list[tuple[str, str]]:
-    """Return what a person needs to know to call each family, by the family's name."""
+    """Return (family, credentials) lines for the greeting."""
     return [
         ("kazoo", f"account {ACCOUNT_ID}, X-Auth-Token: {ACCOUNT_TOKEN}"),
         ("engagement", f"applications {', '.join(OPEN_APPLICATIONS)}: open"),
@@ -40,17 +53,17 @@ def list_credentials() -> list[tuple[str, str]]:
 
 
 def list_secrets() -> dict[str, str]:
-    """Return what signs a caller in, by the name of its security scheme in the OpenAPI document."""
+    """Return the secrets by the name of their security scheme in the OpenAPI document."""
     return {"kazooToken": ACCOUNT_TOKEN, "placesKey": PLACES_KEY}
 
 
 def list_commands(address: str) -> list[tuple[str, str]]:
-    """Return a shell command for each family that the stack at the address answers with success, each time anew."""
+    """Return (family, shell command) pairs; the stack at the address answers each with success, every time."""
     return [(family, f"curl -sS {build(address)}") for family, build in _REQUESTS]
 
 
 def _kazoo(address: str) -> str:
-    # A device has one subscription, so a second PUT for it is refused: each call names another device.
+    # A device has one subscription and a second PUT is refused, so each call uses a new device id.
     path = f"/v2/accounts/{ACCOUNT_ID}/push_notification_subscriptions/com.example.app/demo-$(date +%s)"
     data = (
         '{"data":{"platform":"android","mobile_device_id":"demo-phone","sip_proxy_server":"sip.example.com",'

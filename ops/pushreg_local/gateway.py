@@ -21,11 +21,11 @@ from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
 from pushreg.clock import Clock, now
+from pushreg_local.errors import TemplateError
 from pushreg_local.events import AnswerError, HttpRequest, HttpResponse, build_event, render_answer
 from pushreg_local.intrinsics import ACCOUNT_ID, REGION
 from pushreg_local.routing import Router
 from pushreg_local.template import Cors, Function, Template
-from pushreg_ops.errors import TemplateError
 
 # API Gateway's own limit (AWS docs, "Quotas for configuring and running an HTTP API").
 MAX_BODY = 10 * 1024 * 1024

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from pushreg_ops.errors import TemplateError
+from pushreg_local.errors import TemplateError
 
 REGION = "us-east-1"
 ACCOUNT_ID = "123456789012"

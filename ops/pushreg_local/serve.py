@@ -12,25 +12,24 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from pushreg_local.demo import list_commands, list_credentials, list_entries, list_secrets
+from pushreg_local.client import connect_endpoint, explain
+from pushreg_local.demo import list_commands, list_credentials, list_secrets, store_entries
 from pushreg_local.docs_page.routes import PAGE, create_routes
 from pushreg_local.engines import HOST, Engine
 from pushreg_local.engines.bundle import check_machine, find_bundle
 from pushreg_local.engines.dynamodb_local import DynamoDbLocal
 from pushreg_local.engines.endpoint import ExistingEndpoint
 from pushreg_local.engines.java import find_java
+from pushreg_local.errors import EngineError, OperatorError
 from pushreg_local.gateway import Gateway, Handler, create_app, load_handlers
-from pushreg_local.tables import create_missing
+from pushreg_local.log import write_request
+from pushreg_local.tables import DIRECTORY, create_missing
 from pushreg_local.template import ENDPOINT_PARAMETER, Template, find_template, load_template
-from pushreg_ops.aws import connect_endpoint, explain
-from pushreg_ops.errors import EngineError, OperatorError
-from pushreg_ops.provision import Provisioner
-from pushreg_ops.targets import TABLES, Registry
-from pushreg_ops.terminal import Terminal, format_request
 
 DATA = Path(".data")
 DYNAMODB_LOCAL, MEMORY = "dynamodb-local", "memory"
@@ -40,6 +39,13 @@ DRAIN_SECONDS = 10
 
 class StopRequestedError(Exception):
     """SIGTERM or SIGHUP came."""
+
+
+class Say(Protocol):
+    """Prints a line for the person who started the stack."""
+
+    def __call__(self, text: str, style: str = "") -> None:
+        """Print the text, on a terminal in the style (Rich's names)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +58,24 @@ class Options:
     demo: bool
 
 
-def serve(options: Options, terminal: Terminal, environ: Mapping[str, str]) -> None:
+def serve(options: Options, say: Say, environ: Mapping[str, str]) -> None:
     """Serve until Ctrl-C, SIGTERM or SIGHUP, and leave no process behind; OperatorError if it cannot be."""
     template_file = find_template(Path.cwd())
     with _stoppable(), _bind(options.port, "PORT") as listener:
-        engine = _choose_engine(options, terminal, environ)
+        engine = _choose_engine(options, say, environ)
         try:
             engine.start()
             # Python imports while Java starts: together they are most of the time until the first answer.
             parameters = {ENDPOINT_PARAMETER: engine.endpoint}
             template = load_template(template_file.read_text("utf-8"), parameters)
-            handlers = load_handlers(template, lambda line: terminal.say(format_request(line)))
+            handlers = load_handlers(template, write_request)
             try:
                 engine.wait()
             except EngineError as error:
                 if options.store is not None:
                     raise
                 engine.stop()
-                engine = _fall_back(options, terminal, error)
+                engine = _fall_back(options, say, error)
                 engine.start()
                 engine.wait()
             _prepare(engine, template, handlers, options)
@@ -79,7 +85,7 @@ def serve(options: Options, terminal: Terminal, environ: Mapping[str, str]) -> N
             secrets = list_secrets() if options.demo else {}
             page = create_routes(template_file.parent / "docs" / "openapi.yaml", commands, secrets)
             app = create_app(Gateway(template, handlers, port), template.cors, page)
-            _announce(address, engine, template, options, terminal)
+            _announce(address, engine, template, options, say)
             _run(app, listener)
         finally:
             # Once it ends it ends: a second Ctrl-C must not leave the engine behind.
@@ -88,7 +94,7 @@ def serve(options: Options, terminal: Terminal, environ: Mapping[str, str]) -> N
             engine.stop()
 
 
-def _choose_engine(options: Options, terminal: Terminal, environ: Mapping[str, str]) -> Engine:
+def _choose_engine(options: Options, say: Say, environ: Mapping[str, str]) -> Engine:
     if options.store is not None and "://" in options.store:
         return ExistingEndpoint(options.store)
     # Asked here, so that it is told plainly and not as Java's last words.
@@ -99,16 +105,16 @@ def _choose_engine(options: Options, terminal: Terminal, environ: Mapping[str, s
     try:
         check_machine(platform.system(), platform.machine())
         java = find_java(environ)
-        bundle = find_bundle(environ, tell=terminal.say)
+        bundle = find_bundle(environ, tell=say)
     except EngineError as error:
         if options.store is not None:
             raise
-        return _fall_back(options, terminal, error)
+        return _fall_back(options, say, error)
     return DynamoDbLocal(port, DATA, java, bundle)
 
 
-def _fall_back(options: Options, terminal: Terminal, error: EngineError) -> Engine:
-    terminal.say(f"No DynamoDB Local, so memory serves instead: {error}", "yellow")
+def _fall_back(options: Options, say: Say, error: EngineError) -> Engine:
+    say(f"No DynamoDB Local, so memory serves instead: {error}", "yellow")
     return _create_memory(options.dynamodb_port)
 
 
@@ -123,31 +129,28 @@ def _prepare(engine: Engine, template: Template, handlers: Mapping[str, Handler]
         client = connect_endpoint(engine.endpoint)
         create_missing(client, template.tables)
     if options.demo:
-        names = {table: template.name_table(table) for table in TABLES}
-        provisioner = Provisioner(Registry(engine.endpoint, client, names))
-        for entry in list_entries():
-            provisioner.add(entry)
+        store_entries(client, template.name_table(DIRECTORY))
     for handler in handlers.values():
         handler.prepare()
 
 
-def _announce(address: str, engine: Engine, template: Template, options: Options, terminal: Terminal) -> None:
-    terminal.say(f"\nPushreg answers at {address} (Ctrl-C stops it)", "bold green")
-    terminal.say(f"Store: {engine.description}")
-    terminal.say(f"Documentation to try the API in: {address}{PAGE}")
-    terminal.say("\nRoutes", "bold")
+def _announce(address: str, engine: Engine, template: Template, options: Options, say: Say) -> None:
+    say(f"\nPushreg answers at {address} (Ctrl-C stops it)", "bold green")
+    say(f"Store: {engine.description}")
+    say(f"Documentation to try the API in: {address}{PAGE}")
+    say("\nRoutes", "bold")
     for route in template.routes:
-        terminal.say(f"  {route.key}")
+        say(f"  {route.key}")
     if options.demo:
-        terminal.say("\nDemo credentials", "bold")
+        say("\nDemo credentials", "bold")
         for family, text in list_credentials():
-            terminal.say(f"  {family}: {text}")
-        terminal.say("\nTry it", "bold")
+            say(f"  {family}: {text}")
+        say("\nTry it", "bold")
         for _, command in list_commands(address):
-            terminal.say(command)
+            say(command)
     else:
-        terminal.say("\nNo demo data: `pushreg --help` tells how to add accounts, places, applications and keys.")
-    terminal.say("")
+        say("\nNo demo data: `pushreg --help` tells how to add accounts, places, applications and keys.")
+    say("")
 
 
 def _run(app: ASGIApp, listener: socket.socket) -> None:

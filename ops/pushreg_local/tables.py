@@ -1,12 +1,16 @@
-"""The template's tables on an endpoint: made where they are missing, told apart from others of the same name."""
+"""The template's tables on an endpoint: created where missing, never confused with others of the same name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pushreg_local.client import AdminClient
+from pushreg_local.errors import OperatorError
 from pushreg_local.template import Table
-from pushreg_ops.aws import AdminClient
-from pushreg_ops.errors import OperatorError
+
+# Logical ids in the template, and the names of the stack's outputs.
+DEVICES, SUBSCRIBERS, PLACES, DIRECTORY = "DevicesTable", "SubscribersTable", "PlacesTable", "DirectoryTable"
+TABLES = (DEVICES, SUBSCRIBERS, PLACES, DIRECTORY)
 
 
 def create_missing(client: AdminClient, tables: Iterable[Table]) -> list[str]:

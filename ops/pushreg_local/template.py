@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pushreg_local.errors import TemplateError
 from pushreg_local.intrinsics import REGION, Resolver, parse, to_text
-from pushreg_ops.errors import TemplateError
 
 FILE_NAME = "template.yaml"
 ENDPOINT_PARAMETER = "DynamoDbEndpoint"

@@ -1,78 +1,24 @@
-"""The operators' clients, and what AWS's errors mean to an operator."""
+"""The clients of a deployed stack."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    HTTPClientError,
-    NoCredentialsError,
-    NoRegionError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    ReadTimeoutError,
-)
+from botocore.exceptions import ClientError
 
-from pushreg.dynamodb import Client
-from pushreg_local.intrinsics import REGION
-from pushreg_ops.errors import OperatorError
+from pushreg_local.client import CONNECTIONS, AdminClient, explain
 
-# An import has several workers.
-_POOL = 32
-# What is sent is made by our own code; botocore's check of it takes a third of an import's time.
 _CONFIG = Config(
+    # Our own code builds every request; botocore's validation takes a third of an import's time.
     parameter_validation=False,
     connect_timeout=5,
     read_timeout=30,
     retries={"mode": "standard", "total_max_attempts": 5},
-    max_pool_connections=_POOL,
+    max_pool_connections=CONNECTIONS,
 )
-_ONE_TRY = Config(
-    parameter_validation=False,
-    connect_timeout=2,
-    # DynamoDB Local does one thing after the other, and an import keeps it busy.
-    read_timeout=30,
-    retries={"total_max_attempts": 1},
-    max_pool_connections=_POOL,
-)
-
-
-class AdminClient(Client, Protocol):
-    """A DynamoDB client that also handles tables."""
-
-    def list_tables(self, **parameters: Any) -> dict[str, Any]: ...
-    def delete_table(self, **parameters: Any) -> dict[str, Any]: ...
-    def create_table(self, **parameters: Any) -> dict[str, Any]: ...
-    def describe_table(self, **parameters: Any) -> dict[str, Any]: ...
-    def describe_time_to_live(self, **parameters: Any) -> dict[str, Any]: ...
-    def update_time_to_live(self, **parameters: Any) -> dict[str, Any]: ...
-    def describe_continuous_backups(self, **parameters: Any) -> dict[str, Any]: ...
-    def query(self, **parameters: Any) -> dict[str, Any]: ...
-
-
-def connect_endpoint(endpoint: str) -> AdminClient:
-    """Return a client of a local engine, which tries once and carries none of the machine's credentials."""
-    session = botocore.session.Session()
-    session.set_credentials("local", "local")
-    client = session.create_client("dynamodb", region_name=REGION, endpoint_url=endpoint, config=_ONE_TRY)
-    return cast("AdminClient", client)
-
-
-def is_answering(client: AdminClient) -> bool:
-    """Tell whether the endpoint lists its tables."""
-    try:
-        client.list_tables(Limit=1)
-    except (BotoCoreError, ClientError):
-        return False
-    return True
 
 
 def connect_stack(name: str, region: str | None) -> tuple[AdminClient, Mapping[str, str], Mapping[str, str]]:
@@ -102,50 +48,3 @@ def ask(call: Callable[..., dict[str, Any]], *codes: str, **parameters: Any) -> 
         if error.response["Error"]["Code"] in codes:
             return None
         raise
-
-
-@contextmanager
-def explain(
-    target: str,
-    *,
-    unreachable: str = "check the network and AWS_REGION",
-    incomplete: str = "deploy the stack again, or check AWS_REGION",
-) -> Iterator[None]:
-    """Turn AWS's errors into an OperatorError that says what to do about the target.
-
-    `unreachable` is the fix if nothing answers, `incomplete` if a table is missing.
-    """
-    try:
-        yield
-    except (NoCredentialsError, PartialCredentialsError) as error:
-        raise OperatorError(
-            "no AWS credentials were found: run `aws configure`, or set AWS_PROFILE or AWS_ACCESS_KEY_ID"
-        ) from error
-    except NoRegionError as error:
-        raise OperatorError("no AWS region is set: set AWS_REGION to the stack's region") from error
-    except ProfileNotFound as error:
-        raise OperatorError(f"{error}: set AWS_PROFILE to one that exists") from error
-    except ReadTimeoutError as error:
-        raise OperatorError(f"{target} took too long to answer: try again when it has less to do") from error
-    except (ConnectTimeoutError, EndpointConnectionError, HTTPClientError) as error:
-        raise OperatorError(f"nothing answers at {target}: {unreachable}") from error
-    except ClientError as error:
-        answer = error.response["Error"]
-        if answer.get("Code") == "ResourceNotFoundException":
-            raise OperatorError(f"a table of {target} is missing: {incomplete}") from error
-        raise OperatorError(_explain(target, answer.get("Code", ""), answer.get("Message", ""))) from error
-    except BotoCoreError as error:
-        raise OperatorError(f"{target} cannot be reached: {error}") from error
-
-
-def _explain(target: str, code: str, message: str) -> str:
-    match code:
-        case "ValidationError" if "does not exist" in message:
-            return f"there is no such stack: {target}; check --stack and AWS_REGION"
-        case "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation":
-            return f"AWS refuses it: {message}; use credentials that may (AWS_PROFILE)"
-        case "ExpiredToken" | "ExpiredTokenException" | "RequestExpired":
-            return "the AWS credentials have expired: sign in again (`aws sso login`)"
-        case "InvalidClientTokenId" | "UnrecognizedClientException" | "SignatureDoesNotMatch":
-            return "AWS does not know these credentials: check AWS_PROFILE or AWS_ACCESS_KEY_ID"
-    return f"{target}: {message or code}"

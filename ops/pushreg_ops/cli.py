@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import typer
 
+from pushreg_local.errors import OperatorError
 from pushreg_ops.commands import directory, doctor, export, import_, keys, local, show, verify
-from pushreg_ops.errors import OperatorError
 from pushreg_ops.targets import NoTargetError
 from pushreg_ops.terminal import complain
 

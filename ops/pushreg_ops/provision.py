@@ -12,7 +12,7 @@ from pushreg.dynamodb import Session, put
 from pushreg.errors import ConditionFailedError
 from pushreg.models.directory import EVERY_PLACE, Account, Application, Credential, Entry, Place, Scope, digest
 from pushreg.stores.directory import DirectoryWriter, Kind, to_item
-from pushreg_ops.errors import OperatorError
+from pushreg_local.errors import OperatorError
 from pushreg_ops.targets import Registry
 
 SECRET_BYTES = 32

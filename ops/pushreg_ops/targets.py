@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pushreg_local.client import AdminClient, connect_endpoint, explain
+from pushreg_local.errors import OperatorError
+from pushreg_local.tables import DIRECTORY, TABLES
 from pushreg_local.template import find_template, load_template
-from pushreg_ops.aws import AdminClient, connect_endpoint, connect_stack, explain
-from pushreg_ops.errors import OperatorError
+from pushreg_ops.aws import connect_stack
 
-# Logical ids in the template, and the names of the stack's outputs.
-DEVICES, SUBSCRIBERS, PLACES, DIRECTORY = "DevicesTable", "SubscribersTable", "PlacesTable", "DirectoryTable"
-TABLES = (DEVICES, SUBSCRIBERS, PLACES, DIRECTORY)
 ENDPOINT_VARIABLE = "PUSHREG_ENDPOINT"
 DEFAULT_PORT = 8000
 DEFAULT_API_PORT = 3000

@@ -58,20 +58,6 @@ def complain(problem: str) -> None:
     console.print(Text.assemble(("pushreg: ", "bold red"), problem))
 
 
-def format_request(line: str) -> str:
-    """Return a function's log line as a person reads it; one that is not JSON stays as it is."""
-    try:
-        record = json.loads(line)
-    except ValueError:
-        return line
-    words = [str(record.get(name, "?")) for name in ("service", "operation", "status", "outcome")]
-    text = f"{' '.join(words)}  {record.get('Latency', 0):.1f} ms, database calls: {record.get('DatabaseCalls', 0)}"
-    details = [str(record[name]) for name in ("error", "store_code") if name in record]
-    if record.get("status", 0) >= 500 and details:
-        text += "".join(f"\n  {detail}" for detail in [" ".join(details), *record.get("frames", [])])
-    return text
-
-
 def _cell(value: object) -> str:
     if value is None:
         return "-"

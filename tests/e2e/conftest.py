@@ -16,8 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from pushreg_local.client import AdminClient, connect_endpoint
 from pushreg_local.demo import PLACE_ID, PLACES_KEY
-from pushreg_ops.aws import AdminClient, connect_endpoint
 
 FOLDER = Path(__file__).parent
 PUSHREG = Path(sys.executable).with_name("pushreg")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from pushreg_local.client import connect_endpoint
 from pushreg_local.demo import PLACE_ID
 from pushreg_local.tables import create_missing
-from pushreg_ops.aws import connect_endpoint
 from tests.e2e.conftest import PATIENCE, PUSHREG, clean_environ, run_pushreg
 from tests.e2e.exports import read_lines, slow_wire, write_rows
 from tests.support.contract.in_process import read_template

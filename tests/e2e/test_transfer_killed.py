@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pushreg_ops.aws import connect_endpoint
+from pushreg_local.client import connect_endpoint
 from tests.e2e.conftest import PATIENCE, PUSHREG, clean_environ, run_pushreg
 from tests.e2e.exports import read_lines, slow_wire, write_rows
 from tests.support.engine import endpoint

@@ -17,7 +17,12 @@ ORDER = (
     ("pushreg.credentials",),
     ("pushreg.http",),
     ("kazoo", "engagement", "places", "pushreg_local"),
-    ("pushreg_ops",),
+    ("pushreg_ops.aws", "pushreg_ops.progress", "pushreg_ops.terminal"),
+    ("pushreg_ops.targets",),
+    ("pushreg_ops.provision", "pushreg_ops.records"),
+    ("pushreg_ops.migrate", "pushreg_ops.verify", "pushreg_ops.doctor"),
+    ("pushreg_ops.commands",),
+    ("pushreg_ops.cli",),
 )
 PLACES = {unit: rank for rank, units in enumerate(ORDER) for unit in units}
 
@@ -37,7 +42,7 @@ HOMES = {
     # The layer has a botocore of its own; the boto3 beside it in Lambda is of another release.
     "boto3": {"nobody"},
     # The functions' client, and the operators' ones.
-    "botocore": {"pushreg.dynamodb", "pushreg_ops.aws"},
+    "botocore": {"pushreg.dynamodb", "pushreg_local.client", "pushreg_ops.aws"},
     "defusedxml": {"pushreg.codecs.xml"},
     "lxml": {"pushreg.codecs.xml"},
     "pyexpat": {"pushreg.codecs.xml"},
@@ -71,7 +76,8 @@ def faults(modules: Iterable[Module]) -> list[str]:
     known = {module.name: module for module in modules}
     imports = {name: list(_imports(module, known)) for name, module in known.items()}
     found = [fault for module in known.values() for fault in _module_faults(module, imports[module.name])]
-    return found + _cycles({name: {target for _, target in lines} for name, lines in imports.items()})
+    graph = {name: {target for _, target in lines if target in known} for name, lines in imports.items()}
+    return found + (_cycles(graph) or _cycles(_by_folder(graph, known)))
 
 
 def _read(path: Path, root: Path) -> Module:
@@ -110,7 +116,7 @@ def _imports(module: Module, known: Mapping[str, Module]) -> Iterator[tuple[int,
 
 
 def _place(name: str) -> tuple[int, str] | None:
-    if name == "pushreg":
+    if name in ("pushreg", "pushreg_ops"):
         return -1, name
     unit = _prefix(name, PLACES)
     return None if unit is None else (PLACES[unit], unit)
@@ -157,10 +163,23 @@ def _names_of_os(node: ast.Import) -> set[str]:
     return {alias.asname or alias.name for alias in node.names if alias.name == "os"}
 
 
+def _by_folder(graph: Mapping[str, set[str]], known: Mapping[str, Module]) -> dict[str, set[str]]:
+    """The imports between the folders inside a package; a module outside of any such folder stands for itself."""
+    units = {name: _folder(known[name]) for name in graph}
+    folders: dict[str, set[str]] = {unit: set() for unit in units.values()}
+    for name, targets in graph.items():
+        folders[units[name]] |= {units[target] for target in targets} - {units[name]}
+    return folders
+
+
+def _folder(module: Module) -> str:
+    folder = module.name if module.package else module.name.rpartition(".")[0]
+    return folder if "." in folder else module.name
+
+
 def _cycles(graph: Mapping[str, set[str]]) -> list[str]:
-    own = {name: {target for target in targets if target in graph} for name, targets in graph.items()}
     try:
-        TopologicalSorter(own).prepare()
+        TopologicalSorter(graph).prepare()
     except CycleError as error:
         return [f"{' imports '.join(reversed(error.args[1]))}: a cycle"]
     return []

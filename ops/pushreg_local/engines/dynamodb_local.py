@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from pushreg_local.client import connect_endpoint, is_answering
 from pushreg_local.engines import HOST
 from pushreg_local.engines.bundle import JAR, LIBRARIES, VERSION
 from pushreg_local.engines.java import Java
-from pushreg_ops.aws import connect_endpoint, is_answering
-from pushreg_ops.errors import EngineError, OperatorError
+from pushreg_local.errors import EngineError, OperatorError
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from pushreg_ops.aws import connect_endpoint, explain
-from pushreg_ops.errors import OperatorError
+from pushreg_local.client import connect_endpoint, explain
+from pushreg_local.errors import OperatorError
 
 
 class ExistingEndpoint:

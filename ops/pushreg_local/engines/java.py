@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pushreg_ops.errors import EngineError
+from pushreg_local.errors import EngineError
 
 MIN_VERSION = 17
 _VERSION = re.compile(r'version "(?:1\.)?(\d+)')

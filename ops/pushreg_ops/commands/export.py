@@ -11,8 +11,8 @@ import typer
 
 from pushreg.clock import now
 from pushreg.codecs import json as codec
+from pushreg_local.errors import OperatorError
 from pushreg_ops.commands.options import Json, Local, Stack, reach
-from pushreg_ops.errors import OperatorError
 from pushreg_ops.migrate.checkpoint import write_file
 from pushreg_ops.migrate.exporting import FAMILIES, Exporter
 from pushreg_ops.progress import meter

@@ -44,4 +44,4 @@ def run(
       pushreg local
       pushreg local --port 3001 --store memory
     """
-    serve(Options(port, dynamodb_port, store, not no_demo), Terminal(), os.environ)
+    serve(Options(port, dynamodb_port, store, not no_demo), Terminal().say, os.environ)

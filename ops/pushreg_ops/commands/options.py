@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from pushreg.errors import StoreError
-from pushreg_ops.aws import explain
-from pushreg_ops.errors import OperatorError
+from pushreg_local.client import explain
+from pushreg_local.errors import OperatorError
 from pushreg_ops.provision import Provisioner
 from pushreg_ops.targets import Registry, open_registry
 

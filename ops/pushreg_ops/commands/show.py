@@ -10,13 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from pushreg.clock import now
+from pushreg_local.errors import OperatorError
+from pushreg_local.tables import DEVICES, PLACES, SUBSCRIBERS
 from pushreg_ops.commands.options import Json, Local, Stack, reach
-from pushreg_ops.errors import OperatorError
 from pushreg_ops.progress import meter
 from pushreg_ops.records.inspection import MAX_SHOWN, Inspector
 from pushreg_ops.records.scanning import estimate
 from pushreg_ops.records.statistics import Census
-from pushreg_ops.targets import DEVICES, PLACES, SUBSCRIBERS
 from pushreg_ops.terminal import Terminal, count
 
 # Widths that leave room for counts in 80 columns; a place's id has 36 characters.

@@ -14,12 +14,13 @@ from pushreg_ops.migrate.checkpoint import Displaced
 from pushreg_ops.migrate.formats.pushreg import to_line
 from pushreg_ops.progress import meter
 from pushreg_ops.records.entities import Head
+from pushreg_ops.records.neighbors import KEYS
+from pushreg_ops.records.redaction import shorten
 from pushreg_ops.records.scanning import estimate
 from pushreg_ops.targets import Registry
 from pushreg_ops.terminal import Terminal, complain, count
-from pushreg_ops.verify.checking import KEYS, MAX_FINDINGS, Finding, Verifier
+from pushreg_ops.verify.checking import MAX_FINDINGS, Finding, Verifier
 from pushreg_ops.verify.job import EXPIRING, Mender, Proposal, verify
-from pushreg_ops.verify.repairing import shorten
 
 # The rest is counted.
 SHOWN = 50

@@ -15,8 +15,9 @@ from pushreg.dynamodb import Session, delete, to_attributes
 from pushreg.errors import ConditionFailedError, MalformedError, PushregError
 from pushreg.models.directory import Account, Application, Credential, Place, digest
 from pushreg.stores.directory import DirectoryWriter
+from pushreg_local.tables import DEVICES, PLACES, SUBSCRIBERS
 from pushreg_ops.doctor.checks import Finding
-from pushreg_ops.targets import DEVICES, PLACES, SUBSCRIBERS, Registry
+from pushreg_ops.targets import Registry
 
 # Always the same, so that the next doctor finds what a killed one left.
 ACCOUNT = "d0c70000000000000000000000d0c700"

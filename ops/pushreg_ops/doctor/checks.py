@@ -11,9 +11,10 @@ from typing import Any, Literal
 from pushreg.clock import to_iso
 from pushreg.models.directory import EVERY_PLACE, Account, Application, Credential, Entry, Place
 from pushreg.stores.directory import DirectoryWriter, Kind
+from pushreg_local.tables import PLACES, SUBSCRIBERS
 from pushreg_ops.aws import ask
-from pushreg_ops.targets import PLACES, SUBSCRIBERS, Registry
-from pushreg_ops.verify.checking import KEYS
+from pushreg_ops.records.neighbors import KEYS
+from pushreg_ops.targets import Registry
 
 Verdict = Literal["good", "note", "bad"]
 KINDS: tuple[Kind, ...] = ("account", "application", "place", "credential")

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from pushreg_ops.errors import OperatorError
+from pushreg_local.errors import OperatorError
 
 VERSION = 1
 

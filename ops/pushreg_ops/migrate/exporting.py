@@ -7,11 +7,12 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from pushreg.dynamodb import Item
+from pushreg_local.tables import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
 from pushreg_ops.migrate.formats.pushreg import ENTRIES, to_line
 from pushreg_ops.records.entities import is_alive
 from pushreg_ops.records.items import Device, PlaceToken, Stored, Subscriber, UnreadableError, read
 from pushreg_ops.records.scanning import Progress, scan
-from pushreg_ops.targets import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Registry
+from pushreg_ops.targets import Registry
 
 FAMILIES = {"directory": DIRECTORY, "kazoo": DEVICES, "engagement": SUBSCRIBERS, "places": PLACES}
 # Records of heads; the claims beside them follow from them.

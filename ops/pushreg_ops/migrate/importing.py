@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pushreg.errors import StoreError
-from pushreg_ops.errors import OperatorError
+from pushreg_local.errors import OperatorError
 from pushreg_ops.migrate.checkpoint import Checkpoint, Refusals
 from pushreg_ops.migrate.formats.rows import Converter, RowError
 from pushreg_ops.migrate.merging import Merger, Outcome

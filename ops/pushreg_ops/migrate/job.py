@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pushreg.clock import Clock, now
-from pushreg_ops.errors import OperatorError
+from pushreg_local.errors import OperatorError
 from pushreg_ops.migrate.checkpoint import Checkpoint, Displaced, Refusals
 from pushreg_ops.migrate.formats.pushreg import to_line
 from pushreg_ops.migrate.formats.rows import Converter, Run

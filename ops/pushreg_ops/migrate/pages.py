@@ -11,7 +11,7 @@ import urllib3
 
 from pushreg.codecs import json
 from pushreg.errors import MalformedError
-from pushreg_ops.errors import OperatorError
+from pushreg_local.errors import OperatorError
 from pushreg_ops.migrate.sources import Row
 
 TIMEOUT = urllib3.Timeout(connect=10, read=60)

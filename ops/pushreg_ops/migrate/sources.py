@@ -13,7 +13,7 @@ import ijson  # type: ignore[import-untyped]  # It has no annotations.
 
 from pushreg.codecs import json
 from pushreg.errors import MalformedError
-from pushreg_ops.errors import OperatorError
+from pushreg_local.errors import OperatorError
 
 # Longer lines than any registration makes are no JSON Lines.
 MAX_LINE = 1024 * 1024

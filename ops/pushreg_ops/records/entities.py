@@ -8,6 +8,7 @@ from typing import Any
 from pushreg.dynamodb import Item, Key, put
 from pushreg.models.directory import digest
 from pushreg.stores.directory import Kind
+from pushreg_local.tables import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
 from pushreg_ops.records.items import (
     Account,
     Application,
@@ -21,7 +22,6 @@ from pushreg_ops.records.items import (
     SidClaim,
     Subscriber,
 )
-from pushreg_ops.targets import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
 
 Entry = Account | Application | Credential | Place
 Head = Device | Subscriber | PlaceToken | Entry

@@ -14,14 +14,14 @@ from pushreg.models.directory import Account, Application, Entry, Place, digest
 from pushreg.models.engagement import strip_hex_prefix
 from pushreg.models.places import to_place_id
 from pushreg.stores.directory import to_entry
+from pushreg_local.tables import DEVICES, PLACES, SUBSCRIBERS
 from pushreg_ops.records.entities import TIME_LIMIT, Claim, Owner, claims_of, holder_of, key_of, name_of, table_of
 from pushreg_ops.records.invariants import Rule, Violation
 from pushreg_ops.records.items import Device, Expiring, PlaceToken, Stored, Subscriber, UnreadableError, read
-from pushreg_ops.records.redaction import redact
+from pushreg_ops.records.neighbors import KINDS, Reader
+from pushreg_ops.records.redaction import redact, shorten
 from pushreg_ops.records.scanning import Progress, ignore, scan
-from pushreg_ops.targets import DEVICES, PLACES, SUBSCRIBERS, Registry
-from pushreg_ops.verify.checking import KINDS, Reader
-from pushreg_ops.verify.repairing import shorten
+from pushreg_ops.targets import Registry
 
 Registration = Device | Subscriber | PlaceToken
 MAX_KEYS = 100

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
+from pushreg.dynamodb import Key
+
 SHOWN = 6
 # A shorter one would be given away by its ends.
 LONG_ENOUGH = 24
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def redact(secret: str) -> str:
@@ -12,3 +17,8 @@ def redact(secret: str) -> str:
     if len(secret) < LONG_ENOUGH:
         return f"…({len(secret)} characters)"
     return f"{secret[:SHOWN]}…{secret[-SHOWN:]} ({len(secret)} characters)"
+
+
+def shorten(key: Key) -> str:
+    """Return the key as a person can read it, digests cut."""
+    return " ".join(_DIGEST.sub(lambda match: f"{match[0][:8]}…", value) for value in key.values())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pushreg.dynamodb import Item, from_attributes, to_attributes
-from pushreg_ops.aws import AdminClient
+from pushreg_local.client import AdminClient
 
 # Without a limit DynamoDB Local goes through the whole table for a page: of 100,000 items that took more than 10 s.
 PAGE = 1000

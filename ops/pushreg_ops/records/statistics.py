@@ -11,9 +11,10 @@ from itertools import pairwise
 from typing import Any
 
 from pushreg.codecs import json
+from pushreg_local.tables import DEVICES, PLACES, SUBSCRIBERS
 from pushreg_ops.records.items import Device, Expiring, PlaceToken, Subscriber, UnreadableError
 from pushreg_ops.records.scanning import Progress, scan
-from pushreg_ops.targets import DEVICES, PLACES, SUBSCRIBERS, Registry
+from pushreg_ops.targets import Registry
 
 MAX_OWNERS = 10
 # Days since the last refresh; 270 is when FCM drops a token.

@@ -1,56 +1,19 @@
-"""Reading all tables for violations, a page and what belongs to it at a time, beside live traffic."""
+"""Reads all tables for violations, one page and the items related to it at a time, beside live traffic."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
-from pushreg.dynamodb import Client, Item, Key, Session
-from pushreg.models.directory import digest
-from pushreg_ops.records.entities import claims_of, holder_of, key_of
-from pushreg_ops.records.invariants import (
-    DEVICES_KEY,
-    DIRECTORY_KEY,
-    PLACES_KEY,
-    SUBSCRIBERS_KEY,
-    Violation,
-    check_devices,
-    check_directory,
-    check_places,
-    check_subscribers,
-)
-from pushreg_ops.records.items import (
-    Device,
-    DeviceClaim,
-    Mobile,
-    PlaceToken,
-    SidClaim,
-    Stored,
-    Subscriber,
-    UnreadableError,
-    read,
-)
+from pushreg.dynamodb import Item
+from pushreg_ops.records.invariants import Violation
+from pushreg_ops.records.neighbors import KEYS, Reader
 from pushreg_ops.records.scanning import Progress, scan
-from pushreg_ops.targets import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Registry
+from pushreg_ops.targets import Registry
 
-KEYS: Mapping[str, tuple[str, ...]] = {
-    DIRECTORY: DIRECTORY_KEY,
-    DEVICES: DEVICES_KEY,
-    SUBSCRIBERS: SUBSCRIBERS_KEY,
-    PLACES: PLACES_KEY,
-}
-KINDS: Mapping[str, Mapping[str, type[Stored]]] = {
-    DEVICES: {"device": Device, "mobile": Mobile},
-    SUBSCRIBERS: {"ksid": Subscriber, "device": DeviceClaim, "sid": SidClaim},
-}
-MAX_KEYS = 100
-TIME_LIMIT = 60.0
 # What a person can look at; a table with more is to be repaired and read again.
 MAX_FINDINGS = 10_000
-
-Check = Callable[[Iterable[Item]], Iterable[Violation]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,61 +22,6 @@ class Finding:
 
     table: str
     violation: Violation
-
-
-class Reader:
-    """Looks at items of a registry together with what belongs to them."""
-
-    def __init__(self, client: Client, tables: Mapping[str, str], epoch: int) -> None:
-        self._client = client
-        self._tables = tables
-        self._checks: dict[str, Check] = {
-            DEVICES: check_devices,
-            SUBSCRIBERS: partial(check_subscribers, epoch=epoch),
-            PLACES: check_places,
-            DIRECTORY: check_directory,
-        }
-
-    def check_page(self, table: str, page: Sequence[Item]) -> list[Violation]:
-        """Return what seems to be wrong with the page's items, read as they were one after the other."""
-        own = [key_in(table, item) for item in page]
-        known = set(map(freeze, own))
-        missing = {freeze(key): key for item in page for key in find_related(table, item)}
-        wanted = [key for frozen, key in missing.items() if frozen not in known]
-        found: list[Item] = []
-        for start in range(0, len(wanted), MAX_KEYS):
-            part = self._session().get_many(self._tables[table], wanted[start : start + MAX_KEYS])
-            found += [item for item in part if item is not None]
-        violations = self._checks[table]([*page, *found])
-        return [each for each in violations if not known.isdisjoint(map(freeze, each.keys))]
-
-    def check_again(self, table: str, suspicion: Violation) -> list[Violation]:
-        """Return what is wrong with the items of the suspicion as they stand together at one moment."""
-        items = self.read_around(table, suspicion.keys)
-        core = set(map(freeze, suspicion.keys))
-        known = set(items)
-        present = [item for item in items.values() if item is not None]
-        return [
-            each
-            for each in self._checks[table](present)
-            # Of items at the edge not all that belongs to them was read.
-            if known.issuperset(map(freeze, each.keys)) and not core.isdisjoint(map(freeze, each.keys))
-        ]
-
-    def read_around(self, table: str, keys: Sequence[Key]) -> dict[frozenset[tuple[str, str]], Item | None]:
-        """Return the items and those that belong to them, None for what is not there, all of one moment."""
-        wanted = {freeze(key): key for key in keys}
-        while True:
-            found = self._session().get_snapshot(self._tables[table], [*wanted.values()][:MAX_KEYS])
-            items = dict(zip(wanted, found, strict=False))
-            near = [items.get(freeze(key)) for key in keys]
-            more = {freeze(key): key for item in near if item is not None for key in find_related(table, item)}
-            if more.keys() <= wanted.keys() or len(wanted) >= MAX_KEYS:
-                return items
-            wanted |= more
-
-    def _session(self) -> Session:
-        return Session(self._client, TIME_LIMIT)
 
 
 class Verifier:
@@ -145,32 +53,6 @@ class Verifier:
                             return
                         seen.add(name)
                         yield Finding(table, violation)
-
-
-def find_related(table: str, item: Item) -> list[Key]:
-    """Return the keys of the items that must agree with this one, as far as it is readable, perhaps its own too."""
-    try:
-        if table == PLACES:
-            row = PlaceToken.from_item(item)
-            return [{"place_id": row.place_id, "token_digest": digest(row.device_token)}]
-        record = read(item, KINDS.get(table, {}))
-    except UnreadableError:
-        return []
-    if isinstance(record, Device | Subscriber):
-        return [key_of(claim) for claim in claims_of(record)]
-    if isinstance(record, Mobile | DeviceClaim | SidClaim):
-        return [holder_of(record)]
-    return []
-
-
-def key_in(table: str, item: Item) -> Key:
-    """Return the item's key."""
-    return {name: item[name] for name in KEYS[table]}
-
-
-def freeze(key: Key) -> frozenset[tuple[str, str]]:
-    """Return the key as something that sets hold."""
-    return frozenset(key.items())
 
 
 def has_expired(item: Item, epoch: int) -> bool:

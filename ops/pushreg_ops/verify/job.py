@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from pushreg.dynamodb import Session, delete
 from pushreg.errors import ConditionFailedError
+from pushreg_local.tables import PLACES, SUBSCRIBERS
 from pushreg_ops.records.entities import Head
+from pushreg_ops.records.neighbors import TIME_LIMIT, Reader, key_in
 from pushreg_ops.records.scanning import Progress, ignore, scan
-from pushreg_ops.targets import PLACES, SUBSCRIBERS, Registry
-from pushreg_ops.verify.checking import TIME_LIMIT, Finding, Reader, Verifier, key_in
+from pushreg_ops.targets import Registry
+from pushreg_ops.verify.checking import Finding, Verifier
 from pushreg_ops.verify.repairing import Repair, plan
 
 # Rows that carry a time to live.

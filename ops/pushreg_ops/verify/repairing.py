@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from pushreg.codecs import json
 from pushreg.dynamodb import Item, Key, delete, put, update
 from pushreg.models.directory import digest
 from pushreg.models.kazoo import Content
+from pushreg_local.tables import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
 from pushreg_ops.records.entities import Claim, Head, claims_of, create, holder_of, key_of, pin, to_item
 from pushreg_ops.records.invariants import Rule
 from pushreg_ops.records.items import (
@@ -23,10 +23,9 @@ from pushreg_ops.records.items import (
     UnreadableError,
     read,
 )
-from pushreg_ops.targets import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
-from pushreg_ops.verify.checking import KINDS, Finding, freeze
-
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+from pushreg_ops.records.neighbors import KINDS, freeze
+from pushreg_ops.records.redaction import shorten
+from pushreg_ops.verify.checking import Finding
 
 Items = Mapping[frozenset[tuple[str, str]], Item | None]
 
@@ -135,11 +134,6 @@ _DIGESTS: dict[str, Callable[[str, Item, Items], Repair | None]] = {
     DIRECTORY: _rename_key,
 }
 _HEADS = {DEVICES: "device#", SUBSCRIBERS: "ksid#"}
-
-
-def shorten(key: Key) -> str:
-    """Return the key as a person can read it, digests cut."""
-    return " ".join(_DIGEST.sub(lambda match: f"{match[0][:8]}…", value) for value in key.values())
 
 
 def _parse(kinds: Mapping[str, type[Stored]], item: Item | None) -> Any:

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from pushreg.dynamodb import Item
+from pushreg_local.client import connect_endpoint
 from pushreg_local.tables import create_missing
-from pushreg_ops.aws import connect_endpoint
 from pushreg_ops.targets import Registry
 from tests.support.calls import Engagement, Kazoo, Places, answered
 from tests.support.command import Run, make_run

@@ -11,8 +11,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from pushreg_local.tables import TABLES
 from pushreg_local.template import find_template, load_template
-from pushreg_ops.targets import TABLES
 from tests.support.command import Run
 
 ACCOUNT = "0123456789abcdef0123456789abcdef"

@@ -11,8 +11,8 @@ import pytest
 
 from pushreg.models.directory import Credential, digest
 from pushreg.stores.directory import DirectoryWriter
+from pushreg_local.client import AdminClient
 from pushreg_local.demo import ACCOUNT_ID
-from pushreg_ops.aws import AdminClient
 from pushreg_ops.doctor.calls import ACCOUNT, NAME, PLACE, Patient
 from pushreg_ops.doctor.checks import Finding, check_directory, check_tables
 from pushreg_ops.targets import Registry

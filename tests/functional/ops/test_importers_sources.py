@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from pushreg_ops.errors import OperatorError
+from pushreg_local.errors import OperatorError
 from pushreg_ops.migrate.pages import RETRIES, Pages
 from pushreg_ops.migrate.sources import Files, Source
 

@@ -13,8 +13,8 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.moto_server.werkzeug_app import create_backend_app
 from werkzeug.test import Client
 
+from pushreg_local.client import connect_endpoint
 from pushreg_local.engines.memory import ForgetfulApp, MemoryEngine
-from pushreg_ops.aws import connect_endpoint
 
 TABLE = "Things"
 ROUNDS = 200

@@ -11,10 +11,10 @@ import pytest
 
 from pushreg.dynamodb import from_attributes
 from pushreg.models.directory import digest
+from pushreg_local.client import AdminClient, connect_endpoint
 from pushreg_local.engines.memory import MemoryEngine
 from pushreg_local.tables import create_missing
 from pushreg_local.template import find_template, load_template
-from pushreg_ops.aws import AdminClient, connect_endpoint
 from tests.support.command import Run
 
 ACCOUNT = "0123456789abcdef0123456789abcdef"

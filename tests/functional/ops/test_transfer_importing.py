@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pushreg_local.demo import PLACE_ID
-from pushreg_ops.errors import OperatorError
+from pushreg_local.errors import OperatorError
 from pushreg_ops.migrate.checkpoint import Checkpoint, Refusals
 from pushreg_ops.migrate.formats.engagement import EngagementConverter
 from pushreg_ops.migrate.formats.places import PlacesConverter

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from pushreg_ops.errors import OperatorError
+from pushreg_local.errors import OperatorError
 from pushreg_ops.migrate.checkpoint import Refusals
 from pushreg_ops.targets import Registry
 from tests.support.stored import DEVICES, Stored

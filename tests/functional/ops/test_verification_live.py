@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from pushreg.models.directory import digest
-from pushreg_ops.aws import AdminClient
+from pushreg_local.client import AdminClient
 from pushreg_ops.verify.job import Mender, verify
 from tests.support.calls import Engagement, Kazoo, Places, answered
 from tests.support.contract.in_process import Gateway

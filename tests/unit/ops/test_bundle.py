@@ -18,7 +18,7 @@ from pushreg_local.engines.bundle import (
     read_manifest,
     verify,
 )
-from pushreg_ops.errors import EngineError
+from pushreg_local.errors import EngineError
 
 FILES = {JAR: b"jar", "DynamoDBLocal_lib/native.so": b"native"}
 MANIFEST = {path: sha256(content).hexdigest() for path, content in FILES.items()}

@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from pushreg_ops.terminal import Terminal, complain, format_request
+from pushreg_local.log import format_request
+from pushreg_ops.terminal import Terminal, complain
 
 RECORDS: list[dict[str, Any]] = [{"id": "a", "n": 1, "many": ["x", "y"]}, {"id": "[b]", "many": []}]
 

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from pushreg_local.errors import TemplateError
 from pushreg_local.gateway import MAX_BODY, Gateway, create_app, load_handlers
 from pushreg_local.template import Cors, Function, Route, Template
-from pushreg_ops.errors import TemplateError
 
 FUNCTION = Function("Worker", "no_such_module.app", {}, timeout=7, memory=256)
 TEMPLATE = Template((FUNCTION,), (Route("ANY", "/things/{id}", "Worker"),), ())

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pushreg_local.engines.java import find_java
-from pushreg_ops.errors import EngineError
+from pushreg_local.errors import EngineError
 
 
 def install(folder: Path, script: str) -> Path:

@@ -6,8 +6,8 @@ import yaml
 
 from pushreg.models.places import Registration
 from pushreg.models.text import VISIBLE
+from pushreg_local.errors import TemplateError
 from pushreg_local.template import Function, Route, Template
-from pushreg_ops.errors import TemplateError
 from tools.openapi.document import OTHER_METHODS, build
 from tools.openapi.exchanges import Examples, Exchange
 from tools.openapi.schemas import list_cases, read_model

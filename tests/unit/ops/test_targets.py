@@ -3,9 +3,9 @@ import socket
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from pushreg_local.client import explain
 from pushreg_local.engines.endpoint import ExistingEndpoint
-from pushreg_ops.aws import explain
-from pushreg_ops.errors import OperatorError
+from pushreg_local.errors import OperatorError
 from pushreg_ops.targets import NoTargetError, open_registry
 
 

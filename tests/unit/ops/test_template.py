@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from pushreg_local.errors import TemplateError
 from pushreg_local.template import ENDPOINT_PARAMETER, Cors, Route, find_template, load_template
-from pushreg_ops.errors import TemplateError
 
 PROJECT = Path(__file__).parents[3]
 
