@@ -28,6 +28,7 @@ from pushreg_local.engines.java import find_java
 from pushreg_local.errors import EngineError, OperatorError
 from pushreg_local.gateway import Gateway, Handler, create_app, load_handlers
 from pushreg_local.log import write_request
+from pushreg_local.ready_file import manage_ready_file
 from pushreg_local.tables import DIRECTORY, create_missing
 from pushreg_local.template import ENDPOINT_PARAMETER, Template, find_template, load_template
 
@@ -56,12 +57,17 @@ class Options:
     dynamodb_port: int
     store: str | None
     demo: bool
+    ready_file: Path | None = None
 
 
 def serve(options: Options, say: Say, environ: Mapping[str, str]) -> None:
     """Serve until Ctrl-C, SIGTERM or SIGHUP, and leave no process behind; OperatorError if it cannot be."""
     template_file = find_template(Path.cwd())
-    with _stoppable(), _bind(options.port, "PORT") as listener:
+    with (
+        _stoppable(),
+        _bind(options.port, "PORT") as listener,
+        manage_ready_file(options.ready_file) as write_ready_file,
+    ):
         engine = _choose_engine(options, say, environ)
         try:
             engine.start()
@@ -86,6 +92,8 @@ def serve(options: Options, say: Say, environ: Mapping[str, str]) -> None:
             page = create_routes(template_file.parent / "docs" / "openapi.yaml", commands, secrets)
             app = create_app(Gateway(template, handlers, port), template.cors, page)
             _announce(address, engine, template, options, say)
+            # The socket already listens: a request sent from now on waits for the server's first loop and is answered.
+            write_ready_file(address, engine.endpoint)
             _run(app, listener)
         finally:
             # Once it ends it ends: a second Ctrl-C must not leave the engine behind.

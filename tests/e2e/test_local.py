@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ import pytest
 from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
 from tests.e2e.conftest import (
     DYNAMODB_LOCAL,
+    MEMORY,
     NEEDS_JAVA,
     PATIENCE,
     PUSHREG,
@@ -25,6 +27,7 @@ from tests.e2e.conftest import (
     is_running,
     list_children,
     register,
+    run_pushreg,
     run_stack,
 )
 
@@ -71,6 +74,29 @@ def test_output_names_the_store_the_routes_and_the_credentials(stack: Stack) -> 
         assert text in stack.output
     assert ("for trying out" in stack.output) == (stack.engine == "memory")
     assert "\x1b[" not in stack.output
+
+
+def test_ready_file_names_the_running_stack_and_is_removed_when_it_stops(tmp_path: Path) -> None:
+    ready_file = tmp_path / "ready.json"
+    ready_file.write_text("left by a killed stack", encoding="utf-8")
+    with run_stack(tmp_path, f"--ready-file={ready_file}", engine=MEMORY) as stack:
+        assert json.loads(ready_file.read_text("utf-8")) == {
+            "address": stack.url,
+            "port": httpx.URL(stack.url).port,
+            "dynamodb_endpoint": stack.endpoint,
+            "dynamodb_port": httpx.URL(stack.endpoint).port,
+            "pid": stack.process.pid,
+        }
+        stack.stop()
+        assert not list(tmp_path.glob("*ready*"))
+
+
+def test_ready_file_in_a_folder_that_is_missing_is_refused(tmp_path: Path) -> None:
+    run = run_pushreg(
+        "local", "--port=0", "--dynamodb-port=0", "--store=memory", "--ready-file=nowhere/ready.json", cwd=tmp_path
+    )
+    assert run.returncode == 1
+    assert "the ready file nowhere/ready.json cannot be written: No such file or directory" in run.stderr
 
 
 def test_a_path_without_a_route_is_not_found(stack: Stack) -> None:

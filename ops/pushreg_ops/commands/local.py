@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -34,6 +35,16 @@ def run(
         ),
     ] = None,
     no_demo: Annotated[bool, typer.Option("--no-demo", help="Start without the demo account, place and keys.")] = False,
+    ready_file: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            metavar="FILE",
+            help="Write the addresses, the ports and the process id to this file as JSON when the API answers; removed"
+            " when the stack stops.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Serve the API on this machine, as template.yaml describes it.
 
@@ -44,4 +55,4 @@ def run(
       pushreg local
       pushreg local --port 3001 --store memory
     """
-    serve(Options(port, dynamodb_port, store, not no_demo), Terminal().say, os.environ)
+    serve(Options(port, dynamodb_port, store, not no_demo, ready_file), Terminal().say, os.environ)
