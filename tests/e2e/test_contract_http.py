@@ -62,17 +62,17 @@ def cut_off_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.mark.parametrize("case", DOCUMENTED, ids=name)
-def test_documented_case_goes_as_documented(case: Case, stack: Stack, tables: Tables) -> None:
+def test_contract_documented_case_over_http_is_answered_as_documented(case: Case, stack: Stack, tables: Tables) -> None:
     run_case(case, connect(stack), tables)
 
 
 # On one engine: over moto's tables all cases run in process.
 @pytest.mark.parametrize("engine", PARAMETERS[:1], indirect=True, scope="session")
 @pytest.mark.parametrize("case", OTHERS, ids=name)
-def test_case_goes_as_documented(case: Case, stack: Stack, tables: Tables) -> None:
+def test_contract_case_over_http_is_answered_as_documented(case: Case, stack: Stack, tables: Tables) -> None:
     run_case(case, connect(stack), tables)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.given.outage], ids=name)
-def test_case_without_the_store_goes_as_documented(case: Case, cut_off_stack: Stack) -> None:
+def test_contract_case_over_http_without_store_is_answered_as_documented(case: Case, cut_off_stack: Stack) -> None:
     run_case(case, connect(cut_off_stack), None)

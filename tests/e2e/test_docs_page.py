@@ -104,7 +104,7 @@ def tab(browser: Any, fresh_stack: Stack) -> Iterator[Tab]:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_page_loads_without_complaint_and_from_this_machine_alone(
+def test_docs_page_loads_without_errors_or_external_requests(
     browser: Any, fresh_stack: Stack, width: str, tmp_path: Path
 ) -> None:
     tab = Tab(browser, fresh_stack.url, WIDTHS[width])
@@ -119,14 +119,14 @@ def test_page_loads_without_complaint_and_from_this_machine_alone(
     tab.page.close()
 
 
-def test_page_shows_every_operation_and_a_command_for_each_family(tab: Tab, document: dict[str, Any]) -> None:
+def test_docs_page_shows_every_operation_and_command(tab: Tab, document: dict[str, Any]) -> None:
     operations = [item for path in document["paths"].values() for item in path.values() if "operationId" in item]
     assert tab.page.locator(".opblock").count() == len(operations)
     assert tab.page.locator(".command h2").all_inner_texts() == ["Kazoo", "Engagement", "Places"]
     assert all(text.startswith("curl ") for text in tab.page.locator(".command pre").all_inner_texts())
 
 
-def test_kazoo_answers_as_documented(tab: Tab, document: dict[str, Any]) -> None:
+def test_docs_page_kazoo_operations_return_documented_answers(tab: Tab, document: dict[str, Any]) -> None:
     for operation, status in [
         ("createSubscription", 201),
         ("fetchSubscription", 200),
@@ -138,7 +138,7 @@ def test_kazoo_answers_as_documented(tab: Tab, document: dict[str, Any]) -> None
         assert settle(answer[1]) == settle(find_example(document, operation, status))
 
 
-def test_engagement_answers_as_documented_in_both_formats(tab: Tab, document: dict[str, Any]) -> None:
+def test_docs_page_engagement_operations_return_documented_answers(tab: Tab, document: dict[str, Any]) -> None:
     created, updated, duplicate, gone, already = (
         "subscription-successful",
         "update-successful",
@@ -161,14 +161,14 @@ def test_engagement_answers_as_documented_in_both_formats(tab: Tab, document: di
             assert settle(text) == settle(find_example(document, operation, expected, media_type, told))
 
 
-def test_places_answer_as_documented(tab: Tab, document: dict[str, Any]) -> None:
+def test_docs_page_places_operations_return_documented_answers(tab: Tab, document: dict[str, Any]) -> None:
     for operation in ("registerDevice", "unregisterDevice"):
         status, text = tab.execute(operation)
         assert status == 200
         assert settle(text) == settle(find_example(document, operation, 200))
 
 
-def test_without_demo_data_no_credentials_are_filled_in(browser: Any, tmp_path: Path) -> None:
+def test_docs_page_without_demo_data_has_no_credentials(browser: Any, tmp_path: Path) -> None:
     with run_stack(tmp_path, "--no-demo", engine=MEMORY) as bare:
         tab = Tab(browser, bare.url, WIDTHS["desktop"])
         assert tab.page.locator(".command").count() == 0

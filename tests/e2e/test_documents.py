@@ -57,7 +57,7 @@ HERE = [each for each in SHOWN if each.runs_here]
 ELSEWHERE = [each for each in SHOWN if not each.runs_here]
 
 
-def test_documents_show_commands_of_both_kinds() -> None:
+def test_documents_contain_local_and_other_commands() -> None:
     assert {each.document for each in HERE} >= {"README.md", "migrate-kazoo.md", "migrate-engagement.md"}
     assert ELSEWHERE
 
@@ -70,7 +70,7 @@ def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.mark.parametrize("document", sorted({each.document for each in HERE}))
-def test_commands_for_the_local_stack_work_as_shown(document: str, own_stack: Stack, tmp_path: Path) -> None:
+def test_documents_local_commands_run_as_shown(document: str, own_stack: Stack, tmp_path: Path) -> None:
     (tmp_path / "docs").symlink_to(ROOT / "docs")
     environ = {
         **clean_environ(),
@@ -90,7 +90,7 @@ def test_commands_for_the_local_stack_work_as_shown(document: str, own_stack: St
 
 
 @pytest.mark.parametrize("shown", ELSEWHERE, ids=lambda each: f"{each.document}: {each.command[:60]}")
-def test_commands_for_elsewhere_are_ones_that_the_tools_know(shown: Shown) -> None:
+def test_documents_other_commands_exist(shown: Shown) -> None:
     words = shown.command.partition(" #")[0].split()
     if words[0] == "make":
         targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)

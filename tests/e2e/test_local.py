@@ -49,7 +49,7 @@ def store_subscription(url: str, device: str) -> httpx.Response:
     return httpx.put(url + path, headers={"x-auth-token": ACCOUNT_TOKEN}, json={"data": data}, timeout=PATIENCE)
 
 
-def test_every_printed_command_succeeds_as_pasted_and_again(stack: Stack, tmp_path: Path) -> None:
+def test_local_stack_printed_commands_succeed_twice(stack: Stack, tmp_path: Path) -> None:
     (tmp_path / ".curlrc").write_text('write-out = "\\n%{http_code}"\n')
     commands = [line for line in stack.output.splitlines() if line.startswith("curl ")]
     assert len(commands) == 3
@@ -69,14 +69,14 @@ def test_every_printed_command_succeeds_as_pasted_and_again(stack: Stack, tmp_pa
             time.sleep(0.01)
 
 
-def test_output_names_the_store_the_routes_and_the_credentials(stack: Stack) -> None:
+def test_local_stack_output_names_store_routes_and_credentials(stack: Stack) -> None:
     for text in (stack.endpoint, "/kpns/subscription", ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY, "demo-app"):
         assert text in stack.output
     assert ("for trying out" in stack.output) == (stack.engine == "memory")
     assert "\x1b[" not in stack.output
 
 
-def test_ready_file_names_the_running_stack_and_is_removed_when_it_stops(tmp_path: Path) -> None:
+def test_local_stack_ready_file_is_written_and_removed(tmp_path: Path) -> None:
     ready_file = tmp_path / "ready.json"
     ready_file.write_text("left by a killed stack", encoding="utf-8")
     with run_stack(tmp_path, f"--ready-file={ready_file}", engine=MEMORY) as stack:
@@ -91,7 +91,7 @@ def test_ready_file_names_the_running_stack_and_is_removed_when_it_stops(tmp_pat
         assert not list(tmp_path.glob("*ready*"))
 
 
-def test_ready_file_in_a_folder_that_is_missing_is_refused(tmp_path: Path) -> None:
+def test_local_stack_ready_file_in_missing_folder_is_refused(tmp_path: Path) -> None:
     run = run_pushreg(
         "local", "--port=0", "--dynamodb-port=0", "--store=memory", "--ready-file=nowhere/ready.json", cwd=tmp_path
     )
@@ -99,17 +99,17 @@ def test_ready_file_in_a_folder_that_is_missing_is_refused(tmp_path: Path) -> No
     assert "the ready file nowhere/ready.json cannot be written: No such file or directory" in run.stderr
 
 
-def test_a_path_without_a_route_is_not_found(stack: Stack) -> None:
+def test_local_stack_path_without_route_returns_404(stack: Stack) -> None:
     response = httpx.get(f"{stack.url}/nowhere", timeout=PATIENCE)
     assert (response.status_code, response.json()) == (404, {"message": "Not Found"})
 
 
-def test_a_method_that_the_function_does_not_know_reaches_it(stack: Stack) -> None:
+def test_local_stack_wrong_method_returns_405(stack: Stack) -> None:
     response = httpx.patch(f"{stack.url}/dts/places/{PLACE_ID}/subscriptions", timeout=PATIENCE)
     assert (response.status_code, response.headers["allow"]) == (405, "PUT, DELETE")
 
 
-def test_only_the_loopback_address_is_bound(stack: Stack) -> None:
+def test_local_stack_binds_only_loopback(stack: Stack) -> None:
     if sys.platform == "linux":
         other = "127.0.0.2"
     else:
@@ -121,7 +121,7 @@ def test_only_the_loopback_address_is_bound(stack: Stack) -> None:
 
 
 @NEEDS_JAVA
-def test_data_survives_a_restart_and_demo_data_is_not_doubled(tmp_path: Path) -> None:
+def test_local_stack_restart_keeps_data(tmp_path: Path) -> None:
     with run_stack(tmp_path, engine=DYNAMODB_LOCAL) as stack:
         assert store_subscription(stack.url, "kept").status_code == 201
         before = stack.connect().scan(TableName="DirectoryTable")["Items"]
@@ -134,7 +134,7 @@ def test_data_survives_a_restart_and_demo_data_is_not_doubled(tmp_path: Path) ->
 
 
 @NEEDS_JAVA
-def test_an_acknowledged_write_survives_the_engines_sudden_death(tmp_path: Path) -> None:
+def test_local_stack_killed_engine_keeps_acknowledged_write(tmp_path: Path) -> None:
     with run_stack(tmp_path, engine=DYNAMODB_LOCAL) as stack:
         assert store_subscription(stack.url, "acknowledged").status_code == 201
         (java,) = list_children(stack.process.pid)
@@ -145,7 +145,7 @@ def test_an_acknowledged_write_survives_the_engines_sudden_death(tmp_path: Path)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_everything(engine: str, number: signal.Signals, tmp_path: Path) -> None:
+def test_local_stack_signal_stops_all_processes(engine: str, number: signal.Signals, tmp_path: Path) -> None:
     with run_stack(tmp_path, engine=engine) as stack:
         children = list_children(stack.process.pid)
         assert len(children) == (engine == DYNAMODB_LOCAL)
@@ -157,7 +157,7 @@ def test_a_signal_stops_everything(engine: str, number: signal.Signals, tmp_path
 
 @NEEDS_JAVA
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_signal_during_the_start_leaves_no_engine_behind(number: signal.Signals, tmp_path: Path) -> None:
+def test_local_stack_signal_during_start_stops_engine(number: signal.Signals, tmp_path: Path) -> None:
     command = [str(PUSHREG), "local", "--port=0", "--dynamodb-port=0", f"--store={DYNAMODB_LOCAL}"]
     with (tmp_path / "output.txt").open("wb") as output:
         process = subprocess.Popen(command, cwd=tmp_path, env=clean_environ(), stdout=output, stderr=output)
@@ -177,13 +177,13 @@ def test_a_signal_during_the_start_leaves_no_engine_behind(number: signal.Signal
         pass
 
 
-def test_a_second_stack_on_the_first_ones_database_shares_its_data(stack: Stack, tmp_path: Path) -> None:
+def test_local_stack_on_same_database_shares_data(stack: Stack, tmp_path: Path) -> None:
     assert store_subscription(stack.url, "shared").status_code == 201
     with run_stack(tmp_path, engine=stack.endpoint) as second:
         assert fetch_subscription(second.url, "shared").status_code == 200
 
 
-def test_without_demo_data_nobody_gets_in(tmp_path: Path) -> None:
+def test_local_stack_without_demo_data_returns_401(tmp_path: Path) -> None:
     with run_stack(tmp_path, "--no-demo", engine="memory") as stack:
         assert register(stack.url, "token").status_code == 401
         assert stack.connect().scan(TableName="DirectoryTable")["Items"] == []

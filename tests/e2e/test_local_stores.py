@@ -25,7 +25,7 @@ from tests.e2e.conftest import (
 
 
 @pytest.mark.parametrize(("option", "variable"), [("--port", "PORT"), ("--dynamodb-port", "DYNAMODB_PORT")])
-def test_a_port_in_use_is_one_clear_line(option: str, variable: str, tmp_path: Path) -> None:
+def test_local_stack_port_in_use_prints_one_line(option: str, variable: str, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -38,7 +38,7 @@ def test_a_port_in_use_is_one_clear_line(option: str, variable: str, tmp_path: P
 
 
 @NEEDS_JAVA
-def test_data_that_another_stack_has_open_is_refused(tmp_path: Path) -> None:
+def test_local_stack_data_in_use_is_refused(tmp_path: Path) -> None:
     with run_stack(tmp_path, engine=DYNAMODB_LOCAL) as stack:
         run = run_pushreg("local", "--port=0", "--dynamodb-port=0", f"--store={DYNAMODB_LOCAL}", cwd=tmp_path)
         assert (run.returncode, run.stdout) == (1, "")
@@ -46,7 +46,7 @@ def test_data_that_another_stack_has_open_is_refused(tmp_path: Path) -> None:
         assert register(stack.url, "token").status_code == 200
 
 
-def test_an_endpoint_that_is_already_there_is_used_and_left_alone(tmp_path: Path) -> None:
+def test_local_stack_existing_endpoint_is_used_and_left_running(tmp_path: Path) -> None:
     someone_elses = MemoryEngine(0)
     someone_elses.start()
     try:
@@ -60,7 +60,7 @@ def test_an_endpoint_that_is_already_there_is_used_and_left_alone(tmp_path: Path
         someone_elses.stop()
 
 
-def test_an_endpoint_where_nothing_answers_is_refused(tmp_path: Path) -> None:
+def test_local_stack_unreachable_endpoint_is_refused(tmp_path: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{unused.getsockname()[1]}"
@@ -69,7 +69,7 @@ def test_an_endpoint_where_nothing_answers_is_refused(tmp_path: Path) -> None:
     assert run.stderr.startswith(f"pushreg: nothing answers at {address}")
 
 
-def test_memory_serves_where_dynamodb_local_cannot_be_had(tmp_path: Path) -> None:
+def test_local_stack_without_dynamodb_local_uses_memory(tmp_path: Path) -> None:
     log = tmp_path / "output.txt"
     nowhere = tmp_path / "nowhere"
     command = [str(PUSHREG), "local", "--port=0", "--dynamodb-port=0"]
@@ -90,7 +90,7 @@ def test_memory_serves_where_dynamodb_local_cannot_be_had(tmp_path: Path) -> Non
     assert str(nowhere) in notice or "Java" in notice
 
 
-def test_dynamodb_local_asked_for_by_name_is_not_replaced(tmp_path: Path) -> None:
+def test_local_stack_requested_dynamodb_local_is_not_replaced(tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere"
     arguments = ["local", "--port=0", "--dynamodb-port=0", f"--store={DYNAMODB_LOCAL}"]
     run = run_pushreg(*arguments, cwd=tmp_path, DYNAMODB_LOCAL_HOME=str(nowhere))
@@ -98,7 +98,7 @@ def test_dynamodb_local_asked_for_by_name_is_not_replaced(tmp_path: Path) -> Non
     assert str(nowhere) in run.stderr or "Java" in run.stderr
 
 
-def test_an_unknown_store_is_a_usage_error(tmp_path: Path) -> None:
+def test_local_stack_unknown_store_exits_2(tmp_path: Path) -> None:
     run = run_pushreg("local", cwd=tmp_path, STORE="sqlite")
     assert run.returncode == 2
     assert "sqlite" in run.stderr

@@ -44,7 +44,7 @@ def ask(running: tuple[Stack, Path], *arguments: str, **environ: str) -> tuple[i
     return ran.returncode, ran.stdout, ran.stderr
 
 
-def test_show_finds_by_what_a_person_has_and_hides_the_token(running: tuple[Stack, Path]) -> None:
+def test_show_finds_registration_and_redacts_token(running: tuple[Stack, Path]) -> None:
     code, shown, _ = ask(running, "show", TOKEN)
     assert code == 0
     assert shown.startswith("family ")
@@ -60,7 +60,7 @@ def test_show_finds_by_what_a_person_has_and_hides_the_token(running: tuple[Stac
     assert "without --no-scan" in problem
 
 
-def test_stats_count_what_is_there(running: tuple[Stack, Path]) -> None:
+def test_stats_count_registrations(running: tuple[Stack, Path]) -> None:
     code, text, _ = ask(running, "stats")
     assert code == 0
     assert "kazoo: 1 registration in 1 account" in text
@@ -74,7 +74,7 @@ def test_stats_count_what_is_there(running: tuple[Stack, Path]) -> None:
     }
 
 
-def test_doctor_finds_a_running_stack_in_health_and_leaves_it_so(running: tuple[Stack, Path]) -> None:
+def test_doctor_on_running_stack_is_good_and_leaves_no_trace(running: tuple[Stack, Path]) -> None:
     code, text, _ = ask(running, "doctor", "--api", running[0].url, "--json")
     findings = json.loads(text)
     assert (code, [each for each in findings if each["verdict"] == "bad"]) == (0, [])
@@ -88,7 +88,7 @@ def test_doctor_finds_a_running_stack_in_health_and_leaves_it_so(running: tuple[
     assert "to be mended" in problem
 
 
-def test_verify_reports_shows_and_repairs(running: tuple[Stack, Path]) -> None:
+def test_verify_reports_and_repairs_damage(running: tuple[Stack, Path]) -> None:
     stack, folder = running
     assert ask(running, "verify")[0] == 0
     client = stack.connect()
@@ -111,7 +111,7 @@ def test_verify_reports_shows_and_repairs(running: tuple[Stack, Path]) -> None:
 
 
 @pytest.mark.parametrize("command", [["show", "x"], ["stats"], ["verify"], ["doctor"], ["export"], ["import", "x.csv"]])
-def test_each_command_names_what_is_missing(command: list[str], tmp_path: Path) -> None:
+def test_command_without_registry_names_fix(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("place_id,device_token\n")
     ran = run_pushreg(*command, cwd=tmp_path)
     assert (ran.returncode, ran.stdout) == (2, "")
@@ -126,7 +126,7 @@ def test_each_command_names_what_is_missing(command: list[str], tmp_path: Path) 
 
 
 @pytest.mark.parametrize("command", ["import", "export", "show", "stats", "verify", "doctor"])
-def test_help_teaches_with_examples(command: str, tmp_path: Path) -> None:
+def test_command_help_contains_examples(command: str, tmp_path: Path) -> None:
     ran = run_pushreg(command, "--help", cwd=tmp_path, COLUMNS="80")
     assert ran.returncode == 0
     assert f"\n    pushreg {command}" in ran.stdout.partition("Examples:")[2]
@@ -137,7 +137,7 @@ def test_help_teaches_with_examples(command: str, tmp_path: Path) -> None:
     ("line", "wanted"),
     [("pushreg do", "doctor"), ("pushreg import x --from k", "kazoo"), ("pushreg keys issue --sc", "--scope")],
 )
-def test_the_shell_completes_commands_options_and_values(line: str, wanted: str, tmp_path: Path) -> None:
+def test_shell_completion_completes_commands_options_and_values(line: str, wanted: str, tmp_path: Path) -> None:
     words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
     ran = run_pushreg(cwd=tmp_path, _PUSHREG_COMPLETE="complete_bash", **words)
     assert (ran.returncode, ran.stdout.split()) == (0, [wanted])

@@ -47,7 +47,7 @@ def own_code(clone: Path) -> dict[str, str]:
     return {"PYTHONPATH": ":".join(str(clone / name) for name in ("ops", "layers/common", "functions"))}
 
 
-def test_from_a_clone_to_a_second_registry_with_the_same_in_it(clone: Path, first: Stack, tmp_path: Path) -> None:
+def test_clone_to_second_registry_path_works(clone: Path, first: Stack, tmp_path: Path) -> None:
     def pushreg(stack: Stack, *arguments: str) -> Any:
         ran = run_pushreg(*arguments, "--json", cwd=tmp_path, PUSHREG_ENDPOINT=stack.endpoint, **own_code(clone))
         assert ran.returncode == 0, ran.stderr

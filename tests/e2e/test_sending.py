@@ -48,7 +48,7 @@ def expire(stack: Stack, table: str, **key: str) -> None:
     )
 
 
-def test_a_place_s_tokens_are_read_but_for_the_expired(stack: Stack, api: httpx.Client) -> None:
+def test_read_tokens_of_place_skips_expired(stack: Stack, api: httpx.Client) -> None:
     headers = {"authorization": f"Bearer {PLACES_KEY}"}
     for token in ("for sending", "too old"):
         path = f"/dts/places/{PLACE_ID}/subscriptions"
@@ -61,7 +61,7 @@ def test_a_place_s_tokens_are_read_but_for_the_expired(stack: Stack, api: httpx.
     assert "too old" not in tokens
 
 
-def test_a_device_s_subscription_is_read_as_it_was_sent(stack: Stack, api: httpx.Client) -> None:
+def test_read_tokens_of_device_returns_sent_subscription(stack: Stack, api: httpx.Client) -> None:
     path = f"/v2/accounts/{ACCOUNT_ID}/push_notification_subscriptions/{APP}/for-sending"
     sent = subscription("m-for-sending")
     assert api.put(path, headers={"x-auth-token": ACCOUNT_TOKEN}, json={"data": sent}).status_code == 201
@@ -69,7 +69,7 @@ def test_a_device_s_subscription_is_read_as_it_was_sent(stack: Stack, api: httpx
     assert read(stack, "device", ACCOUNT_ID, "nobody-s") is None
 
 
-def test_a_subscriber_is_read_while_it_is_one(stack: Stack, api: httpx.Client) -> None:
+def test_read_tokens_of_subscriber_returns_only_active(stack: Stack, api: httpx.Client) -> None:
     form = {"appId": "demo-app", "deviceId": "for-sending", "sid": "sid-for-sending", "osType": "iphone"}
 
     def post(kind: str, **members: str) -> str:

@@ -38,7 +38,7 @@ def _empty(stored: Stored) -> None:
     create_missing(stored.client, read_template().tables)
 
 
-def test_ctrl_c_ends_an_import_in_order_and_says_how_to_go_on(endpoint: str, stored: Stored, tmp_path: Path) -> None:
+def test_import_interrupted_by_ctrl_c_resumes(endpoint: str, stored: Stored, tmp_path: Path) -> None:
     wanted = write_rows(tmp_path / "rows.jsonl", 1200)
     with slow_wire(endpoint) as (wire, address):
         process = subprocess.Popen(
@@ -62,7 +62,7 @@ def test_ctrl_c_ends_an_import_in_order_and_says_how_to_go_on(endpoint: str, sto
     assert read_lines(tmp_path / "out.jsonl") == wanted
 
 
-def test_rows_that_are_refused_show_in_the_exit_code_and_the_reject_file(endpoint: str, tmp_path: Path) -> None:
+def test_import_with_rejected_rows_exits_1_and_writes_reject_file(endpoint: str, tmp_path: Path) -> None:
     (tmp_path / "tokens.csv").write_text(f"place_id,device_token\n{PLACE_ID},t1\nnowhere,t2\n")
     ran = run_pushreg("import", "tokens.csv", "--from", "places", cwd=tmp_path, PUSHREG_ENDPOINT=endpoint)
     assert ran.returncode == 1
@@ -90,7 +90,7 @@ def test_rows_that_are_refused_show_in_the_exit_code_and_the_reject_file(endpoin
         (["export", "nowhere/out.jsonl"], 1, "cannot be written"),
     ],
 )
-def test_a_command_that_cannot_be_names_the_reason(
+def test_import_and_export_wrong_usage_names_reason(
     endpoint: str, tmp_path: Path, arguments: list[str], code: int, wanted: str
 ) -> None:
     ran = run_pushreg(*arguments, cwd=tmp_path, PUSHREG_ENDPOINT=endpoint, COLUMNS="200")

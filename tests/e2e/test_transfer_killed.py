@@ -77,9 +77,7 @@ def finish(arguments: list[str], folder: Path, address: str, count: int) -> None
     assert run_pushreg("verify", cwd=folder, PUSHREG_ENDPOINT=address).returncode == 0
 
 
-def test_a_long_import_killed_at_random_points_comes_to_exactly_the_rows_of_the_file(
-    endpoint: str, stored: Stored, tmp_path: Path
-) -> None:
+def test_import_killed_at_random_points_resumes_to_exact_rows(endpoint: str, stored: Stored, tmp_path: Path) -> None:
     wanted = sorted(rows())
     lines = "".join(f"{','.join(row)}\n" for row in rows())
     (tmp_path / "tokens.csv").write_text(f"place_id,device_token,created_at,updated_at\n{lines}")
@@ -107,9 +105,7 @@ def test_a_long_import_killed_at_random_points_comes_to_exactly_the_rows_of_the_
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "tokens.csv"]
 
 
-def test_an_import_of_all_families_killed_after_each_checkpoint_goes_on_there(
-    endpoint: str, stored: Stored, tmp_path: Path
-) -> None:
+def test_import_killed_after_checkpoint_resumes_there(endpoint: str, stored: Stored, tmp_path: Path) -> None:
     wanted = write_rows(tmp_path / "rows.jsonl", ROWS_OF_ALL)
     arguments = ["rows.jsonl", "--workers=1", "--json"]
     checkpoint = tmp_path / "rows.jsonl.checkpoint.json"

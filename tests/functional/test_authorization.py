@@ -68,14 +68,14 @@ def cells() -> Iterator[Any]:
                 yield pytest.param(route, method, name, id=f"{method} {route.path} with {name}")
 
 
-def test_matrix_has_every_kind_of_credential_for_every_function() -> None:
+def test_authorization_matrix_covers_every_kind_of_credential() -> None:
     assert {route.function for route in ROUTES.values()} == CREDENTIALS.keys()
     for function, credentials in CREDENTIALS.items():
         assert {name.partition(":")[0] for name in credentials} == KINDS, function
 
 
 @pytest.mark.parametrize(("route", "method", "name"), list(cells()))
-def test_credential_that_is_not_good_enough_does_nothing(
+def test_request_with_insufficient_credential_is_refused_without_effect(
     route: Route, method: str, name: str, registry: Registry
 ) -> None:
     attempt, refusal = CREDENTIALS[route.function][name]
@@ -119,7 +119,7 @@ def _check_body(function: str, name: str, answer: Answer) -> None:
 
 
 @pytest.mark.parametrize(("function", "method", "attempt"), list(right_attempts()))
-def test_right_credential_opens_what_the_matrix_shuts(
+def test_request_with_valid_credential_is_accepted(
     function: str, method: str, attempt: Attempt, registry: Registry, baseline: Any
 ) -> None:
     gateway, _ = registry.gateway()
@@ -131,7 +131,7 @@ def test_right_credential_opens_what_the_matrix_shuts(
 
 
 @pytest.mark.parametrize("verb", ["DELETE", "delete", "PUT", "POST"])
-def test_verb_in_the_envelope_needs_the_scope_of_that_verb(verb: str, registry: Registry, baseline: Any) -> None:
+def test_kazoo_tunnelled_verb_with_read_scope_returns_403(verb: str, registry: Registry, baseline: Any) -> None:
     gateway, _ = registry.gateway()
     path = next(path for path in ROUTES if path.startswith("/v2/"))
     narrow = Attempt({"x-auth-token": secret(f"{ACCOUNT} read")}, members={"verb": verb})

@@ -64,7 +64,7 @@ def take_away(writer: DirectoryWriter, entry: Entry) -> None:
 
 
 @pytest.mark.parametrize("call", [put, register, subscribe])
-def test_entries_are_remembered_for_a_minute(
+def test_directory_entry_is_cached_for_one_minute(
     call: Call, client: Any, wire: Wire, time: Time, directory: DirectoryWriter
 ) -> None:
     send = Gateway(client, **time.options()).send
@@ -84,7 +84,7 @@ def test_entries_are_remembered_for_a_minute(
 
 
 @each_need
-def test_what_is_taken_away_is_gone_within_a_minute(
+def test_directory_removed_entry_is_refused_within_one_minute(
     call: Call, entry: Entry, refusal: int, client: Any, time: Time, directory: DirectoryWriter
 ) -> None:
     send = Gateway(client, **time.options()).send
@@ -96,7 +96,7 @@ def test_what_is_taken_away_is_gone_within_a_minute(
 
 
 @each_need
-def test_what_is_not_found_is_looked_for_again_at_once(
+def test_directory_added_entry_is_found_at_once(
     call: Call, entry: Entry, refusal: int, client: Any, time: Time, directory: DirectoryWriter
 ) -> None:
     send = Gateway(client, **time.options()).send
@@ -106,7 +106,9 @@ def test_what_is_not_found_is_looked_for_again_at_once(
     assert call(send).status in (200, 201)
 
 
-def test_a_changed_auth_token_counts_within_a_minute(client: Any, time: Time, directory: DirectoryWriter) -> None:
+def test_engagement_changed_auth_token_is_required_within_one_minute(
+    client: Any, time: Time, directory: DirectoryWriter
+) -> None:
     send = Gateway(client, **time.options()).send
     assert subscribe(send).status == 200
     directory.add(Application("an-app", MOMENT, digest("auth-token")))

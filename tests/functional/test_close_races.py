@@ -32,37 +32,41 @@ def others(empty: Stored) -> Api:
     return Api.over(Gateway(empty.client).send)
 
 
-def test_a_post_builds_on_what_came_before_it(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
+def test_kazoo_post_after_concurrent_post_returns_next_revision(
+    api: Api, others: Api, wire: Wire, empty: Stored
+) -> None:
     api.kazoo.put("desk", "phone")
     wire.fail(interpose(lambda: others.kazoo.post("desk", "phone", "192.0.2.8")), TRANSACT)
     reply = api.kazoo.post("desk", "phone", "192.0.2.7")
     assert (reply.status, reply.json["revision"][:2]) == (200, "3-")
 
 
-def test_a_post_with_if_match_does_not(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
+def test_kazoo_post_with_if_match_after_concurrent_post_returns_412(
+    api: Api, others: Api, wire: Wire, empty: Stored
+) -> None:
     revision = api.kazoo.put("desk", "phone").json["revision"]
     wire.fail(interpose(lambda: others.kazoo.post("desk", "phone", "192.0.2.8")), TRANSACT)
     assert api.kazoo.post("desk", "phone", "192.0.2.7", if_match=f'"{revision}"').status == 412
     assert others.kazoo.get("desk").json["data"]["sip_proxy_server"] == "192.0.2.8"
 
 
-def test_a_post_that_somebody_else_made_too_changes_nothing(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
+def test_kazoo_post_after_identical_concurrent_post_keeps_revision(
+    api: Api, others: Api, wire: Wire, empty: Stored
+) -> None:
     api.kazoo.put("desk", "phone")
     wire.fail(interpose(lambda: others.kazoo.post("desk", "phone", "192.0.2.7")), TRANSACT)
     assert api.kazoo.post("desk", "phone", "192.0.2.7").json["revision"].startswith("2-")
     assert others.kazoo.get("desk").json["revision"].startswith("2-")
 
 
-def test_a_post_to_what_was_deleted_finds_nothing(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
+def test_kazoo_post_after_concurrent_delete_returns_404(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
     api.kazoo.put("desk", "phone")
     wire.fail(interpose(lambda: others.kazoo.delete("desk")), TRANSACT)
     assert api.kazoo.post("desk", "phone", "192.0.2.7").status == 404
     assert empty.settled(DEVICES) == []
 
 
-def test_a_post_builds_on_nothing_that_a_function_remembers_wrongly(
-    api: Api, others: Api, wire: Wire, empty: Stored
-) -> None:
+def test_kazoo_post_with_stale_cache_uses_stored_subscription(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
     api.kazoo.put("desk", "phone")
     others.kazoo.delete("desk")
     assert api.kazoo.post("desk", "phone", "192.0.2.7").status == 404
@@ -74,7 +78,9 @@ def test_a_post_builds_on_nothing_that_a_function_remembers_wrongly(
     assert api.kazoo.post("desk", "phone", "192.0.2.7").json["revision"].startswith("4-")
 
 
-def test_a_delete_builds_on_what_came_before_it(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
+def test_kazoo_delete_after_concurrent_post_returns_new_revision(
+    api: Api, others: Api, wire: Wire, empty: Stored
+) -> None:
     api.kazoo.put("desk", "phone")
     wire.fail(interpose(lambda: others.kazoo.post("desk", "new-phone")), TRANSACT)
     reply = api.kazoo.delete("desk")
@@ -82,14 +88,14 @@ def test_a_delete_builds_on_what_came_before_it(api: Api, others: Api, wire: Wir
     assert empty.settled(DEVICES) == []
 
 
-def test_a_delete_with_if_match_does_not(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
+def test_kazoo_delete_with_stale_if_match_returns_412(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
     revision = api.kazoo.put("desk", "phone").json["revision"]
     wire.fail(interpose(lambda: others.kazoo.post("desk", "new-phone")), TRANSACT)
     assert api.kazoo.delete("desk", if_match=f'"{revision}"').status == 412
     assert len(empty.settled(DEVICES)) == 2
 
 
-def test_a_delete_of_what_another_app_took_finds_nothing(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
+def test_kazoo_delete_after_concurrent_app_change_returns_404(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
     data = api.kazoo.put("desk", "phone").json["data"]
     wire.fail(interpose(lambda: others.kazoo.call("POST", "desk", data, app="com.example.other")), TRANSACT)
     assert api.kazoo.delete("desk").status == 404
@@ -97,7 +103,7 @@ def test_a_delete_of_what_another_app_took_finds_nothing(api: Api, others: Api, 
 
 
 @pytest.mark.parametrize("verb", ["put", "post"])
-def test_a_phone_that_is_let_go_is_taken_all_the_same(
+def test_kazoo_takeover_of_concurrently_released_mobile_device_succeeds(
     verb: str, api: Api, others: Api, wire: Wire, empty: Stored
 ) -> None:
     others.kazoo.put("den", "phone")
@@ -112,7 +118,7 @@ def test_a_phone_that_is_let_go_is_taken_all_the_same(
     assert len(empty.settled(DEVICES)) == 2
 
 
-def test_a_put_that_somebody_else_made_while_it_took_a_phone_is_refused(
+def test_kazoo_put_with_takeover_after_concurrent_put_returns_400(
     api: Api, others: Api, wire: Wire, empty: Stored
 ) -> None:
     others.kazoo.put("den", "phone")
@@ -123,14 +129,16 @@ def test_a_put_that_somebody_else_made_while_it_took_a_phone_is_refused(
     assert len(empty.settled(DEVICES)) == 4
 
 
-def test_a_subscribe_that_comes_second_is_a_duplicate(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
+def test_engagement_subscribe_after_identical_concurrent_subscribe_is_duplicate(
+    api: Api, others: Api, wire: Wire, empty: Stored
+) -> None:
     wire.fail(interpose(lambda: others.engagement.subscribe("phone", "sid")), TRANSACT)
     assert answered(api.engagement.subscribe("phone", "sid"))[0] == "201"
     assert len(empty.settled(SUBSCRIBERS)) == 3
 
 
 @pytest.mark.parametrize(("device_id", "sid"), [("phone", "other-sid"), ("other-phone", "sid")])
-def test_a_subscribe_that_comes_second_with_half_the_same_updates(
+def test_engagement_subscribe_after_overlapping_concurrent_subscribe_updates(
     device_id: str, sid: str, api: Api, others: Api, wire: Wire, empty: Stored
 ) -> None:
     wire.fail(interpose(lambda: others.engagement.subscribe(device_id, sid)), TRANSACT)
@@ -140,7 +148,7 @@ def test_a_subscribe_that_comes_second_with_half_the_same_updates(
     assert len(empty.items(SUBSCRIBERS)) == 3
 
 
-def test_an_update_builds_on_what_came_before_it(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
+def test_engagement_update_after_concurrent_update_keeps_ufid(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
     ksid = answered(api.engagement.subscribe("phone", "sid"))[1]
     wire.fail(interpose(lambda: others.engagement.subscribe("phone", "other-sid", ufid="me")), TRANSACT)
     assert answered(api.engagement.subscribe("phone", "new-sid")) == ("200", ksid, UPDATED)
@@ -150,13 +158,17 @@ def test_an_update_builds_on_what_came_before_it(api: Api, others: Api, wire: Wi
     assert (subscriber["sid"], subscriber["ufid"]) == ("new-sid", "me")
 
 
-def test_an_update_that_somebody_else_made_too_is_a_duplicate(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
+def test_engagement_update_after_identical_concurrent_update_is_duplicate(
+    api: Api, others: Api, wire: Wire, empty: Stored
+) -> None:
     api.engagement.subscribe("phone", "sid")
     wire.fail(interpose(lambda: others.engagement.subscribe("phone", "sid", osType="ipad")), TRANSACT)
     assert answered(api.engagement.subscribe("phone", "sid", osType="ipad"))[0] == "201"
 
 
-def test_claims_read_apart_are_read_again_together_before_403(api: Api, wire: Wire, empty: Stored) -> None:
+def test_engagement_claims_from_batch_get_are_reread_transactionally_before_403(
+    api: Api, wire: Wire, empty: Stored
+) -> None:
     ksid = answered(api.engagement.subscribe("phone", "sid"))[1]
     claims = [item for item in empty.settled(SUBSCRIBERS) if "partner" in item]
     stale = [each | ({"ksid": "9" * 19} if each["record"].startswith("sid#") else {}) for each in claims]
@@ -166,7 +178,9 @@ def test_claims_read_apart_are_read_again_together_before_403(api: Api, wire: Wi
     assert wire.calls == ["BatchGetItem", "TransactGetItems"]
 
 
-def test_an_unsubscribe_follows_a_device_that_changes(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
+def test_engagement_unsubscribe_after_concurrent_device_change_succeeds(
+    api: Api, others: Api, wire: Wire, empty: Stored
+) -> None:
     ksid = answered(api.engagement.subscribe("phone", "sid"))[1]
     wire.fail(interpose(lambda: others.engagement.subscribe("new-phone", "sid")), TRANSACT)
     assert answered(api.engagement.unsubscribe(ksid=ksid))[2] == "Unsubscription successful."
@@ -176,7 +190,7 @@ def test_an_unsubscribe_follows_a_device_that_changes(api: Api, others: Api, wir
     empty.settled(SUBSCRIBERS)
 
 
-def test_an_unsubscribe_of_a_device_that_was_given_up_finds_nothing(
+def test_engagement_unsubscribe_by_released_device_returns_404(
     api: Api, others: Api, wire: Wire, empty: Stored
 ) -> None:
     ksid = answered(api.engagement.subscribe("phone", "sid"))[1]
@@ -190,20 +204,22 @@ def test_an_unsubscribe_of_a_device_that_was_given_up_finds_nothing(
     assert subscriber["active"] is True
 
 
-def test_two_unsubscribes_at_once_are_one(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
+def test_engagement_unsubscribe_after_concurrent_unsubscribe_is_already_unsubscribed(
+    api: Api, others: Api, wire: Wire, empty: Stored
+) -> None:
     ksid = answered(api.engagement.subscribe("phone", "sid"))[1]
     wire.fail(interpose(lambda: others.engagement.unsubscribe(ksid=ksid)), TRANSACT)
     assert answered(api.engagement.unsubscribe(ksid=ksid)) == ("200", ksid, "Already unsubscribed.")
 
 
-def test_a_token_deleted_before_it_is_refreshed_is_made_anew(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
+def test_places_put_after_concurrent_delete_creates_token(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
     api.places.put("token")
     wire.fail(interpose(lambda: others.places.delete("token")), "UpdateItem")
     assert api.places.put("token").status == 200
     assert empty.token("token") is not None
 
 
-def test_a_token_deleted_twice_at_once_is_missed_once(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
+def test_places_delete_after_concurrent_delete_returns_404(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
     api.places.put("token")
     wire.fail(interpose(lambda: others.places.delete("token")), TRANSACT)
     assert api.places.delete("token").status == 404

@@ -51,12 +51,12 @@ def cut_off_gateway(tables: Tables) -> Iterator[Gateway]:
 
 
 @pytest.mark.parametrize("case", [case for case in PLAIN if case.kind != "bad_input"], ids=name)
-def test_case_goes_as_documented(case: Case, gateway: Gateway, tables: Tables) -> None:
+def test_contract_case_in_process_is_answered_as_documented(case: Case, gateway: Gateway, tables: Tables) -> None:
     run_case(case, gateway.send, tables)
 
 
 @pytest.mark.parametrize("case", [case for case in PLAIN if case.kind == "bad_input"], ids=name)
-def test_bad_input_is_answered_at_once(case: Case, gateway: Gateway, tables: Tables) -> None:
+def test_contract_bad_input_is_answered_within_cpu_limit(case: Case, gateway: Gateway, tables: Tables) -> None:
     def send(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         started = time.thread_time()
         answer = gateway.send(method, path, headers, body)
@@ -68,15 +68,17 @@ def test_bad_input_is_answered_at_once(case: Case, gateway: Gateway, tables: Tab
 
 
 @pytest.mark.parametrize("case", [case for case in PLAIN if case.kind.startswith("documented")], ids=name)
-def test_case_goes_as_documented_with_its_body_in_base64(case: Case, encoding_gateway: Gateway, tables: Tables) -> None:
+def test_contract_case_with_base64_body_is_answered_as_documented(
+    case: Case, encoding_gateway: Gateway, tables: Tables
+) -> None:
     run_case(case, encoding_gateway.send, tables)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.given.environment], ids=name)
-def test_case_under_other_settings_goes_as_documented(case: Case, tables: Tables) -> None:
+def test_contract_case_with_other_settings_is_answered_as_documented(case: Case, tables: Tables) -> None:
     run_case(case, Gateway(tables.client, case.given.environment).send, tables)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.given.outage], ids=name)
-def test_case_without_the_store_goes_as_documented(case: Case, cut_off_gateway: Gateway) -> None:
+def test_contract_case_without_store_is_answered_as_documented(case: Case, cut_off_gateway: Gateway) -> None:
     run_case(case, cut_off_gateway.send, None)

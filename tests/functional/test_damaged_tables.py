@@ -26,7 +26,7 @@ def damage_claim(stored: Stored, mobile_device_id: str, device_id: str) -> None:
     stored.put(DEVICES, {**key, "device_id": device_id})
 
 
-def test_a_claim_that_names_another_device_stops_its_removal(api: Api, empty: Stored) -> None:
+def test_kazoo_delete_with_wrong_claim_returns_503_without_change(api: Api, empty: Stored) -> None:
     api.kazoo.put("desk", "phone")
     damage_claim(empty, "phone", "den")
     before = empty.items(DEVICES)
@@ -36,7 +36,7 @@ def test_a_claim_that_names_another_device_stops_its_removal(api: Api, empty: St
 
 
 @pytest.mark.parametrize("verb", ["put", "post"])
-def test_a_claim_that_names_a_device_with_another_phone_stops_a_takeover(verb: str, api: Api, empty: Stored) -> None:
+def test_kazoo_takeover_with_wrong_claim_returns_503_without_change(verb: str, api: Api, empty: Stored) -> None:
     api.kazoo.put("den", "other-phone")
     if verb == "post":
         api.kazoo.put("desk", "old-phone")
@@ -46,13 +46,13 @@ def test_a_claim_that_names_a_device_with_another_phone_stops_a_takeover(verb: s
     assert empty.items(DEVICES) == before
 
 
-def test_a_claim_that_leads_nowhere_is_taken_over(api: Api, empty: Stored) -> None:
+def test_kazoo_put_with_dangling_claim_takes_it_over(api: Api, empty: Stored) -> None:
     damage_claim(empty, "phone", "gone")
     assert api.kazoo.put("desk", "phone").status == 201
     assert len(empty.settled(DEVICES)) == 2
 
 
-def test_a_subscriber_without_its_claim_is_not_made_inactive(api: Api, empty: Stored) -> None:
+def test_engagement_unsubscribe_without_claim_returns_500_without_change(api: Api, empty: Stored) -> None:
     ksid = answered(api.engagement.subscribe("phone", "sid"))[1]
     record = {"record": f"device#{APPLICATION}#{digest('phone')}"}
     claim = empty.get(SUBSCRIBERS, record)
@@ -64,7 +64,9 @@ def test_a_subscriber_without_its_claim_is_not_made_inactive(api: Api, empty: St
     assert empty.items(SUBSCRIBERS) == before
 
 
-def test_claims_that_lead_nowhere_are_not_followed_for_ever(api: Api, empty: Stored, wire: Wire) -> None:
+def test_engagement_subscribe_with_dangling_claims_returns_500_after_bounded_calls(
+    api: Api, empty: Stored, wire: Wire
+) -> None:
     ksid = answered(api.engagement.subscribe("phone", "sid"))[1]
     empty.client.delete_item(TableName=SUBSCRIBERS, Key={"record": {"S": f"ksid#{ksid}"}})
     before = empty.items(SUBSCRIBERS)

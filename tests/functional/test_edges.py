@@ -99,14 +99,14 @@ each_family = pytest.mark.parametrize("family", [KAZOO, ENGAGEMENT, PLACE], ids=
 
 
 @each_family
-def test_the_event_succeeds_as_it_stands(family: Family, empty: Stored) -> None:
+def test_family_valid_event_succeeds(family: Family, empty: Stored) -> None:
     answer = family.handler(empty.client)(family.event, None)
     assert answer["statusCode"] == family.status
     assert empty.settled(family.table)
 
 
 @each_family
-def test_an_unforeseen_error_is_a_bland_500(family: Family) -> None:
+def test_family_unexpected_error_returns_bare_500(family: Family) -> None:
     client = ScriptedClient(RuntimeError("hush"))
     assert family.call(client.client) == (500, family.fault)
     (line,) = map(json.loads, family.lines)
@@ -116,7 +116,7 @@ def test_an_unforeseen_error_is_a_bland_500(family: Family) -> None:
 
 
 @each_family
-def test_an_encoded_body_is_as_good_as_a_plain_one(family: Family, empty: Stored) -> None:
+def test_family_base64_body_succeeds(family: Family, empty: Stored) -> None:
     body = base64.b64encode(family.event["body"].encode()).decode()
     answer = family.handler(empty.client)(family.event | {"body": body, "isBase64Encoded": True}, None)
     assert answer["statusCode"] == family.status
@@ -125,7 +125,7 @@ def test_an_encoded_body_is_as_good_as_a_plain_one(family: Family, empty: Stored
 
 @each_family
 @pytest.mark.parametrize("body", ["%%%", "YQ", "ä"])
-def test_a_badly_encoded_body_is_malformed(family: Family, body: str) -> None:
+def test_family_invalid_base64_body_returns_400(family: Family, body: str) -> None:
     client = ScriptedClient(AssertionError("nobody asks the database about such a body"))
     assert family.call(client.client, body=body, isBase64Encoded=True) == (400, family.malformed)
     assert client.asked == []
@@ -133,7 +133,7 @@ def test_a_badly_encoded_body_is_malformed(family: Family, body: str) -> None:
 
 @each_family
 @pytest.mark.parametrize("encoded", [False, True])
-def test_a_body_over_64_kib_is_413(family: Family, encoded: bool) -> None:
+def test_family_body_over_64_kib_returns_413(family: Family, encoded: bool) -> None:
     client = ScriptedClient(AssertionError("nobody asks the database about such a body"))
     content = b" " * (64 * 1024 + 1)
     body = base64.b64encode(content).decode() if encoded else content.decode()
@@ -151,7 +151,7 @@ def test_a_body_over_64_kib_is_413(family: Family, encoded: bool) -> None:
         ({"body": None}, 400),
     ],
 )
-def test_without_a_content_type_the_body_says_the_format(changes: dict[str, Any], status: int) -> None:
+def test_engagement_without_content_type_format_comes_from_body(changes: dict[str, Any], status: int) -> None:
     client = ScriptedClient(AssertionError("nobody asks the database about such a body"))
     answer = ENGAGEMENT.handler(client.client)(ENGAGEMENT.event | {"headers": {}} | changes, None)
     assert answer["statusCode"] == status
@@ -163,7 +163,9 @@ def test_without_a_content_type_the_body_says_the_format(changes: dict[str, Any]
 @each_family
 @pytest.mark.parametrize("missing", ["headers", "body", "pathParameters", "rawPath", "isBase64Encoded"])
 @pytest.mark.parametrize("value", [None, "left out"])
-def test_an_event_may_lack_what_it_likes(family: Family, missing: str, value: str | None, empty: Stored) -> None:
+def test_family_event_with_missing_member_is_answered(
+    family: Family, missing: str, value: str | None, empty: Stored
+) -> None:
     event = {name: each for name, each in family.event.items() if name != missing}
     if value is None:
         event[missing] = None
@@ -173,7 +175,7 @@ def test_an_event_may_lack_what_it_likes(family: Family, missing: str, value: st
 
 
 @each_family
-def test_an_event_of_another_kind_is_refused(family: Family) -> None:
+def test_family_event_of_other_kind_returns_4xx(family: Family) -> None:
     client = ScriptedClient(AssertionError("nobody asks the database about such an event"))
     answer = family.handler(client.client)({"source": "aws.events", "detail": {}}, None)
     assert 400 <= answer["statusCode"] < 500
@@ -181,7 +183,7 @@ def test_an_event_of_another_kind_is_refused(family: Family) -> None:
 
 
 @pytest.mark.parametrize("attribute", ["document", "digest", "writes"])
-def test_an_unreadable_subscription_is_a_bland_500(attribute: str, empty: Stored, client: Any) -> None:
+def test_kazoo_unreadable_subscription_returns_500_without_change(attribute: str, empty: Stored, client: Any) -> None:
     Kazoo(Gateway(client).send).put("desk", "phone")
     item = empty.device("desk")
     assert item is not None
@@ -193,13 +195,13 @@ def test_an_unreadable_subscription_is_a_bland_500(attribute: str, empty: Stored
     assert empty.items(DEVICES) == before
 
 
-def test_an_unreadable_subscriber_is_a_bland_500(empty: Stored, client: Any) -> None:
+def test_engagement_unreadable_subscriber_returns_500(empty: Stored, client: Any) -> None:
     empty.put(SUBSCRIBERS, {"record": "ksid#" + "1" * 19, "ksid": "1" * 19})
     reply = Engagement(Gateway(client).send).unsubscribe(ksid="1" * 19)
     assert (reply.status, explain_engagement(reply.json)) == (500, ENGAGEMENT.fault)
 
 
-def test_an_unreadable_key_opens_nothing(empty: Stored, client: Any) -> None:
+def test_unreadable_credential_returns_500(empty: Stored, client: Any) -> None:
     record = f"credential#{digest('unreadable')}"
     empty.put(DIRECTORY, {"record": record})
     gateway = Gateway(client)
@@ -210,7 +212,7 @@ def test_an_unreadable_key_opens_nothing(empty: Stored, client: Any) -> None:
 
 
 @pytest.mark.parametrize("device_id", ["my desk", "<desk>", "desk|{1}^`[2]"])
-def test_where_a_subscription_was_made_is_told_as_a_uri(device_id: str, client: Any, empty: Stored) -> None:
+def test_kazoo_put_location_is_valid_uri(device_id: str, client: Any, empty: Stored) -> None:
     send = Gateway(client).send
     location = Kazoo(send).put(device_id, "phone").headers["location"]
     assert urlsplit(location).path == location
@@ -221,7 +223,7 @@ def test_where_a_subscription_was_made_is_told_as_a_uri(device_id: str, client: 
     assert json.loads(body)["data"]["mobile_device_id"] == "phone"
 
 
-def test_no_line_holds_what_callers_keep_secret(empty: Stored, client: Any) -> None:
+def test_log_lines_contain_no_secret(empty: Stored, client: Any) -> None:
     lines: list[str] = []
     send = Gateway(client, emit=lines.append).send
     kazoo, engagement, places = Kazoo(send), Engagement(send), Places(send)

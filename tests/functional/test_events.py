@@ -82,11 +82,11 @@ def client() -> Iterator[Any]:
         yield client
 
 
-def test_every_event_is_expected() -> None:
+def test_sample_events_are_all_listed() -> None:
     assert {path.stem for path in EVENTS.iterdir()} == set(EXPECTED)
 
 
-def test_every_route_and_verb_has_an_event() -> None:
+def test_sample_events_cover_every_route_and_verb() -> None:
     events = [load_event(name) for name in EXPECTED]
     assert {event["routeKey"] for event in events} == {route.key for route in TEMPLATE.routes}
     verbs = {(find_function(event), event["requestContext"]["http"]["method"]) for event in events}
@@ -99,7 +99,7 @@ def test_every_route_and_verb_has_an_event() -> None:
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_event_is_what_the_gateway_makes_of_its_request_today(name: str) -> None:
+def test_sample_event_equals_gateway_event(name: str) -> None:
     event = load_event(name)
     context = event["requestContext"]
     http = context["http"]
@@ -124,7 +124,7 @@ def test_event_is_what_the_gateway_makes_of_its_request_today(name: str) -> None
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_event_is_answered_as_its_name_says(name: str, client: Any) -> None:
+def test_sample_event_is_answered_as_named(name: str, client: Any) -> None:
     status, outcome, before = EXPECTED[name]
     lines: list[str] = []
     handlers = {

@@ -85,7 +85,7 @@ FOREIGN_OR_UNKNOWN = [
 
 @pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
 @pytest.mark.parametrize(("function", "attempt", "foreign", "unknown"), FOREIGN_OR_UNKNOWN)
-def test_what_is_foreign_looks_and_costs_as_if_it_were_not_there(
+def test_foreign_target_is_indistinguishable_from_unknown_target(
     function: str, attempt: Attempt, foreign: str, unknown: str, warm: bool, registry: Registry, baseline: Any
 ) -> None:
     route = next(route for route in ROUTES.values() if route.function == function)
@@ -106,7 +106,7 @@ def test_what_is_foreign_looks_and_costs_as_if_it_were_not_there(
 
 
 @pytest.mark.parametrize("function", ["KazooFunction", "PlacesFunction"])
-def test_refused_caller_cannot_tell_a_registration_from_none(function: str, registry: Registry, baseline: Any) -> None:
+def test_refused_caller_cannot_detect_registration(function: str, registry: Registry, baseline: Any) -> None:
     route = next(route for route in ROUTES.values() if route.function == function)
     for name, (attempt, _) in CREDENTIALS[function].items():
         if name.startswith("too narrow") and function == "KazooFunction":
@@ -120,9 +120,7 @@ def test_refused_caller_cannot_tell_a_registration_from_none(function: str, regi
     assert registry.snapshot() == baseline
 
 
-def test_subscribers_of_another_application_look_and_cost_as_if_they_were_not_there(
-    registry: Registry, baseline: Any
-) -> None:
+def test_engagement_foreign_subscriber_is_indistinguishable_from_unknown(registry: Registry, baseline: Any) -> None:
     ksid = next(item["ksid"]["S"] for item in baseline[1] if item["record"]["S"].startswith("ksid#"))
     foreign = {"appId": FOREIGN_APPLICATION, "authToken": secret(FOREIGN_APPLICATION)}
     device_id = form(Target())["deviceId"]
@@ -144,7 +142,7 @@ def test_subscribers_of_another_application_look_and_cost_as_if_they_were_not_th
     assert registry.snapshot() == baseline
 
 
-def test_unknown_application_says_nothing_of_its_devices(registry: Registry, baseline: Any) -> None:
+def test_engagement_unknown_application_reads_no_subscriber(registry: Registry, baseline: Any) -> None:
     gateway, recorder = registry.gateway()
     answer = registry.send(gateway, "POST", "/vpns/subscription", Attempt(), Target(application=UNKNOWN_APPLICATION))
     assert answer[0] == 404
@@ -153,7 +151,7 @@ def test_unknown_application_says_nothing_of_its_devices(registry: Registry, bas
 
 
 @pytest.mark.parametrize("pace", [7.0, 59.0], ids=["busy", "idle"])
-def test_revoked_key_is_dead_within_a_minute_however_busy(pace: float, registry: Registry) -> None:
+def test_revoked_key_is_refused_within_one_minute(pace: float, registry: Registry) -> None:
     value = secret(f"to be revoked {pace}")
     entries = {
         "KazooFunction": (kazoo_credential(value, "write"), with_token(value), 404, 401),
@@ -179,7 +177,7 @@ def test_revoked_key_is_dead_within_a_minute_however_busy(pace: float, registry:
     assert CACHE_SECONDS <= 60
 
 
-def test_replaced_auth_token_is_dead_within_a_minute(registry: Registry) -> None:
+def test_replaced_auth_token_is_refused_within_one_minute(registry: Registry) -> None:
     timer = Timer()
     gateway, _ = registry.gateway(timer=timer)
     target = Target(application="rotating-app", token=push_token("rotating"))
@@ -213,14 +211,14 @@ class Untouchable(str):
         pytest.fail("compared by !=")
 
 
-def test_auth_tokens_are_compared_in_constant_time() -> None:
+def test_auth_token_comparison_is_constant_time() -> None:
     application = Application("an-app", MOMENT, Untouchable(digest("right")))
     assert application.admits("right")
     assert not application.admits("wrong")
     assert not application.admits(None)
 
 
-def test_nothing_else_compares_secrets() -> None:
+def test_source_code_compares_no_other_secret() -> None:
     """Other secrets are looked up by their digests, so nobody's stopwatch meets the secret itself."""
     found = []
     for path in [*PROJECT.glob("layers/common/pushreg/**/*.py"), *PROJECT.glob("functions/*/*.py")]:

@@ -43,7 +43,7 @@ class Event(dict[str, Any]):
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_an_answered_request_is_forgotten(name: str) -> None:
+def test_answered_request_is_garbage_collected(name: str) -> None:
     family, method, data, status = REQUESTS[name]
     parameters, credential = {"kazoo": KAZOO, "places": PLACES}.get(family, ({}, {}))
     environ = {"FAMILY": family, "TABLE": "Table", "DIRECTORY_TABLE": "DirectoryTable"}

@@ -55,17 +55,17 @@ def document() -> Document:
     return Document(TARGET.read_text("utf-8"))
 
 
-def test_committed_document_is_what_make_openapi_writes(template: Template, exchanges: list[Exchange]) -> None:
+def test_openapi_committed_document_is_current(template: Template, exchanges: list[Exchange]) -> None:
     assert TARGET.read_text("utf-8") == render(build(template, exchanges)), "run `make openapi`"
 
 
-def test_document_is_valid_openapi(document: Document) -> None:
+def test_openapi_document_is_valid(document: Document) -> None:
     OpenAPIV31SpecValidator(document.data).validate()
     for schema in document.data["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
 
 
-def test_every_answer_is_declared_and_fits_its_schema(document: Document, exchanges: list[Exchange]) -> None:
+def test_openapi_every_response_is_declared_and_valid(document: Document, exchanges: list[Exchange]) -> None:
     problems = [
         f"{each.case}: {each.method} {each.route} {each.status}: {problem}"
         for each in exchanges
@@ -74,7 +74,7 @@ def test_every_answer_is_declared_and_fits_its_schema(document: Document, exchan
     assert not problems, "\n".join(problems)
 
 
-def test_every_declared_status_and_format_occurs(document: Document, exchanges: list[Exchange]) -> None:
+def test_openapi_every_declared_status_occurs(document: Document, exchanges: list[Exchange]) -> None:
     # The three paths of the engagement family are one function.
     said = {(_tag(document, each), each.method, each.status, each.answer_type) for each in exchanges}
     declared = {
@@ -86,7 +86,7 @@ def test_every_declared_status_and_format_occurs(document: Document, exchanges: 
     assert declared - said == set()
 
 
-def test_every_body_has_examples_and_they_fit_its_schema(document: Document) -> None:
+def test_openapi_every_body_has_valid_examples(document: Document) -> None:
     for route, method, operation in document.list_operations():
         bodies = [document.follow(operation["requestBody"])] if "requestBody" in operation else []
         for body in [*bodies, *map(document.follow, operation["responses"].values())]:
@@ -99,7 +99,7 @@ def test_every_body_has_examples_and_they_fit_its_schema(document: Document) -> 
                     assert document.check(content["schema"], value) == []
 
 
-def test_other_methods_are_told_which_ones_are_declared(document: Document, exchanges: list[Exchange]) -> None:
+def test_openapi_allow_header_lists_declared_methods(document: Document, exchanges: list[Exchange]) -> None:
     refused = {each.route: each for each in exchanges if document.find_operation(each) is None}
     assert refused.keys() == document.data["paths"].keys()
     for route, exchange in refused.items():
@@ -107,7 +107,7 @@ def test_other_methods_are_told_which_ones_are_declared(document: Document, exch
         assert allowed == {method for path, method, _ in document.list_operations() if path == route}
 
 
-def test_bodies_that_succeed_fit_their_schema(document: Document, exchanges: list[Exchange]) -> None:
+def test_openapi_accepted_bodies_match_schema(document: Document, exchanges: list[Exchange]) -> None:
     misfits = {
         _name(each)
         for each in exchanges
@@ -116,7 +116,7 @@ def test_bodies_that_succeed_fit_their_schema(document: Document, exchanges: lis
     assert misfits == LENIENCIES
 
 
-def test_bodies_that_are_refused_break_their_schema(document: Document, exchanges: list[Exchange]) -> None:
+def test_openapi_refused_bodies_violate_schema(document: Document, exchanges: list[Exchange]) -> None:
     refused = [
         each for each in exchanges if each.status == 400 and not any(reason in each.answer for reason in OTHER_REASONS)
     ]

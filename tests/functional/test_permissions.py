@@ -38,18 +38,18 @@ def used() -> Iterator[dict[str, set[Grant]]]:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
-def test_functions_use_all_that_their_roles_allow(function: Function, used: dict[str, set[Grant]]) -> None:
+def test_role_grants_are_all_used(function: Function, used: dict[str, set[Grant]]) -> None:
     assert used[function.name] == read_grants(function.name)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
-def test_functions_only_read_who_may_call(function: Function) -> None:
+def test_role_has_read_only_access_to_directory(function: Function) -> None:
     actions = {action for action, table in read_grants(function.name) if table == "DirectoryTable"}
     assert actions <= {"dynamodb:GetItem", "dynamodb:BatchGetItem"}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
-def test_roles_name_what_they_allow(function: Function) -> None:
+def test_role_contains_no_wildcard(function: Function) -> None:
     statements = read_statements()[function.name]
     assert "*" not in json.dumps(statements)
     assert [sorted(statement) for statement in statements] == [["Action", "Effect", "Resource"]] * len(statements)
@@ -60,7 +60,7 @@ def test_roles_name_what_they_allow(function: Function) -> None:
     ]
 
 
-def test_each_function_has_a_role_of_its_own() -> None:
+def test_role_is_not_shared_between_functions() -> None:
     assert len({id(statements[0]) for statements in read_statements().values()}) == len(FUNCTIONS)
 
 
@@ -82,11 +82,11 @@ def test_each_function_has_a_role_of_its_own() -> None:
         ),
     ],
 )
-def test_calls_need_what_iam_asks_for(operation: str, parameters: dict[str, object], grants: set[Grant]) -> None:
+def test_grants_of_call_match_iam(operation: str, parameters: dict[str, object], grants: set[Grant]) -> None:
     assert set(to_grants(operation, parameters)) == grants
 
 
-def test_call_that_the_role_does_not_allow_ends_the_test() -> None:
+def test_restricted_client_disallowed_call_fails_test() -> None:
     client = Restricted(boto3.client("dynamodb"), "PlacesFunction")
     with pytest.raises(pytest.fail.Exception, match="role of PlacesFunction does not allow"):
         client.scan(TableName="PlacesTable")

@@ -66,7 +66,7 @@ def assert_failed(family: str, reply: Reply) -> None:
 
 
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
-def test_what_passes_is_tried_again(fault: Fault, client: Any, wire: Wire, empty: Stored, time: Time) -> None:
+def test_transient_error_is_retried(fault: Fault, client: Any, wire: Wire, empty: Stored, time: Time) -> None:
     api = Api.over(Gateway(client, **time.options()).send)
     for operation in ("BatchGetItem", "UpdateItem", "TransactWriteItems"):
         wire.fail(fault, operation, 2)
@@ -77,9 +77,7 @@ def test_what_passes_is_tried_again(fault: Fault, client: Any, wire: Wire, empty
 
 
 @pytest.mark.parametrize("fault", PASSING_IN_TRANSACTIONS.values(), ids=PASSING_IN_TRANSACTIONS)
-def test_a_transaction_in_the_way_of_another_is_tried_again(
-    fault: Fault, client: Any, wire: Wire, empty: Stored, time: Time
-) -> None:
+def test_transaction_conflict_is_retried(fault: Fault, client: Any, wire: Wire, empty: Stored, time: Time) -> None:
     api = Api.over(Gateway(client, **time.options()).send)
     wire.fail(fault, "TransactWriteItems", 2)
     assert api.kazoo.put("desk", "phone").status == 201
@@ -93,7 +91,7 @@ def test_a_transaction_in_the_way_of_another_is_tried_again(
 
 
 @pytest.mark.parametrize("fault", LASTING.values(), ids=LASTING)
-def test_what_cannot_pass_is_not_tried_again(fault: Fault, client: Any, wire: Wire, empty: Stored, time: Time) -> None:
+def test_permanent_error_is_not_retried(fault: Fault, client: Any, wire: Wire, empty: Stored, time: Time) -> None:
     for index in range(3):
         api = Api.over(Gateway(client, **time.options()).send)
         wire.clear()
@@ -105,7 +103,9 @@ def test_what_cannot_pass_is_not_tried_again(fault: Fault, client: Any, wire: Wi
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
-def test_a_passing_fault_goes_unnoticed(scenario: Scenario, client: Any, wire: Wire, empty: Stored, time: Time) -> None:
+def test_transient_error_at_any_call_does_not_change_answer(
+    scenario: Scenario, client: Any, wire: Wire, empty: Stored, time: Time
+) -> None:
     api = Api.over(Gateway(client, **time.options()).send)
     warm_up(api)
     prepared = scenario.prepare(api)
@@ -123,7 +123,7 @@ def test_a_passing_fault_goes_unnoticed(scenario: Scenario, client: Any, wire: W
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
-def test_a_fault_that_stays_is_admitted_and_leaves_nothing_half_done(
+def test_lasting_error_at_any_call_returns_store_error_without_change(
     scenario: Scenario, client: Any, wire: Wire, empty: Stored, time: Time
 ) -> None:
     prepared = scenario.prepare(Api.over(Gateway(client, **time.options()).send))
@@ -143,7 +143,7 @@ def test_a_fault_that_stays_is_admitted_and_leaves_nothing_half_done(
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
-def test_a_database_that_never_answers_is_given_up_within_the_time_limit(
+def test_unresponsive_database_returns_store_error_within_deadline(
     scenario: Scenario, client: Any, wire: Wire, empty: Stored, time: Time
 ) -> None:
     api = Api.over(Gateway(client, **time.options()).send)
@@ -155,7 +155,7 @@ def test_a_database_that_never_answers_is_given_up_within_the_time_limit(
     assert time.passed - started <= TIME_LIMIT + 2
 
 
-def test_keys_left_unprocessed_are_asked_for_again(client: Any, wire: Wire, empty: Stored, time: Time) -> None:
+def test_unprocessed_keys_are_retried(client: Any, wire: Wire, empty: Stored, time: Time) -> None:
     api = Api.over(Gateway(client, **time.options()).send)
     wire.fail(leave_unprocessed, "BatchGetItem", 3)
     assert api.kazoo.put("desk", "phone").status == 201
@@ -165,7 +165,7 @@ def test_keys_left_unprocessed_are_asked_for_again(client: Any, wire: Wire, empt
     assert api.engagement.subscribe("phone", "sid").status == 200
 
 
-def test_keys_left_unprocessed_for_ever_are_given_up(client: Any, wire: Wire, empty: Stored, time: Time) -> None:
+def test_unprocessed_keys_that_persist_return_store_error(client: Any, wire: Wire, empty: Stored, time: Time) -> None:
     api = Api.over(Gateway(client, **time.options()).send)
     wire.fail(leave_unprocessed, "BatchGetItem", 1000)
     assert_failed("places", api.places.put("token"))

@@ -160,7 +160,7 @@ def _drive(gateway: Gateway, findings: Findings) -> set[int]:
     return statuses
 
 
-def test_nothing_rests_where_it_should_not(
+def test_secrets_of_traffic_are_stored_only_in_their_columns(
     findings: Findings, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with mock_aws():
@@ -179,7 +179,7 @@ def test_nothing_rests_where_it_should_not(
 
 
 @pytest.mark.parametrize("error", [ConnectionClosedError, RuntimeError, KeyError], ids=lambda error: error.__name__)
-def test_no_log_line_repeats_a_failure_that_quotes_the_caller(
+def test_log_line_of_failure_does_not_quote_request(
     error: type[Exception],
     findings: Findings,
     caplog: pytest.LogCaptureFixture,
@@ -192,7 +192,7 @@ def test_no_log_line_repeats_a_failure_that_quotes_the_caller(
     assert findings.logged() == []
 
 
-def test_nothing_of_the_whole_contract_rests_where_it_should_not(
+def test_secrets_of_contract_cases_are_stored_only_in_their_columns(
     findings: Findings, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with mock_aws():
@@ -219,7 +219,7 @@ def test_nothing_of_the_whole_contract_rests_where_it_should_not(
     assert findings.misplaced() == []
 
 
-def test_scan_finds_what_is_misplaced() -> None:
+def test_findings_report_misplaced_secrets() -> None:
     findings = Findings({secret("a")}, {push_token("a")})
     findings.items = [
         ("places", {"device_token": {"S": push_token("a")}}),

@@ -24,12 +24,12 @@ def printed() -> list[dict[str, object]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_initialising_opens_no_connection(printed: list[dict[str, object]]) -> None:
+def test_snapshot_initialization_opens_no_connection(printed: list[dict[str, object]]) -> None:
     assert printed[0] == {"opened": []}
 
 
 @pytest.mark.parametrize("name", ["ksid", "request_id", "tokens"])
-def test_restored_copies_share_no_identifier(name: str, printed: list[dict[str, object]]) -> None:
+def test_snapshot_restored_copies_share_no_identifier(name: str, printed: list[dict[str, object]]) -> None:
     first, second = printed[1][name], printed[2][name]
     assert first
     assert first != second
@@ -38,5 +38,5 @@ def test_restored_copies_share_no_identifier(name: str, printed: list[dict[str, 
     )
 
 
-def test_restored_copies_begin_where_the_picture_was_taken(printed: list[dict[str, object]]) -> None:
+def test_snapshot_restored_copies_continue_from_snapshot(printed: list[dict[str, object]]) -> None:
     assert [each["lines"] for each in printed[1:]] == [2, 2]

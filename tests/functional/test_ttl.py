@@ -60,7 +60,7 @@ WHOLE = int(LIFE.total_seconds())
 ONE_DAY = int(DAY.total_seconds())
 
 
-def test_each_put_of_a_token_begins_its_time_anew(registry: Registry, empty: Stored) -> None:
+def test_places_put_renews_ttl(registry: Registry, empty: Stored) -> None:
     registry.places.put("token")
     assert registry.ends(PLACES) == {WHOLE}
     created = (empty.token("token") or {})["created_at"]
@@ -71,7 +71,7 @@ def test_each_put_of_a_token_begins_its_time_anew(registry: Registry, empty: Sto
 
 
 @pytest.mark.parametrize("late", [timedelta(0), SECOND, LIFE], ids=["at its end", "a second later", "much later"])
-def test_a_token_whose_time_is_over_is_not_there(registry: Registry, empty: Stored, late: timedelta) -> None:
+def test_places_expired_token_counts_as_absent(registry: Registry, empty: Stored, late: timedelta) -> None:
     registry.places.put("token")
     created = (empty.token("token") or {})["created_at"]
     registry.wait(LIFE + late)
@@ -83,13 +83,13 @@ def test_a_token_whose_time_is_over_is_not_there(registry: Registry, empty: Stor
     assert registry.places.delete("token").status == 200
 
 
-def test_a_token_is_there_until_its_last_second(registry: Registry) -> None:
+def test_places_token_lives_until_its_last_second(registry: Registry) -> None:
     registry.places.put("token")
     registry.wait(LIFE - SECOND)
     assert registry.places.delete("token").status == 200
 
 
-def test_a_subscriber_and_its_claims_end_together(registry: Registry) -> None:
+def test_engagement_subscriber_and_claims_share_ttl(registry: Registry) -> None:
     registry.subscribe()
     assert registry.ends(SUBSCRIBERS) == {WHOLE}
     registry.wait(DAY)
@@ -97,7 +97,7 @@ def test_a_subscriber_and_its_claims_end_together(registry: Registry) -> None:
     assert registry.ends(SUBSCRIBERS) == {WHOLE}
 
 
-def test_a_duplicate_begins_its_time_anew_at_most_once_a_day(registry: Registry, empty: Stored) -> None:
+def test_engagement_duplicate_renews_ttl_at_most_once_a_day(registry: Registry, empty: Stored) -> None:
     _, ksid = registry.subscribe()
     before = empty.items(SUBSCRIBERS)
     registry.wait(DAY)
@@ -123,7 +123,7 @@ def test_a_duplicate_begins_its_time_anew_at_most_once_a_day(registry: Registry,
     ],
     ids=["by ksid", "by device", "by all three"],
 )
-def test_a_subscriber_whose_time_is_over_is_not_there(
+def test_engagement_unsubscribe_of_expired_subscriber_returns_404(
     registry: Registry, call: Callable[[Registry, str], Any], wanted: str
 ) -> None:
     _, ksid = registry.subscribe()
@@ -131,7 +131,7 @@ def test_a_subscriber_whose_time_is_over_is_not_there(
     assert answered(call(registry, ksid))[0] == wanted
 
 
-def test_a_device_that_comes_back_too_late_is_a_new_subscriber(registry: Registry, empty: Stored) -> None:
+def test_engagement_subscribe_after_expiry_creates_new_ksid(registry: Registry, empty: Stored) -> None:
     _, old = registry.subscribe()
     registry.wait(LIFE)
     status, new = registry.subscribe()
@@ -144,9 +144,7 @@ def test_a_device_that_comes_back_too_late_is_a_new_subscriber(registry: Registr
 
 
 @pytest.mark.parametrize(("device", "sid"), [("dev", "other"), ("other", "sid")], ids=["device", "sid"])
-def test_claims_of_a_subscriber_whose_time_is_over_are_in_nobodys_way(
-    registry: Registry, device: str, sid: str
-) -> None:
+def test_engagement_claims_of_expired_subscriber_are_taken(registry: Registry, device: str, sid: str) -> None:
     registry.subscribe()
     registry.wait(LIFE - SECOND)
     _, living = registry.subscribe("living", "of-living")
@@ -158,7 +156,7 @@ def test_claims_of_a_subscriber_whose_time_is_over_are_in_nobodys_way(
     assert registry.subscribe("living", "of-living") == ("201", living)
 
 
-def test_two_of_whom_one_has_expired_are_not_unclear(registry: Registry, empty: Stored) -> None:
+def test_engagement_expired_rival_is_not_unclear(registry: Registry, empty: Stored) -> None:
     _, old = registry.subscribe("dev-a", "sid-a")
     registry.wait(LIFE - DAY)
     _, living = registry.subscribe("dev-b", "sid-b")
@@ -169,7 +167,7 @@ def test_two_of_whom_one_has_expired_are_not_unclear(registry: Registry, empty: 
     assert old != living
 
 
-def test_an_unsubscribed_one_keeps_its_ksid_for_as_long_as_it_lives(registry: Registry) -> None:
+def test_engagement_unsubscribe_does_not_renew_ttl(registry: Registry) -> None:
     """Unsubscribing does not begin the time anew: it is no sign of life of the token."""
     _, ksid = registry.subscribe()
     registry.wait(DAY)
@@ -180,7 +178,7 @@ def test_an_unsubscribed_one_keeps_its_ksid_for_as_long_as_it_lives(registry: Re
     assert registry.ends(SUBSCRIBERS) == {WHOLE}
 
 
-def test_zero_days_are_for_ever(registry: Registry) -> None:
+def test_ttl_of_zero_days_never_expires(registry: Registry) -> None:
     registry.deploy(0)
     registry.places.put("token")
     _, ksid = registry.subscribe()
@@ -193,7 +191,7 @@ def test_zero_days_are_for_ever(registry: Registry) -> None:
 @pytest.mark.parametrize(
     ("before", "after"), [(0, DAYS), (DAYS, 0), (30, DAYS), (DAYS, 30)], ids=["on", "off", "longer", "shorter"]
 )
-def test_another_number_of_days_counts_from_the_next_call_of_each(
+def test_ttl_parameter_change_applies_from_next_write(
     registry: Registry, empty: Stored, before: int, after: int
 ) -> None:
     registry.deploy(before)
@@ -209,13 +207,13 @@ def test_another_number_of_days_counts_from_the_next_call_of_each(
     assert len(empty.settled(SUBSCRIBERS)) == 3
 
 
-def test_devices_of_kazoo_have_no_end(registry: Registry) -> None:
+def test_kazoo_subscription_has_no_ttl(registry: Registry) -> None:
     assert registry.kazoo.put("d1", "m1").status == 201
     registry.wait(LIFE * 10)
     assert registry.kazoo.get("d1").status == 200
 
 
-def test_no_part_of_the_answer_tells_of_the_end(registry: Registry) -> None:
+def test_responses_do_not_contain_ttl(registry: Registry) -> None:
     reply = registry.places.put("token")
     assert reply.json["message"]["data"] == {"place_id": PLACE_ID, "device_token": "token"}
     assert b"expires" not in reply.body + registry.engagement.subscribe("dev", "sid").body

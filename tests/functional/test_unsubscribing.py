@@ -35,7 +35,7 @@ def engagement(client: Any, empty: Stored) -> Engagement:
         ("nobody-s-app", None, MISSING),
     ],
 )
-def test_a_ksid_with_what_else_is_named(
+def test_unsubscribe_by_ksid_with_other_ids_returns_expected_status(
     application: str | None, device_id: str | None, code: str, engagement: Engagement, empty: Stored
 ) -> None:
     ksid = answered(engagement.subscribe("phone", "sid"))[1]
@@ -49,7 +49,7 @@ def test_a_ksid_with_what_else_is_named(
 @pytest.mark.parametrize("ksid", ["1" * 19, "1", "0" * 19, "x", "9" * 20])
 @pytest.mark.parametrize("application", [None, APPLICATION])
 @pytest.mark.parametrize("device_id", [None, "phone"])
-def test_a_ksid_that_nobody_has(
+def test_unsubscribe_by_unknown_ksid_returns_404(
     ksid: str, application: str | None, device_id: str | None, engagement: Engagement, empty: Stored
 ) -> None:
     engagement.subscribe("phone", "sid")
@@ -68,7 +68,7 @@ def test_a_ksid_that_nobody_has(
         ("2100", "0x0x2100", MISSING),
     ],
 )
-def test_a_blackberry_s_prefix_does_not_matter(
+def test_unsubscribe_blackberry_ignores_hex_prefix(
     subscribed: str, named: str, code: str, engagement: Engagement, empty: Stored
 ) -> None:
     engagement.subscribe(subscribed, "sid", osType="blackberry")
@@ -76,7 +76,7 @@ def test_a_blackberry_s_prefix_does_not_matter(
     empty.settled(SUBSCRIBERS)
 
 
-def test_another_device_s_prefix_does(engagement: Engagement, empty: Stored) -> None:
+def test_unsubscribe_other_os_type_respects_hex_prefix(engagement: Engagement, empty: Stored) -> None:
     engagement.subscribe("2100", "sid")
     assert answered(engagement.unsubscribe(appId=APPLICATION, deviceId="0x2100"))[0] == MISSING
     engagement.subscribe("0x2100", "other-sid")

@@ -16,9 +16,7 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
-def test_a_function_that_knows_its_caller_keeps_to_the_budget(
-    scenario: Scenario, gateway: Gateway, wire: Wire, empty: Stored
-) -> None:
+def test_call_budget_with_warm_cache_is_kept(scenario: Scenario, gateway: Gateway, wire: Wire, empty: Stored) -> None:
     api = Api.over(gateway.send)
     warm_up(api)
     prepared = scenario.prepare(api)
@@ -28,9 +26,7 @@ def test_a_function_that_knows_its_caller_keeps_to_the_budget(
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
-def test_a_function_that_knows_nothing_calls_once_or_twice_more(
-    scenario: Scenario, gateway: Gateway, wire: Wire, empty: Stored
-) -> None:
+def test_call_budget_with_cold_cache_is_kept(scenario: Scenario, gateway: Gateway, wire: Wire, empty: Stored) -> None:
     prepared = scenario.prepare(Api.over(Gateway(empty.client).send))
     assert scenario.call(Api.over(gateway.send), prepared).status == scenario.status
     assert len(wire.calls) == scenario.cold, wire.calls
@@ -41,7 +37,7 @@ def test_a_function_that_knows_nothing_calls_once_or_twice_more(
 @pytest.mark.parametrize(
     ("family", "secret"), [("kazoo", None), ("kazoo", "unknown"), ("places", None), ("places", "unknown")]
 )
-def test_a_stranger_costs_one_call_at_most(
+def test_call_budget_of_unauthenticated_request_is_at_most_one(
     family: str, secret: str | None, client: Any, wire: Wire, empty: Stored
 ) -> None:
     gateway = Gateway(client)

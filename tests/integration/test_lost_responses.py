@@ -35,7 +35,7 @@ def api(gateway: Gateway) -> Api:
 
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
-def test_a_lost_answer_changes_nothing(
+def test_lost_response_at_any_call_does_not_change_answer(
     scenario: Scenario, loss: Exception, api: Api, wire: Wire, empty: Stored
 ) -> None:
     prepared = scenario.prepare(api)
@@ -71,7 +71,9 @@ def disturb(wire: Wire, operation: str, meanwhile: Callable[[], Reply], after: i
     wire.fail(lose_answer(LOSSES[0], act), operation)
 
 
-def test_a_repeated_post_does_not_undo_what_came_after_it(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
+def test_kazoo_post_retried_after_lost_response_keeps_later_post(
+    api: Api, others: Api, wire: Wire, empty: Stored
+) -> None:
     api.kazoo.put("desk", "phone")
     disturb(wire, "TransactWriteItems", lambda: others.kazoo.post("desk", "phone", "192.0.2.8"))
     reply = api.kazoo.post("desk", "phone", "192.0.2.7")
@@ -83,7 +85,7 @@ def test_a_repeated_post_does_not_undo_what_came_after_it(api: Api, others: Api,
     assert wire.pending == 0
 
 
-def test_a_repeated_post_with_if_match_is_not_refused_for_what_came_after(
+def test_kazoo_post_with_if_match_retried_after_lost_response_returns_200(
     api: Api, others: Api, wire: Wire, empty: Stored
 ) -> None:
     revision = api.kazoo.put("desk", "phone").json["revision"]
@@ -93,14 +95,18 @@ def test_a_repeated_post_with_if_match_is_not_refused_for_what_came_after(
     assert others.kazoo.get("desk").json["data"]["sip_proxy_server"] == "192.0.2.8"
 
 
-def test_a_repeated_post_does_not_bring_back_what_was_deleted(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
+def test_kazoo_post_retried_after_lost_response_does_not_restore_deleted(
+    api: Api, others: Api, wire: Wire, empty: Stored
+) -> None:
     api.kazoo.put("desk", "phone")
     disturb(wire, "TransactWriteItems", lambda: others.kazoo.delete("desk"))
     assert api.kazoo.post("desk", "phone", "192.0.2.7").status == 200
     assert empty.settled(DEVICES) == []
 
 
-def test_a_repeated_post_does_not_touch_what_was_made_anew(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
+def test_kazoo_post_retried_after_lost_response_keeps_new_subscription(
+    api: Api, others: Api, wire: Wire, empty: Stored
+) -> None:
     api.kazoo.put("desk", "phone")
 
     def make_anew() -> Reply:
@@ -113,7 +119,9 @@ def test_a_repeated_post_does_not_touch_what_was_made_anew(api: Api, others: Api
     assert (found["data"]["sip_proxy_server"], found["revision"][:2]) == ("192.0.2.9", "1-")
 
 
-def test_a_repeated_takeover_does_not_take_again(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
+def test_kazoo_takeover_retried_after_lost_response_keeps_later_takeover(
+    api: Api, others: Api, wire: Wire, empty: Stored
+) -> None:
     api.kazoo.put("desk", "phone")
     api.kazoo.put("den", "other-phone")
     # The first transaction is refused, and tells who has the phone.
@@ -124,7 +132,7 @@ def test_a_repeated_takeover_does_not_take_again(api: Api, others: Api, wire: Wi
     assert len(empty.settled(DEVICES)) == 2
 
 
-def test_a_repeated_put_does_not_bring_back_what_was_taken_over(
+def test_kazoo_put_retried_after_lost_response_keeps_later_takeover(
     api: Api, others: Api, wire: Wire, empty: Stored
 ) -> None:
     disturb(wire, "TransactWriteItems", lambda: others.kazoo.put("den", "phone"))
@@ -134,7 +142,9 @@ def test_a_repeated_put_does_not_bring_back_what_was_taken_over(
     assert len(empty.settled(DEVICES)) == 2
 
 
-def test_a_repeated_delete_leaves_what_was_made_anew(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
+def test_kazoo_delete_retried_after_lost_response_keeps_new_subscription(
+    api: Api, others: Api, wire: Wire, empty: Stored
+) -> None:
     api.kazoo.put("desk", "phone")
     disturb(wire, "TransactWriteItems", lambda: others.kazoo.put("desk", "phone"))
     assert api.kazoo.delete("desk").status == 200
@@ -142,7 +152,9 @@ def test_a_repeated_delete_leaves_what_was_made_anew(api: Api, others: Api, wire
     assert len(empty.settled(DEVICES)) == 2
 
 
-def test_a_repeated_subscribe_leaves_what_came_after_it(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
+def test_engagement_subscribe_retried_after_lost_response_keeps_later_update(
+    api: Api, others: Api, wire: Wire, empty: Stored
+) -> None:
     disturb(wire, "TransactWriteItems", lambda: others.engagement.subscribe("phone", "new-sid"))
     _, ksid, message = answered(api.engagement.subscribe("phone", "sid"))
     assert message == "Subscription successful."
@@ -152,7 +164,9 @@ def test_a_repeated_subscribe_leaves_what_came_after_it(api: Api, others: Api, w
     assert len(empty.settled(SUBSCRIBERS)) == 3
 
 
-def test_a_repeated_update_leaves_what_came_after_it(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
+def test_engagement_update_retried_after_lost_response_keeps_later_update(
+    api: Api, others: Api, wire: Wire, empty: Stored
+) -> None:
     ksid = answered(api.engagement.subscribe("phone", "sid"))[1]
     disturb(wire, "TransactWriteItems", lambda: others.engagement.subscribe("phone", "newest-sid"))
     assert answered(api.engagement.subscribe("phone", "new-sid")) == ("200", ksid, "Update successful.")
@@ -162,7 +176,9 @@ def test_a_repeated_update_leaves_what_came_after_it(api: Api, others: Api, wire
     assert len(empty.settled(SUBSCRIBERS)) == 3
 
 
-def test_a_repeated_unsubscribe_leaves_who_came_back(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
+def test_engagement_unsubscribe_retried_after_lost_response_keeps_resubscription(
+    api: Api, others: Api, wire: Wire, empty: Stored
+) -> None:
     ksid = answered(api.engagement.subscribe("phone", "sid"))[1]
     disturb(wire, "TransactWriteItems", lambda: others.engagement.subscribe("phone", "sid"))
     reply = api.engagement.unsubscribe(appId=APPLICATION, deviceId="phone", ksid=ksid)
@@ -172,7 +188,7 @@ def test_a_repeated_unsubscribe_leaves_who_came_back(api: Api, others: Api, wire
     assert subscriber["active"] is True
 
 
-def test_a_repeated_registration_does_not_bring_back_a_deleted_token(
+def test_places_put_retried_after_lost_response_does_not_restore_deleted(
     api: Api, others: Api, wire: Wire, empty: Stored
 ) -> None:
     disturb(wire, "TransactWriteItems", lambda: others.places.delete("token"))
@@ -180,14 +196,16 @@ def test_a_repeated_registration_does_not_bring_back_a_deleted_token(
     assert empty.settled(PLACES) == []
 
 
-def test_a_repeated_removal_leaves_a_token_that_came_back(api: Api, others: Api, wire: Wire, empty: Stored) -> None:
+def test_places_delete_retried_after_lost_response_keeps_new_token(
+    api: Api, others: Api, wire: Wire, empty: Stored
+) -> None:
     api.places.put("token")
     disturb(wire, "TransactWriteItems", lambda: others.places.put("token"))
     assert api.places.delete("token").status == 200
     assert len(empty.settled(PLACES)) == 1
 
 
-def test_a_token_deleted_while_it_is_refreshed_is_registered_anew(
+def test_places_refresh_retried_after_concurrent_delete_creates_token(
     api: Api, others: Api, wire: Wire, empty: Stored
 ) -> None:
     api.places.put("token")

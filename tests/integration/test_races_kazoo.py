@@ -28,7 +28,7 @@ def gateway(client: Any) -> Gateway:
     return wait_patiently(client)
 
 
-def test_one_of_many_creates_of_a_device_wins(gateway: Gateway, empty: Stored, race: Race) -> None:
+def test_kazoo_concurrent_puts_of_device_create_one(gateway: Gateway, empty: Stored, race: Race) -> None:
     kazoo = Kazoo(gateway.send)
     for number in ROUNDS:
         device = f"device-{number}"
@@ -43,7 +43,7 @@ def test_one_of_many_creates_of_a_device_wins(gateway: Gateway, empty: Stored, r
         assert len(empty.settled(DEVICES)) == 2 * (number + 1)
 
 
-def test_a_mobile_device_wanted_by_many_devices_ends_on_one(gateway: Gateway, empty: Stored, race: Race) -> None:
+def test_kazoo_concurrent_takeovers_leave_one_device(gateway: Gateway, empty: Stored, race: Race) -> None:
     kazoo = Kazoo(gateway.send)
     for number in ROUNDS:
         phone = f"phone-{number}"
@@ -68,7 +68,9 @@ def test_a_mobile_device_wanted_by_many_devices_ends_on_one(gateway: Gateway, em
         assert len(empty.settled(DEVICES)) == 2 * (number + 1)
 
 
-def test_devices_that_swap_phones_lose_neither_without_saying_so(gateway: Gateway, empty: Stored, race: Race) -> None:
+def test_kazoo_concurrent_swaps_of_mobile_devices_are_answered_truthfully(
+    gateway: Gateway, empty: Stored, race: Race
+) -> None:
     kazoo = Kazoo(gateway.send)
     for number in ROUNDS:
         one, two = f"one-{number}", f"two-{number}"

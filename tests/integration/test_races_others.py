@@ -28,7 +28,9 @@ def gateway(client: Any) -> Gateway:
     return wait_patiently(client)
 
 
-def test_many_equal_subscribes_make_one_subscriber(gateway: Gateway, empty: Stored, race: Race) -> None:
+def test_engagement_concurrent_identical_subscribes_create_one_subscriber(
+    gateway: Gateway, empty: Stored, race: Race
+) -> None:
     engagement = Engagement(gateway.send)
     for number in ROUNDS:
         replies = race([partial(engagement.subscribe, f"device-{number}", f"sid-{number}")] * len(CALLERS))
@@ -37,7 +39,7 @@ def test_many_equal_subscribes_make_one_subscriber(gateway: Gateway, empty: Stor
         assert len(empty.settled(SUBSCRIBERS)) == 3 * (number + 1)
 
 
-def test_a_device_that_gets_many_sids_at_once_keeps_one(gateway: Gateway, empty: Stored, race: Race) -> None:
+def test_engagement_concurrent_sids_of_device_keep_one(gateway: Gateway, empty: Stored, race: Race) -> None:
     engagement = Engagement(gateway.send)
     for number in ROUNDS:
         device = f"device-{number}"
@@ -49,7 +51,9 @@ def test_a_device_that_gets_many_sids_at_once_keeps_one(gateway: Gateway, empty:
         assert len(empty.settled(SUBSCRIBERS)) == 3 * (number + 1)
 
 
-def test_crossing_devices_and_sids_never_share_a_claim(gateway: Gateway, empty: Stored, race: Race) -> None:
+def test_engagement_concurrent_crossing_subscribes_never_share_claim(
+    gateway: Gateway, empty: Stored, race: Race
+) -> None:
     engagement = Engagement(gateway.send)
     for number in FEWER_ROUNDS:
         pairs = [(f"device-{number}-{caller % 4}", f"sid-{number}-{caller // 4}") for caller in CALLERS]
@@ -62,7 +66,9 @@ def test_crossing_devices_and_sids_never_share_a_claim(gateway: Gateway, empty: 
         assert created == len(ksids) == len(found) >= 1
 
 
-def test_subscribing_and_unsubscribing_at_once_agree_in_the_end(gateway: Gateway, empty: Stored, race: Race) -> None:
+def test_engagement_concurrent_subscribe_and_unsubscribe_are_consistent(
+    gateway: Gateway, empty: Stored, race: Race
+) -> None:
     engagement = Engagement(gateway.send)
     for number in FEWER_ROUNDS:
         device, sid = f"device-{number}", f"sid-{number}"
@@ -79,7 +85,7 @@ def test_subscribing_and_unsubscribing_at_once_agree_in_the_end(gateway: Gateway
         assert len(empty.settled(SUBSCRIBERS)) == 3 * (number + 1)
 
 
-def test_a_token_put_and_deleted_at_once_is_there_or_not(gateway: Gateway, empty: Stored, race: Race) -> None:
+def test_places_concurrent_put_and_delete_are_consistent(gateway: Gateway, empty: Stored, race: Race) -> None:
     places = Places(gateway.send)
     for number in ROUNDS:
         token = f"token-{number}"

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.15, 0.4])
-def test_histories_over_a_failing_wire_are_linearizable(
+def test_histories_with_network_faults_are_linearizable(
     rate: float, endpoint: str, stored: Stored, report: Report
 ) -> None:
     calls = unanswered = void = 0
@@ -76,7 +76,7 @@ CALLS_OF_ALL: list[tuple[AnyDialect, Any]] = [
 ]
 
 
-def test_call_to_a_silent_database_ends_within_the_functions_time(endpoint: str, stored: Stored) -> None:
+def test_call_to_unresponsive_database_ends_within_function_timeout(endpoint: str, stored: Stored) -> None:
     """Takes ten seconds: the one test that waits as long as the functions do."""
     answers: list[Any] = []
     proxy = Proxy(endpoint, 1.0, "silence", 2.0, only=Fault.SILENT)

@@ -17,7 +17,9 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.mark.parametrize("dialect", list_dialects(), ids=lambda dialect: dialect.name)
-def test_histories_are_linearizable(dialect: AnyDialect, client: Any, stored: Stored, report: Report) -> None:
+def test_histories_of_concurrent_clients_are_linearizable(
+    dialect: AnyDialect, client: Any, stored: Stored, report: Report
+) -> None:
     clients = [make_client(client) for _ in range(CLIENTS)]
     unanswered = 0
     for number in range(HISTORIES):

@@ -59,7 +59,7 @@ def nursery(endpoint: str) -> Iterator[Nursery]:
         yield Nursery(process.stdin, process.stdout)
 
 
-def test_killed_workers_leave_nothing_half_done(
+def test_killed_processes_leave_no_partial_write(
     nursery: Nursery, stored: Stored, tmp_path: Path, report: Report
 ) -> None:
     random = Random("kills")

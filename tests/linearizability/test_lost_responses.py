@@ -65,7 +65,7 @@ def revision(reply: Reply) -> int:
     return int(count)
 
 
-def test_change_is_not_made_again_over_anothers(
+def test_kazoo_post_with_lost_response_keeps_later_post(
     gateway: Gateway, others: Gateway, wire: Forgetful, stored: Stored
 ) -> None:
     kazoo, other = Kazoo(gateway.send), Kazoo(others.send)
@@ -79,7 +79,7 @@ def test_change_is_not_made_again_over_anothers(
     assert len(stored.settled(DEVICES)) == 2
 
 
-def test_change_is_remembered_though_the_subscription_is_gone(
+def test_kazoo_post_with_lost_response_after_delete_returns_200(
     gateway: Gateway, others: Gateway, wire: Forgetful, stored: Stored
 ) -> None:
     kazoo, other = Kazoo(gateway.send), Kazoo(others.send)
@@ -90,7 +90,7 @@ def test_change_is_remembered_though_the_subscription_is_gone(
     assert stored.settled(DEVICES) == []
 
 
-def test_change_is_not_made_again_on_a_new_subscription(
+def test_kazoo_post_with_lost_response_keeps_new_subscription(
     gateway: Gateway, others: Gateway, wire: Forgetful, stored: Stored
 ) -> None:
     kazoo, other = Kazoo(gateway.send), Kazoo(others.send)
@@ -107,7 +107,7 @@ def test_change_is_not_made_again_on_a_new_subscription(
     assert other.get("desk").json["data"]["sip_proxy_server"] == "192.0.2.9"
 
 
-def test_takeover_is_not_made_again_after_it_was_undone(
+def test_kazoo_put_with_lost_response_keeps_later_takeover(
     gateway: Gateway, others: Gateway, wire: Forgetful, stored: Stored
 ) -> None:
     kazoo, other = Kazoo(gateway.send), Kazoo(others.send)
@@ -118,7 +118,9 @@ def test_takeover_is_not_made_again_after_it_was_undone(
     assert stored.holder("phone") == "lobby"
 
 
-def test_delete_does_not_strike_again(gateway: Gateway, others: Gateway, wire: Forgetful, stored: Stored) -> None:
+def test_kazoo_delete_with_lost_response_keeps_new_subscription(
+    gateway: Gateway, others: Gateway, wire: Forgetful, stored: Stored
+) -> None:
     kazoo, other = Kazoo(gateway.send), Kazoo(others.send)
     other.put("desk", "phone")
     wire.meanwhile = lambda: other.put("desk", "phone")
@@ -126,7 +128,7 @@ def test_delete_does_not_strike_again(gateway: Gateway, others: Gateway, wire: F
     assert other.get("desk").status == 200
 
 
-def test_subscriber_is_made_once_and_told_its_ksid(
+def test_engagement_subscribe_with_lost_response_returns_same_ksid(
     gateway: Gateway, others: Gateway, wire: Forgetful, stored: Stored
 ) -> None:
     engagement, other = Engagement(gateway.send), Engagement(others.send)
@@ -138,7 +140,7 @@ def test_subscriber_is_made_once_and_told_its_ksid(
     assert len(stored.settled(SUBSCRIBERS)) == 3
 
 
-def test_subscriber_who_left_again_is_not_brought_back(
+def test_engagement_update_with_lost_response_keeps_later_unsubscribe(
     gateway: Gateway, others: Gateway, wire: Forgetful, stored: Stored
 ) -> None:
     engagement, other = Engagement(gateway.send), Engagement(others.send)
@@ -150,7 +152,7 @@ def test_subscriber_who_left_again_is_not_brought_back(
     assert (subscriber["active"], subscriber["sid"]) == (False, "green")
 
 
-def test_token_deleted_meanwhile_stays_deleted(
+def test_places_put_with_lost_response_keeps_later_delete(
     gateway: Gateway, others: Gateway, wire: Forgetful, stored: Stored
 ) -> None:
     places, other = Places(gateway.send), Places(others.send)
@@ -159,7 +161,7 @@ def test_token_deleted_meanwhile_stays_deleted(
     assert stored.settled(PLACES) == []
 
 
-def test_token_registered_anew_is_not_deleted(
+def test_places_delete_with_lost_response_keeps_new_token(
     gateway: Gateway, others: Gateway, wire: Forgetful, stored: Stored
 ) -> None:
     places, other = Places(gateway.send), Places(others.send)

@@ -94,7 +94,7 @@ def check(table: str, items: list[Item], day: int) -> Iterable[Violation]:
 
 
 @pytest.mark.parametrize("dialect", [Kazoo(), Engagement(), Places()], ids=lambda dialect: dialect.name)
-def test_family_answers_and_stores_as_its_model(dialect: AnyDialect, client: Any, stored: Stored) -> None:
+def test_family_sequential_calls_agree_with_model(dialect: AnyDialect, client: Any, stored: Stored) -> None:
     class Machine(Comparison):
         def __init__(self) -> None:
             super().__init__(dialect, 0, client, stored)
@@ -103,7 +103,7 @@ def test_family_answers_and_stores_as_its_model(dialect: AnyDialect, client: Any
 
 
 @pytest.mark.parametrize("dialect", [Engagement(LIFETIME), Places(LIFETIME)], ids=lambda dialect: dialect.name)
-def test_family_forgets_as_its_model(dialect: AnyDialect, client: Any, stored: Stored) -> None:
+def test_family_expiry_agrees_with_model(dialect: AnyDialect, client: Any, stored: Stored) -> None:
     class Machine(AgeingComparison):
         def __init__(self) -> None:
             super().__init__(dialect, LIFETIME, client, stored)

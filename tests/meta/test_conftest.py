@@ -29,9 +29,9 @@ def closing_line(folder: Path, ci: str) -> str:
     return run.stdout.splitlines()[-1]
 
 
-def test_a_skip_fails_under_ci(tmp_path: Path) -> None:
+def test_skip_under_ci_is_failure(tmp_path: Path) -> None:
     assert closing_line(tmp_path, ci="1").startswith("1 failed, 1 xfailed, 3 errors in")
 
 
-def test_a_skip_is_a_skip_elsewhere(tmp_path: Path) -> None:
+def test_skip_outside_ci_is_skip(tmp_path: Path) -> None:
     assert closing_line(tmp_path, ci="").startswith("4 skipped, 1 xfailed in")

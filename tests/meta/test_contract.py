@@ -42,7 +42,7 @@ from tests.support.contract.matching import MISSING, differences
         ({"a": {"$re": "x", "$not": "x"}}, {"a": "x"}),
     ],
 )
-def test_difference_is_seen(expected: Any, actual: Any) -> None:
+def test_matcher_difference_is_reported(expected: Any, actual: Any) -> None:
     assert list(differences(expected, actual, {"bound": "value"}))
 
 
@@ -58,24 +58,24 @@ def test_difference_is_seen(expected: Any, actual: Any) -> None:
         ({"$words": ["PUT", "DELETE"]}, "DELETE, PUT"),
     ],
 )
-def test_likeness_is_seen(expected: Any, actual: Any) -> None:
+def test_matcher_equal_values_have_no_difference(expected: Any, actual: Any) -> None:
     assert list(differences(expected, actual, {"bound": "value"})) == []
 
 
-def test_name_bound_once_holds_for_later_answers() -> None:
+def test_matcher_same_compares_with_bound_value() -> None:
     bindings: dict[str, Any] = {}
 
     assert list(differences({"$same": "ksid"}, "1", bindings)) == []
     assert list(differences({"$same": "ksid"}, "2", bindings))
 
 
-def test_unknown_matcher_is_an_error() -> None:
+def test_matcher_unknown_operator_raises() -> None:
     with pytest.raises(KeyError):
         list(differences({"$regex": "x"}, "x", {}))
 
 
 @pytest.mark.parametrize("model", [Request, Expectation])
-def test_misspelt_member_is_an_error(model: type[Request] | type[Expectation]) -> None:
+def test_case_misspelt_member_raises(model: type[Request] | type[Expectation]) -> None:
     with pytest.raises(ValidationError):
         model.model_validate({"method": "GET", "path": "/", "status": 200, "headerz": {}})
 
@@ -93,17 +93,17 @@ def test_misspelt_member_is_an_error(model: type[Request] | type[Expectation]) -
         ({"kept": {"$any": True}}, {"kept": {"$any": True}}),
     ],
 )
-def test_placeholders_are_filled(template: Any, filled: Any) -> None:
+def test_fill_replaces_placeholders(template: Any, filled: Any) -> None:
     assert fill(template, {"name": "x", "value": [5], "outer": "{name}/{name}"}) == filled
 
 
-def test_body_is_filled_to_its_size() -> None:
+def test_build_body_fills_to_total_size() -> None:
     body = build_body(None, None, ["<", {"fill": "x", "total": 10}, {"hex": "ff"}, {"repeat": "ж", "times": 2}], {})
 
     assert body == b"<xxxx\xff" + "жж".encode()
 
 
-def test_repeated_names_are_an_error(tmp_path: Path) -> None:
+def test_load_cases_repeated_name_raises(tmp_path: Path) -> None:
     case = "  - {name: same, request: {method: GET, path: /}, expect: {status: 200}}\n"
     (tmp_path / "kazoo").mkdir()
     (tmp_path / "kazoo" / "twice.yaml").write_text("cases:\n" + case * 2, encoding="utf-8")
@@ -112,7 +112,7 @@ def test_repeated_names_are_an_error(tmp_path: Path) -> None:
         load_cases(tmp_path)
 
 
-def test_every_file_of_cases_is_read() -> None:
+def test_load_cases_reads_every_file() -> None:
     files = {path.relative_to(ROOT).with_suffix("") for path in ROOT.glob("*/*.yaml") if path.stem != "common"}
 
     assert {Path(case.id.partition(":")[0]) for case in load_cases()} == files

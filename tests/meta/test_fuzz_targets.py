@@ -15,7 +15,7 @@ STRIDE = 11
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_seeds_hold(target: str) -> None:
+def test_fuzz_seeds_pass(target: str) -> None:
     seeds = list(list_seeds(target))
     assert len(seeds) > 100
     for seed in seeds[::STRIDE]:
@@ -24,11 +24,11 @@ def test_seeds_hold(target: str) -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("data", [b"", b"\0", b"\xff" * 8, b"\x01\x00\x10\x03/\n\n{}", b"<" * 5000, b"[" * 5000])
-def test_any_bytes_are_an_input(target: str, data: bytes) -> None:
+def test_fuzz_target_accepts_any_bytes(target: str, data: bytes) -> None:
     TARGETS[target](data)
 
 
-def test_inputs_reach_what_they_stand_for() -> None:
+def test_fuzz_inputs_reach_their_states() -> None:
     for method in METHODS:
         assert len(build_input(method, "application/json", b"body")) == HEAD + 4
     found = check_family("kazoo", build_input("GET", None, b"", OPEN | FILLED))
@@ -48,7 +48,7 @@ def test_inputs_reach_what_they_stand_for() -> None:
         ("engagement", {"statusCode": 400, "headers": {"content-type": "application/json"}, "body": '{"x":{}}'}),
     ],
 )
-def test_wrong_answers_are_findings(family: str, answer: dict[str, Any]) -> None:
+def test_fuzz_wrong_answer_is_finding(family: str, answer: dict[str, Any]) -> None:
     def create_handler(*_: Any, emit: Callable[[str], None], **__: Any) -> Callable[..., dict[str, Any]]:
         def handle(*_: Any) -> dict[str, Any]:
             emit(f'{{"status":{answer["statusCode"]}}}')

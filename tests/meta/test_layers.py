@@ -25,7 +25,7 @@ def import_cleanly(roots: list[Path], modules: list[str]) -> list[str]:
     return found
 
 
-def test_project_keeps_the_import_rule() -> None:
+def test_layers_of_project_have_no_faults() -> None:
     modules = read_modules(*DEPLOYED, PROJECT / "ops")
     assert {module.name.split(".")[0] for module in modules} >= {
         "pushreg",
@@ -37,17 +37,17 @@ def test_project_keeps_the_import_rule() -> None:
     assert faults(modules) == []
 
 
-def test_no_python_file_is_too_long() -> None:
+def test_layers_no_python_file_is_too_long() -> None:
     assert too_long(PROJECT / folder for folder in ("layers", "functions", "ops", "tests", "bench")) == []
 
 
-def test_a_file_that_is_too_long_is_reported(tmp_path: Path) -> None:
+def test_layers_too_long_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "fits.py").write_text("\n" * LONGEST_MODULE, encoding="utf-8")
     (tmp_path / "long.py").write_text("\n" * (LONGEST_MODULE + 1), encoding="utf-8")
     assert too_long([tmp_path]) == ["long.py"]
 
 
-def test_importing_deployed_code_does_no_io() -> None:
+def test_import_of_deployed_code_does_no_io() -> None:
     modules = [module.name for module in read_modules(*DEPLOYED)]
     assert import_cleanly(DEPLOYED, modules) == []
 
@@ -124,13 +124,13 @@ def test_importing_deployed_code_does_no_io() -> None:
         ("pushreg.helpers", "", "pushreg.helpers has no place in the order"),
     ],
 )
-def test_a_breach_is_reported(name: str, source: str, fault: str) -> None:
+def test_layers_violation_is_reported(name: str, source: str, fault: str) -> None:
     package = name == "pushreg"
     others = [Module(other, "") for other in ("pushreg.dynamodb", "pushreg.models.kazoo") if other != name]
     assert faults([Module(name, source, package), *others]) == [fault]
 
 
-def test_a_cycle_inside_a_package_is_reported() -> None:
+def test_layers_cycle_inside_package_is_reported() -> None:
     modules = [
         Module("pushreg.models.kazoo", "from pushreg.models import shared"),
         Module("pushreg.models.shared", "import pushreg.models.kazoo"),
@@ -138,7 +138,7 @@ def test_a_cycle_inside_a_package_is_reported() -> None:
     assert any(fault.endswith(": a cycle") for fault in faults(modules))
 
 
-def test_a_cycle_between_folders_is_reported() -> None:
+def test_layers_cycle_between_folders_is_reported() -> None:
     modules = [
         Module("pushreg_local.engines.java", "from pushreg_local.pages import text"),
         Module("pushreg_local.engines.memory", ""),
@@ -148,7 +148,7 @@ def test_a_cycle_between_folders_is_reported() -> None:
     assert [fault for fault in faults(modules) if "pages" in fault and fault.endswith(": a cycle")]
 
 
-def test_downward_imports_are_no_breach() -> None:
+def test_layers_downward_imports_are_allowed() -> None:
     modules = [
         Module("kazoo.app", "from kazoo import operations\nfrom pushreg.http import render\nimport json"),
         Module("kazoo.operations", "from pushreg.stores.devices import Devices"),
@@ -170,6 +170,6 @@ def test_downward_imports_are_no_breach() -> None:
         ("import os\nos.system('true')", "bad.py os.system"),
     ],
 )
-def test_io_at_import_is_reported(tmp_path: Path, source: str, deed: str) -> None:
+def test_import_probe_reports_io(tmp_path: Path, source: str, deed: str) -> None:
     (tmp_path / "bad.py").write_text(source, encoding="utf-8")
     assert deed in import_cleanly([tmp_path], ["bad"])

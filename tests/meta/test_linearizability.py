@@ -39,7 +39,7 @@ def explain(*steps: Step, stored: State) -> list[int] | None:
         ([(PUT, None, 0, 1), (DELETE, NO_TOKEN, 2, 3)], THERE, [1, 0]),
     ],
 )
-def test_what_an_order_explains_is_accepted(steps: list[Step], stored: State, order: list[int]) -> None:
+def test_find_order_explainable_history_returns_order(steps: list[Step], stored: State, order: list[int]) -> None:
     assert explain(*steps, stored=stored) == order
 
 
@@ -59,7 +59,7 @@ def test_what_an_order_explains_is_accepted(steps: list[Step], stored: State, or
         ([(DELETE, DELETED_IT, 0, 1), (PUT, PUTTED, 2, 3)], EMPTY),
     ],
 )
-def test_what_no_order_explains_is_refused(steps: list[Step], stored: State) -> None:
+def test_find_order_impossible_history_returns_none(steps: list[Step], stored: State) -> None:
     assert explain(*steps, stored=stored) is None
 
 
@@ -74,24 +74,24 @@ def explain_ksids(*answers: model_engagement.Answer | None) -> list[int] | None:
     return find_order(events, initial, ENGAGEMENT.step, lambda _: True)
 
 
-def test_a_ksid_that_nobody_was_told_is_learnt_from_a_later_answer() -> None:
+def test_find_order_unanswered_ksid_is_learnt_from_later_answer() -> None:
     duplicates = [model_engagement.Answer("201", DUPLICATE, "1")] * 2
     assert explain_ksids(None, *duplicates) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("second", ["2", "-1"])
-def test_a_subscriber_keeps_its_ksid(second: str) -> None:
+def test_find_order_changed_ksid_returns_none(second: str) -> None:
     first = model_engagement.Answer("200", CREATED, "1")
     assert explain_ksids(first, model_engagement.Answer("201", DUPLICATE, second)) is None
     assert explain_ksids(None, model_engagement.Answer("201", DUPLICATE, "1"), first) is None
 
 
-def test_the_second_of_two_equal_requests_updates_nothing() -> None:
+def test_find_order_second_equal_request_as_update_returns_none() -> None:
     first = model_engagement.Answer("200", CREATED, "1")
     assert explain_ksids(first, model_engagement.Answer("200", UPDATED, "1")) is None
 
 
-def test_what_is_stored_is_compared_whatever_ksid_nobody_has_seen() -> None:
+def test_model_agrees_ignores_unseen_ksid() -> None:
     row = model_engagement.Row("?0", "app", "device", "sid", "iphone", None, active=True)
     assert model_engagement.agrees(frozenset({row}), frozenset({row._replace(ksid="1")}))
     assert not model_engagement.agrees(frozenset({row}), frozenset({row._replace(ksid="1", active=False)}))

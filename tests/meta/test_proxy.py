@@ -50,7 +50,7 @@ def write(client: Any) -> Any:
         (Fault.SLOW, None, True),
     ],
 )
-def test_fault_is_seen_and_the_write_is_done_or_not(
+def test_proxy_fault_has_stated_error_and_effect(
     fault: Fault, error: object, done: bool, endpoint: str, stored: Stored
 ) -> None:
     proxy = Proxy(endpoint, 1.0, fault, PATIENCE, only=fault)
@@ -61,7 +61,7 @@ def test_fault_is_seen_and_the_write_is_done_or_not(
     stored.clear(PLACES)
 
 
-def test_connection_is_refused_until_the_outage_is_over(endpoint: str, stored: Stored) -> None:
+def test_proxy_outage_refuses_connections(endpoint: str, stored: Stored) -> None:
     proxy = Proxy(endpoint, 1.0, "outage", PATIENCE, only=Fault.REFUSED)
     with proxy.run() as address, connect_to(address, PATIENCE) as client:
         assert write(client) is ConnectionClosedError
@@ -69,7 +69,7 @@ def test_connection_is_refused_until_the_outage_is_over(endpoint: str, stored: S
     assert stored.items(PLACES) == []
 
 
-def test_unprocessed_keys_are_handed_back(endpoint: str, stored: Stored) -> None:
+def test_proxy_unprocessed_keys_are_returned(endpoint: str, stored: Stored) -> None:
     stored.client.put_item(TableName=PLACES, Item=ITEM)
     wanted = {PLACES: {"Keys": [ITEM]}}
     proxy = Proxy(endpoint, 1.0, "keys", PATIENCE, only=Fault.UNPROCESSED)
@@ -79,14 +79,14 @@ def test_unprocessed_keys_are_handed_back(endpoint: str, stored: Stored) -> None
     stored.clear(PLACES)
 
 
-def test_without_faults_the_proxy_changes_nothing(endpoint: str, stored: Stored) -> None:
+def test_proxy_without_faults_is_transparent(endpoint: str, stored: Stored) -> None:
     with Proxy(endpoint, 0.0, "none", PATIENCE).run() as address, connect_to(address, PATIENCE) as client:
         assert write(client) is None
     assert len(stored.items(PLACES)) == 1
     stored.clear(PLACES)
 
 
-def test_an_answer_long_enough_to_come_in_chunks_passes_whole(endpoint: str, stored: Stored) -> None:
+def test_proxy_chunked_response_passes_whole(endpoint: str, stored: Stored) -> None:
     item = {**ITEM, "device_token": {"S": "x" * 300_000}}
     key = {name: ITEM[name] for name in KEYS[PLACES]}
     with Proxy(endpoint, 0.0, "none", PATIENCE).run() as address, connect_to(address, PATIENCE) as client:

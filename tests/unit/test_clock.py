@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pushreg.clock import now, to_iso
 
 
-def test_now_is_aware_and_utc() -> None:
+def test_now_is_timezone_aware_utc() -> None:
     assert now().utcoffset() == timedelta(0)
 
 
@@ -21,12 +21,12 @@ def test_now_is_aware_and_utc() -> None:
         (datetime(2024, 1, 1, tzinfo=timezone(timedelta(hours=-5, minutes=-30))), "2024-01-01T05:30:00Z"),
     ],
 )
-def test_moments_are_told_in_whole_seconds_of_utc(moment: datetime, text: str) -> None:
+def test_to_iso_truncates_to_seconds_in_utc(moment: datetime, text: str) -> None:
     assert to_iso(moment) == text
 
 
 @given(st.datetimes(min_value=datetime(1000, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.timezones()))  # noqa: DTZ001
-def test_told_moments_can_be_read_and_sorted(moment: datetime) -> None:
+def test_to_iso_round_trips_and_sorts(moment: datetime) -> None:
     read = datetime.fromisoformat(to_iso(moment))
     assert timedelta(0) <= moment - read < timedelta(seconds=1)
     assert to_iso(read) == to_iso(moment)

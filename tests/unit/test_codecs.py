@@ -65,21 +65,21 @@ def judge(codec: Codec, body: bytes) -> None:
 class TestEveryCodec:
     @settings(max_examples=50)
     @given(data=st.data())
-    def test_decodes_what_it_encoded(self, codec: Codec, data: st.DataObject) -> None:
+    def test_codec_round_trip_returns_document(self, codec: Codec, data: st.DataObject) -> None:
         document = data.draw(codec.documents)
         assert codec.decode(codec.encode(document)) == document
 
     @given(body=st.binary())
-    def test_knows_no_error_but_malformed_for_bytes(self, codec: Codec, body: bytes) -> None:
+    def test_codec_random_bytes_raise_only_malformed(self, codec: Codec, body: bytes) -> None:
         judge(codec, body)
 
     @given(data=st.data())
-    def test_knows_no_error_but_malformed_for_scraps(self, codec: Codec, data: st.DataObject) -> None:
+    def test_codec_random_syntax_raises_only_malformed(self, codec: Codec, data: st.DataObject) -> None:
         judge(codec, data.draw(st.text(codec.scraps)).encode("utf-8", "surrogatepass"))
 
     @settings(max_examples=50)
     @given(data=st.data())
-    def test_knows_no_error_but_malformed_for_damaged_documents(self, codec: Codec, data: st.DataObject) -> None:
+    def test_codec_damaged_document_raises_only_malformed(self, codec: Codec, data: st.DataObject) -> None:
         body = bytearray(codec.encode(data.draw(codec.documents)))
         start = data.draw(st.integers(0, len(body)))
         end = data.draw(st.integers(start, min(len(body), start + 8)))
@@ -87,12 +87,12 @@ class TestEveryCodec:
         judge(codec, bytes(body))
 
     @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "latin-1"])
-    def test_takes_utf_8_alone(self, codec: Codec, encoding: str) -> None:
+    def test_codec_other_encoding_is_malformed(self, codec: Codec, encoding: str) -> None:
         with pytest.raises(MalformedError):
             codec.decode(codec.encode({"a": "höchst"}).decode().encode(encoding))
 
     @pytest.mark.parametrize("body", [b"", b" \n", b"\x00", b"\xff", b"plain", b"\xed\xa0\x80"])
-    def test_refuses_what_is_no_document(self, codec: Codec, body: bytes) -> None:
+    def test_codec_non_document_is_malformed(self, codec: Codec, body: bytes) -> None:
         with pytest.raises(MalformedError):
             codec.decode(body)
 
@@ -129,7 +129,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize(("codec", "body"), HOSTILE.values(), ids=HOSTILE)
-def test_no_request_takes_long_to_judge(codec: Codec, body: bytes) -> None:
+def test_codec_hostile_document_is_decoded_within_cpu_limit(codec: Codec, body: bytes) -> None:
     assert len(body) <= LIMIT
     started = time.process_time()
     judge(codec, body)

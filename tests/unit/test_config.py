@@ -10,7 +10,7 @@ from pushreg.errors import ConfigurationError
 ENVIRON = {"FAMILY": "places", "TABLE": "tokens", "DIRECTORY_TABLE": "directory"}
 
 
-def test_what_is_not_said_has_a_default() -> None:
+def test_settings_without_variables_use_defaults() -> None:
     assert Settings.from_environ(ENVIRON) == Settings(
         family="places",
         table="tokens",
@@ -25,7 +25,7 @@ def test_what_is_not_said_has_a_default() -> None:
     )
 
 
-def test_what_is_said_counts() -> None:
+def test_settings_read_every_variable() -> None:
     said = {
         "AWS_REGION": "eu-west-1",
         "AWS_DEFAULT_REGION": "eu-west-2",
@@ -50,18 +50,18 @@ def test_what_is_said_counts() -> None:
     )
 
 
-def test_the_default_region_is_the_second_choice() -> None:
+def test_settings_without_region_use_default_region() -> None:
     assert Settings.from_environ({**ENVIRON, "AWS_DEFAULT_REGION": "eu-west-2"}).region == "eu-west-2"
 
 
-def test_an_empty_value_is_none_at_all() -> None:
+def test_settings_empty_value_counts_as_unset() -> None:
     empty = dict.fromkeys(("DYNAMODB_ENDPOINT", "ENGAGEMENT_ALWAYS_HTTP_200", "STALE_AFTER_DAYS"), "")
     assert Settings.from_environ({**ENVIRON, **empty}) == Settings.from_environ(ENVIRON)
 
 
 @pytest.mark.parametrize("name", ENVIRON)
 @pytest.mark.parametrize("value", [None, ""])
-def test_a_missing_name_is_named(name: str, value: str | None) -> None:
+def test_settings_missing_variable_raises_with_name(name: str, value: str | None) -> None:
     environ = {key: text for key, text in ENVIRON.items() if key != name} | ({} if value is None else {name: value})
     with pytest.raises(ConfigurationError, match=f"^{name}: is not set$") as caught:
         Settings.from_environ(environ)
@@ -80,19 +80,19 @@ def test_a_missing_name_is_named(name: str, value: str | None) -> None:
         ("STALE_AFTER_DAYS", "soon"),
     ],
 )
-def test_a_bad_value_is_named_and_not_repeated(name: str, value: str) -> None:
+def test_settings_invalid_value_raises_without_value(name: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^{name}: is n") as caught:
         Settings.from_environ({**ENVIRON, name: value})
     assert caught.value.name == name
     assert value not in str(caught.value)
 
 
-def test_the_process_environment_is_read_when_no_other_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_default_to_process_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in ENVIRON.items():
         monkeypatch.setenv(name, value)
     assert Settings.from_environ().table == "tokens"
 
 
-def test_settings_do_not_change() -> None:
+def test_settings_are_immutable() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings.from_environ(ENVIRON).table = "other"  # type: ignore[misc]

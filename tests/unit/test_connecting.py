@@ -47,7 +47,7 @@ def capture(client: Any, operation: str, parameters: dict[str, Any]) -> Sent:
     return Sent(headers.pop("x-amz-date"), request.method, request.url, headers, request.body)
 
 
-def test_a_local_engine_gets_none_of_the_machine_s_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connect_local_endpoint_ignores_machine_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "real")
     client: Any = connect(Settings.from_environ({**SETTINGS, "DYNAMODB_ENDPOINT": "http://127.0.0.1:1"}))
     assert client._request_signer._credentials.access_key == "local"
@@ -57,7 +57,7 @@ def test_a_local_engine_gets_none_of_the_machine_s_credentials(monkeypatch: pyte
     assert cloud.meta.region_name == "eu-west-1"
 
 
-def test_botocore_s_own_retries_are_off() -> None:
+def test_connect_disables_botocore_retries() -> None:
     client: Any = connect(Settings.from_environ(SETTINGS))
     calls = []
 
@@ -85,9 +85,7 @@ def test_botocore_s_own_retries_are_off() -> None:
         ),
     ],
 )
-def test_a_request_goes_out_as_with_all_of_botocore_s_handlers(
-    operation: str, parameters: dict[str, Any], region: str
-) -> None:
+def test_connect_request_equals_stock_botocore_request(operation: str, parameters: dict[str, Any], region: str) -> None:
     client: Any = connect(Settings.from_environ({**SETTINGS, "AWS_REGION": region}))
     stock = botocore.session.Session().create_client("dynamodb", region_name=region, config=client.meta.config)
     sent, wanted = capture(client, operation, parameters), capture(stock, operation, parameters)

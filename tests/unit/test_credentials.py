@@ -54,24 +54,24 @@ class ClosedDoor(Door):
         raise ForbiddenError("not this far")
 
 
-def test_who_is_known_and_reaches_the_target_gets_it() -> None:
+def test_authenticate_known_key_returns_target() -> None:
     door = Door()
     assert door.knock("kazoo-key") == Account("a" * 32, MOMENT)
     assert door.checked == [KEY]
     assert door.client.calls == 1
 
 
-def test_a_target_that_is_not_there_is_none() -> None:
+def test_authenticate_unknown_target_returns_none() -> None:
     assert Door().knock("kazoo-key", UNKNOWN) is None
 
 
-def test_no_target_is_looked_up_where_none_is_named() -> None:
+def test_authenticate_without_target_looks_up_credential_only() -> None:
     door = Door()
     assert door.knock("kazoo-key", None) is None
     assert door.checked == [KEY]
 
 
-def test_who_is_remembered_costs_no_call() -> None:
+def test_authenticate_cached_key_makes_no_call() -> None:
     door = Door()
     door.knock("kazoo-key")
     assert door.knock("kazoo-key") == Account("a" * 32, MOMENT)
@@ -79,7 +79,7 @@ def test_who_is_remembered_costs_no_call() -> None:
     assert door.checked == [KEY, KEY]
 
 
-def test_a_new_target_costs_who_is_remembered_one_call() -> None:
+def test_authenticate_cached_key_with_new_target_makes_one_call() -> None:
     door = Door()
     door.knock("kazoo-key")
     assert door.knock("kazoo-key", FOREIGN) == Account("b" * 32, MOMENT)
@@ -87,7 +87,7 @@ def test_a_new_target_costs_who_is_remembered_one_call() -> None:
 
 
 @pytest.mark.parametrize("secret", [None, ""])
-def test_who_shows_nothing_costs_nothing(secret: str | None) -> None:
+def test_authenticate_without_secret_raises_without_call(secret: str | None) -> None:
     door = Door()
     with pytest.raises(UnauthenticatedError):
         door.knock(secret)
@@ -98,20 +98,20 @@ def test_who_shows_nothing_costs_nothing(secret: str | None) -> None:
 @pytest.mark.parametrize(
     "secret", ["unknown", "kazoo-key ", "Kazoo-key", digest("kazoo-key"), "places-key", "ключ", "x" * 10_000]
 )
-def test_who_shows_something_else_is_unknown(secret: str) -> None:
+def test_authenticate_wrong_secret_raises_unauthenticated(secret: str) -> None:
     door = Door()
     with pytest.raises(UnauthenticatedError):
         door.knock(secret)
     assert door.checked == []
 
 
-def test_another_family_s_key_opens_nothing() -> None:
+def test_authenticate_key_of_other_family_raises_unauthenticated() -> None:
     with pytest.raises(UnauthenticatedError):
         Door().knock("kazoo-key", ("place", "place"), "places")
 
 
 @pytest.mark.parametrize("target", [FOREIGN, UNKNOWN])
-def test_who_may_not_reach_a_target_cannot_tell_whether_it_is_there(target: tuple[Kind, str]) -> None:
+def test_authenticate_forbidden_target_costs_same_calls_as_unknown(target: tuple[Kind, str]) -> None:
     door = ClosedDoor()
     with pytest.raises(ForbiddenError):
         door.knock("kazoo-key", target)
@@ -137,5 +137,5 @@ def test_who_may_not_reach_a_target_cannot_tell_whether_it_is_there(target: tupl
         (None, None),
     ],
 )
-def test_a_bearer_s_secret_is_what_follows_the_word(header: str | None, secret: Any) -> None:
+def test_bearer_header_returns_secret(header: str | None, secret: Any) -> None:
     assert bearer(header) == secret

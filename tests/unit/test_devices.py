@@ -11,7 +11,7 @@ def seen(device_id: str) -> Subscription:
     return Subscription(device_id, Content.from_data(subscription("phone"), "app"), 3, MOMENT)
 
 
-def test_a_subscription_is_remembered_without_its_document() -> None:
+def test_subscription_cache_drops_document() -> None:
     cache = SubscriptionCache()
     cache.keep("account", seen("desk"))
     cached = cache.get_cached("account", "desk")
@@ -21,14 +21,14 @@ def test_a_subscription_is_remembered_without_its_document() -> None:
     assert cached.content.document == {}
 
 
-def test_accounts_and_devices_are_apart() -> None:
+def test_subscription_cache_separates_accounts_and_devices() -> None:
     cache = SubscriptionCache()
     cache.keep("account", seen("desk"))
     assert cache.get_cached("other", "desk") is None
     assert cache.get_cached("account", "den") is None
 
 
-def test_memory_is_bounded() -> None:
+def test_subscription_cache_is_bounded() -> None:
     cache = SubscriptionCache()
     for number in range(2500):
         cache.keep("account", seen(f"desk-{number}"))

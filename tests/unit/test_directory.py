@@ -26,7 +26,7 @@ def time() -> Time:
     return Time()
 
 
-def test_entries_come_in_the_order_of_their_names_by_one_call(time: Time) -> None:
+def test_directory_find_returns_entries_in_order_in_one_call(time: Time) -> None:
     client = applications(3)
     directory, session = open_directory(client, time)
     names: list[tuple[Any, str]] = [("application", each) for each in ("app-2", "app-9", "app-0")]
@@ -34,7 +34,7 @@ def test_entries_come_in_the_order_of_their_names_by_one_call(time: Time) -> Non
     assert client.calls == 1
 
 
-def test_only_what_is_not_remembered_is_read(time: Time) -> None:
+def test_directory_find_reads_only_uncached_entries(time: Time) -> None:
     client = applications(2)
     directory, session = open_directory(client, time)
     directory.find(session, ("application", "app-0"))
@@ -44,7 +44,7 @@ def test_only_what_is_not_remembered_is_read(time: Time) -> None:
     assert client.calls == 2
 
 
-def test_looking_never_calls(time: Time) -> None:
+def test_directory_get_cached_makes_no_call(time: Time) -> None:
     client = applications(1)
     directory, session = open_directory(client, time)
     assert directory.get_cached("application", "app-0") is None
@@ -53,7 +53,7 @@ def test_looking_never_calls(time: Time) -> None:
     assert client.calls == 1
 
 
-def test_an_entry_is_remembered_for_a_minute_from_before_it_was_read(time: Time) -> None:
+def test_directory_entry_is_cached_for_one_minute(time: Time) -> None:
     client = applications(1)
     directory, session = open_directory(client, time)
     directory.find(session, ("application", "app-0"))
@@ -63,7 +63,7 @@ def test_an_entry_is_remembered_for_a_minute_from_before_it_was_read(time: Time)
     assert directory.get_cached("application", "app-0") is None
 
 
-def test_what_is_not_found_is_not_remembered(time: Time) -> None:
+def test_directory_miss_is_not_cached(time: Time) -> None:
     client = ReadOnlyClient()
     directory, session = open_directory(client, time)
     assert directory.find(session, ("place", "somewhere")) == [None]
@@ -71,13 +71,13 @@ def test_what_is_not_found_is_not_remembered(time: Time) -> None:
     assert directory.find(session, ("place", "somewhere")) == [Place("somewhere", MOMENT)]
 
 
-def test_kinds_do_not_mix(time: Time) -> None:
+def test_directory_kinds_are_separate(time: Time) -> None:
     client = ReadOnlyClient([to_item(Account("x", MOMENT))])
     directory, session = open_directory(client, time)
     assert directory.find(session, ("place", "x"), ("account", "x")) == [None, Account("x", MOMENT)]
 
 
-def test_memory_is_bounded(time: Time) -> None:
+def test_directory_cache_is_bounded(time: Time) -> None:
     client = applications(2500)
     directory, session = open_directory(client, time)
     remembered = 0
@@ -88,7 +88,7 @@ def test_memory_is_bounded(time: Time) -> None:
     assert remembered <= 1000
 
 
-def test_unknown_keys_do_not_push_out_known_ones(time: Time) -> None:
+def test_directory_unknown_keys_do_not_evict_known_entries(time: Time) -> None:
     client = applications(1)
     directory, session = open_directory(client, time)
     directory.find(session, ("application", "app-0"))
@@ -97,7 +97,7 @@ def test_unknown_keys_do_not_push_out_known_ones(time: Time) -> None:
     assert directory.get_cached("application", "app-0") is not None
 
 
-def test_listing_follows_every_page_to_its_end() -> None:
+def test_directory_writer_list_reads_all_pages() -> None:
     places = [Place(name, MOMENT) for name in "abc"]
     first, second, third = ([to_attributes(to_item(place))] for place in places)
     key = {"record": {"S": "place#a"}}
@@ -108,7 +108,7 @@ def test_listing_follows_every_page_to_its_end() -> None:
     assert [parameters.get("ExclusiveStartKey") for _, parameters in client.asked] == [None, key, key]
 
 
-def test_removing_tells_whether_there_was_anything() -> None:
+def test_directory_writer_remove_returns_whether_entry_existed() -> None:
     writer = DirectoryWriter(ScriptedClient({"Attributes": {}}, {}).client, "directory")
     assert writer.remove("place", "a") is True
     assert writer.remove("place", "a") is False

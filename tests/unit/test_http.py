@@ -56,7 +56,7 @@ def read(event: dict[str, Any]) -> bytes:
     return see(event).read_body()
 
 
-def test_an_event_becomes_a_request() -> None:
+def test_handler_event_becomes_request() -> None:
     request = see(
         {
             "rawPath": "/a/b",
@@ -80,7 +80,7 @@ def test_an_event_becomes_a_request() -> None:
         {"headers": None, "pathParameters": None, "body": None, "rawPath": None, "isBase64Encoded": None},
     ],
 )
-def test_what_an_event_lacks_is_empty(event: dict[str, Any]) -> None:
+def test_handler_event_without_members_becomes_empty_request(event: dict[str, Any]) -> None:
     request = see(event)
     assert (request.method, request.path, request.operation) == ("", "/", "other")
     assert (request.parameters, request.headers) == ({}, {})
@@ -88,33 +88,33 @@ def test_what_an_event_lacks_is_empty(event: dict[str, Any]) -> None:
     assert len(request.request_id) == 32
 
 
-def test_an_unknown_method_is_not_made_a_metric() -> None:
+def test_handler_unknown_method_is_logged_as_other() -> None:
     assert see({"requestContext": {"http": {"method": "BREW"}}}).operation == "other"
 
 
-def test_half_characters_are_replaced() -> None:
+def test_handler_lone_surrogates_are_replaced() -> None:
     half = "a\ud800b"
     request = see({"rawPath": half, "pathParameters": {"id": half}, "headers": {"x-auth-token": half}})
     assert request.path == request.parameters["id"] == request.headers["x-auth-token"] == "a?b"
 
 
 @pytest.mark.parametrize("body", [b"", b"plain", "höchst".encode(), bytes(range(256))])
-def test_an_encoded_body_is_decoded(body: bytes) -> None:
+def test_read_body_base64_is_decoded(body: bytes) -> None:
     assert read({"body": base64.b64encode(body).decode(), "isBase64Encoded": True}) == body
 
 
-def test_a_plain_body_is_its_utf_8() -> None:
+def test_read_body_plain_is_utf8() -> None:
     assert read({"body": "höchst"}) == "höchst".encode()
 
 
 @pytest.mark.parametrize("body", ["%%%", "a", "YQ", "YQ==\n", "YQ==YQ==!", "ä"])
-def test_what_is_no_base64_is_malformed(body: str) -> None:
+def test_read_body_invalid_base64_is_malformed(body: str) -> None:
     with pytest.raises(MalformedError):
         read({"body": body, "isBase64Encoded": True})
 
 
 @pytest.mark.parametrize("encoded", [False, True])
-def test_a_body_has_a_largest(encoded: bool) -> None:
+def test_read_body_over_limit_is_too_large(encoded: bool) -> None:
     def event(size: int) -> dict[str, Any]:
         text = "x" * size
         body = base64.b64encode(text.encode()).decode() if encoded else text
@@ -125,18 +125,18 @@ def test_a_body_has_a_largest(encoded: bool) -> None:
         read(event(MAX_BODY + 1))
 
 
-def test_a_body_is_measured_in_bytes() -> None:
+def test_read_body_limit_counts_bytes() -> None:
     with pytest.raises(TooLargeError):
         read({"body": "ä" * (MAX_BODY // 2 + 1)})
 
 
-def test_a_secret_stays_out_of_sight() -> None:
+def test_request_repr_hides_secret() -> None:
     request = see({})
     request.secret = "hush"
     assert "hush" not in repr(request)
 
 
-def test_an_answer_becomes_an_event() -> None:
+def test_handler_response_becomes_lambda_response() -> None:
     response = Response(201, "höchst".encode(), "text/plain", "created", {"location": "/a"})
     assert call(Echo(lambda _: response), {}) == {
         "statusCode": 201,
@@ -146,12 +146,12 @@ def test_an_answer_becomes_an_event() -> None:
     }
 
 
-def test_an_answer_without_a_body_has_no_content_type() -> None:
+def test_handler_response_without_body_has_no_content_type() -> None:
     assert call(Echo(lambda _: Response(304, b"", None, "unchanged")), {})["headers"] == {}
 
 
 @pytest.mark.parametrize("error", [RuntimeError("why"), KeyError("why"), RecursionError(), StoreError("code")])
-def test_whatever_is_raised_is_answered_by_the_family(error: Exception) -> None:
+def test_handler_exception_is_rendered_by_family(error: Exception) -> None:
     def act(request: Request) -> Response:
         raise error
 
@@ -161,7 +161,7 @@ def test_whatever_is_raised_is_answered_by_the_family(error: Exception) -> None:
 @pytest.mark.parametrize(
     ("milliseconds", "limit"), [(60_000, 8.0), (13_000, 8.0), (12_999, 7.999), (6_000, 1.0), (5_000, 0.0), (100, -4.9)]
 )
-def test_the_database_is_given_up_while_there_is_time_to_answer(milliseconds: int, limit: float) -> None:
+def test_handler_database_deadline_leaves_time_to_answer(milliseconds: int, limit: float) -> None:
     time = Time()
     ends = []
 
@@ -180,7 +180,7 @@ def test_the_database_is_given_up_while_there_is_time_to_answer(milliseconds: in
     assert ends[0] == pytest.approx(max(limit, 0), abs=0.002)
 
 
-def test_a_context_without_a_clock_leaves_the_usual_limit() -> None:
+def test_handler_context_without_deadline_uses_default_limit() -> None:
     time = Time()
 
     def act(request: Request) -> Response:
@@ -194,19 +194,19 @@ def test_a_context_without_a_clock_leaves_the_usual_limit() -> None:
     assert call(Echo(act), {}, object(), timer=lambda: time.passed)["statusCode"] == 200
 
 
-def test_a_handler_is_made_without_an_environment_and_names_what_it_lacks_when_called() -> None:
+def test_handler_with_missing_variable_raises_when_called() -> None:
     handler = Handler(Echo(), {"FAMILY": "test"}, emit=lambda _: None)
     with pytest.raises(ConfigurationError, match="TABLE"):
         handler({}, None)
 
 
-def test_a_handler_prepares_once() -> None:
+def test_handler_prepare_is_idempotent() -> None:
     handler = Handler(Echo(), ENVIRON, emit=lambda _: None)
     context, client, request_log = handler.prepare()
     assert handler.prepare() == (context, client, request_log)
 
 
-def test_one_line_is_emitted_for_each_request() -> None:
+def test_handler_request_emits_one_log_line() -> None:
     lines: list[str] = []
 
     def act(request: Request) -> Response:

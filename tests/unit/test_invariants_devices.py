@@ -37,14 +37,14 @@ def mobile(mobile_device_id: str, device_id: str) -> Item:
     return {"account_id": ACCOUNT, "record": f"mobile#{digest(mobile_device_id)}", "device_id": device_id}
 
 
-def test_sound_devices_break_no_rule() -> None:
+def test_check_devices_valid_items_have_no_violation() -> None:
     items = [device("desk", "phone"), mobile("phone", "desk"), device("den", "other"), mobile("other", "den")]
     assert list(check_devices(items)) == []
     assert list(check_devices(reversed(items))) == []
     assert list(check_devices([])) == []
 
 
-def test_accounts_are_apart() -> None:
+def test_check_devices_accounts_are_separate() -> None:
     other = {"account_id": "b" * 32}
     items = [device("desk", "phone"), mobile("phone", "desk"), device("desk", "phone") | other]
     assert list(check_devices([*items, mobile("phone", "desk") | other])) == []
@@ -78,12 +78,12 @@ def test_accounts_are_apart() -> None:
         ([device("desk", "phone", document="{}"), mobile("phone", "desk")], [(Rule.READABLE, "device#desk")]),
     ],
 )
-def test_unsound_devices_are_told(items: list[Item], found: list[tuple[Rule, str]]) -> None:
+def test_check_devices_violation_is_reported(items: list[Item], found: list[tuple[Rule, str]]) -> None:
     assert rules(check_devices(items)) == found
 
 
 @pytest.mark.parametrize("name", [each for each in device("desk", "phone") if each not in ("account_id", "record")])
-def test_a_device_s_attributes_are_all_needed(name: str) -> None:
+def test_check_devices_missing_attribute_is_unreadable(name: str) -> None:
     item = device("desk", "phone")
     del item[name]
     # Its claim is no orphan: who knows what the item would say.
@@ -105,11 +105,11 @@ def test_a_device_s_attributes_are_all_needed(name: str) -> None:
         {"document": True},
     ],
 )
-def test_a_device_of_another_form_is_unreadable(changes: Item) -> None:
+def test_check_devices_malformed_device_is_unreadable(changes: Item) -> None:
     (violation,) = check_devices([device("desk", "phone", **changes)])
     assert violation.rule is Rule.READABLE
 
 
-def test_a_claim_of_another_form_is_unreadable() -> None:
+def test_check_devices_malformed_claim_is_unreadable() -> None:
     (violation,) = check_devices([mobile("phone", "desk") | {"record": "mobile#phone"}])
     assert violation.rule is Rule.READABLE

@@ -52,25 +52,25 @@ def row(**changes: Any) -> Item:
     return {**item, "created_at": MOMENT, "updated_at": MOMENT, "expires_at": NOW, **changes}
 
 
-def test_a_sound_subscriber_breaks_no_rule() -> None:
+def test_check_subscribers_valid_items_have_no_violation() -> None:
     items = [subscriber(), device_claim(), sid_claim()]
     assert list(check_subscribers(items, NOW)) == []
     assert list(check_subscribers(reversed(items), NOW)) == []
 
 
-def test_a_subscriber_for_ever_and_without_a_ufid_is_sound() -> None:
+def test_check_subscribers_without_ttl_and_ufid_have_no_violation() -> None:
     items = [subscriber(), device_claim(), sid_claim()]
     bare = [{name: value for name, value in item.items() if name not in ("ufid", "expires_at")} for item in items]
     assert list(check_subscribers(bare, NOW)) == []
 
 
 @pytest.mark.parametrize("left", [[0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2]])
-def test_what_has_expired_may_be_gone_in_part(left: list[int]) -> None:
+def test_check_subscribers_partly_deleted_expired_items_have_no_violation(left: list[int]) -> None:
     items = [subscriber(), device_claim(), sid_claim()]
     assert list(check_subscribers([items[index] for index in left], NOW + 1)) == []
 
 
-def test_claims_of_an_expired_subscriber_may_be_another_s() -> None:
+def test_check_subscribers_claims_taken_from_expired_have_no_violation() -> None:
     other = {"ksid": "9" * 19, "expires_at": NOW + 9}
     items = [subscriber(), subscriber(record=f"ksid#{'9' * 19}", **other), device_claim(**other), sid_claim(**other)]
     assert list(check_subscribers(items, NOW + 1)) == []
@@ -106,18 +106,18 @@ DEVICE, SID, OWNER = "device#app #", "sid#app # 1#", "ksid#1234567"
         ([subscriber(ufid=None), device_claim(), sid_claim()], [(Rule.AGREEING, DEVICE), (Rule.AGREEING, SID)]),
     ],
 )
-def test_unsound_subscribers_are_told(items: list[Item], found: list[tuple[Rule, str]]) -> None:
+def test_check_subscribers_violation_is_reported(items: list[Item], found: list[tuple[Rule, str]]) -> None:
     assert rules(check_subscribers(items, NOW)) == found
 
 
-def test_what_differs_is_named_and_what_is_secret_is_not() -> None:
+def test_check_subscribers_violation_names_attributes_without_values() -> None:
     (violation,) = check_subscribers([subscriber(), device_claim(active=False, osType="ipad"), sid_claim()], NOW)
     assert violation.detail == "the device claim differs in osType, active"
     assert violation.keys == ({"record": device_claim()["record"]}, {"record": f"ksid#{KSID}"})
 
 
 @pytest.mark.parametrize("ksid", ["9" * 18, "0" * 19, "x", 5])
-def test_a_subscriber_of_another_form_is_unreadable_and_its_claims_no_orphans(ksid: Any) -> None:
+def test_check_subscribers_malformed_subscriber_is_unreadable(ksid: Any) -> None:
     items = [subscriber(ksid=ksid), device_claim(), sid_claim()]
     assert rules(check_subscribers(items, NOW)) == [(Rule.READABLE, OWNER)]
 
@@ -125,12 +125,12 @@ def test_a_subscriber_of_another_form_is_unreadable_and_its_claims_no_orphans(ks
 @pytest.mark.parametrize(
     "changes", [{"partner": "x"}, {"osType": "toaster"}, {"active": "yes"}, {"expires_at": "soon"}]
 )
-def test_an_unreadable_claim_is_not_missing_too(changes: Item) -> None:
+def test_check_subscribers_unreadable_claim_is_reported_once(changes: Item) -> None:
     items = [subscriber(), device_claim(**changes), sid_claim()]
     assert rules(check_subscribers(items, NOW)) == [(Rule.READABLE, DEVICE)]
 
 
-def test_sound_rows_break_no_rule() -> None:
+def test_check_places_valid_rows_have_no_violation() -> None:
     assert list(check_places([row(), row(token_digest=digest("other"), device_token="other", expires_at=None)])) == []
 
 
@@ -145,7 +145,7 @@ def test_sound_rows_break_no_rule() -> None:
         ({"expires_at": "never"}, Rule.READABLE),
     ],
 )
-def test_unsound_rows_are_told(changes: Item, rule: Rule) -> None:
+def test_check_places_violation_is_reported_without_token(changes: Item, rule: Rule) -> None:
     (violation,) = check_places([row(**changes)])
     assert violation.rule is rule
     assert set(violation.keys[0]) == {"place_id", "token_digest"}
@@ -169,7 +169,7 @@ def entries() -> list[Item]:
     ]
 
 
-def test_a_sound_directory_breaks_no_rule() -> None:
+def test_check_directory_valid_entries_have_no_violation() -> None:
     assert list(check_directory(entries())) == []
 
 
@@ -189,7 +189,7 @@ def test_a_sound_directory_breaks_no_rule() -> None:
         (6, {"record": "user#a"}, Rule.READABLE),
     ],
 )
-def test_an_unsound_directory_is_told(index: int, changes: Item, rule: Rule) -> None:
+def test_check_directory_violation_is_reported(index: int, changes: Item, rule: Rule) -> None:
     items = entries()
     items[index] |= changes
     (violation,) = check_directory(items)

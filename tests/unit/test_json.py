@@ -47,7 +47,7 @@ from pushreg.errors import MalformedError
     ],
     ids=lambda body: body[:20],
 )
-def test_json_is_strict(body: str) -> None:
+def test_json_invalid_document_is_malformed(body: str) -> None:
     with pytest.raises(MalformedError):
         json.decode(body.encode())
 
@@ -67,12 +67,12 @@ def test_json_is_strict(body: str) -> None:
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_json_is_no_stricter_than_the_standard(body: str, data: Any) -> None:
+def test_json_valid_document_is_decoded(body: str, data: Any) -> None:
     decoded = json.decode(body.encode())
     assert data is None or (decoded == data and type(decoded) is type(data))
 
 
-def test_json_tells_where_it_went_wrong() -> None:
+def test_json_error_names_position() -> None:
     with pytest.raises(MalformedError, match=r"^truncated_json around 9$"):
         json.decode(b'{"data": ')
     with pytest.raises(MalformedError, match=r"^invalid_json around 8$"):
@@ -82,6 +82,6 @@ def test_json_tells_where_it_went_wrong() -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {"a": -float("inf")}])
-def test_json_encodes_no_number_that_it_would_refuse(value: Any) -> None:
+def test_json_encode_non_finite_number_raises(value: Any) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         json.encode(value)

@@ -18,16 +18,16 @@ def credential(scope: Scope = "write", *places: str) -> Credential:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_a_digest_is_the_sha_256_in_hex(text: str) -> None:
+def test_digest_is_sha256_in_hex(text: str) -> None:
     assert digest(text) == sha256(text.encode("utf-8")).hexdigest()
 
 
-def test_a_key_is_known_to_people_by_the_start_of_its_digest() -> None:
+def test_credential_key_id_is_digest_prefix() -> None:
     assert credential().key_id == digest("secret")[:16]
 
 
 @pytest.mark.parametrize(("scope", "may"), [("read", False), ("write", True), ("admin", True)])
-def test_all_but_readers_may_write(scope: Scope, may: bool) -> None:
+def test_credential_scope_read_may_not_write(scope: Scope, may: bool) -> None:
     assert credential(scope).may_write is may
 
 
@@ -35,7 +35,7 @@ def test_all_but_readers_may_write(scope: Scope, may: bool) -> None:
     ("places", "reaches"),
     [((PLACE,), True), (("all",), True), (("other", "all"), True), ((), False), (("other",), False)],
 )
-def test_a_key_reaches_the_places_on_its_list(places: tuple[str, ...], reaches: bool) -> None:
+def test_credential_reaches_only_its_places(places: tuple[str, ...], reaches: bool) -> None:
     assert credential("admin", *places).reaches_place(PLACE) is reaches
 
 
@@ -50,7 +50,7 @@ def test_a_key_reaches_the_places_on_its_list(places: tuple[str, ...], reaches: 
         ("token", None, False),
     ],
 )
-def test_an_application_asks_for_its_own_token(needed: str | None, sent: str | None, admitted: bool) -> None:
+def test_application_admits_only_its_auth_token(needed: str | None, sent: str | None, admitted: bool) -> None:
     application = Application("app", MOMENT, digest(needed) if needed is not None else None)
     assert application.admits(sent) is admitted
 
@@ -67,7 +67,7 @@ def test_an_application_asks_for_its_own_token(needed: str | None, sent: str | N
         (Account("a" * 32, MOMENT), "account#" + "a" * 32),
     ],
 )
-def test_an_entry_is_stored_and_read_back(entry: Entry, record: str) -> None:
+def test_entry_item_round_trips(entry: Entry, record: str) -> None:
     item = {name: value for name, value in to_item(entry).items() if value is not None}
     assert item["record"] == record
     assert to_entry(item) == entry

@@ -33,14 +33,14 @@ def unsubscribe(**fields: Any) -> Unsubscribe:
 
 
 @given(data=JSON)
-def test_anything_is_a_form_or_is_refused(data: Any) -> None:
+def test_engagement_parse_any_data_raises_only_form_error(data: Any) -> None:
     for sent in (data, {"subscriptionService": data}, {"subscriptionService": {"subscribe": data}}):
         with contextlib.suppress(FormError):
             parse(sent)
 
 
 @given(action=st.sampled_from(["subscribe", "unsubscribe"]), fields=st.dictionaries(FIELDS, JSON))
-def test_any_fields_are_a_form_or_are_refused(action: str, fields: dict[str, Any]) -> None:
+def test_engagement_parse_any_fields_raise_only_form_error(action: str, fields: dict[str, Any]) -> None:
     with contextlib.suppress(FormError):
         parse({"subscriptionService": {action: FORM | fields}})
 
@@ -62,42 +62,42 @@ def test_any_fields_are_a_form_or_are_refused(action: str, fields: dict[str, Any
         {"subscribe": FORM},
     ],
 )
-def test_other_shapes_are_refused(data: Any) -> None:
+def test_engagement_parse_wrong_shape_is_refused(data: Any) -> None:
     with pytest.raises(FormError):
         parse(data)
 
 
-def test_an_array_of_one_is_taken_for_its_element() -> None:
+def test_engagement_parse_array_of_one_is_unwrapped() -> None:
     assert parse({"subscriptionService": {"subscribe": [FORM]}}) == subscribe()
 
 
 @pytest.mark.parametrize("field", FORM)
 @pytest.mark.parametrize("value", ["left out", None, "", " \n", 5, True, ["x"], {"x": "y"}])
-def test_each_field_is_needed_and_is_text(field: str, value: Any) -> None:
+def test_engagement_subscribe_missing_or_non_text_field_is_refused(field: str, value: Any) -> None:
     with pytest.raises(FormError):
         subscribe(**{field: value})
 
 
 @pytest.mark.parametrize(("field", "longest"), [("appId", 255), ("deviceId", 255), ("ufid", 255), ("sid", 4096)])
-def test_fields_have_a_longest(field: str, longest: int) -> None:
+def test_engagement_subscribe_too_long_field_is_refused(field: str, longest: int) -> None:
     assert getattr(subscribe(**{field: "x" * longest}), field) == "x" * longest
     with pytest.raises(FormError):
         subscribe(**{field: "x" * (longest + 1)})
 
 
-def test_a_sid_is_measured_in_bytes() -> None:
+def test_engagement_sid_limit_counts_bytes() -> None:
     assert subscribe(sid="ä" * 2048).sid
     with pytest.raises(FormError):
         subscribe(sid="ä" * 2049)
 
 
-def test_the_application_goes_by_two_names() -> None:
+def test_engagement_app_id_is_accepted_under_both_names() -> None:
     assert subscribe(appId="left out", appID="other").appId == "other"
     assert subscribe(appID="other").appId == "app"
 
 
 @pytest.mark.parametrize("os_type", sorted(OS_TYPES))
-def test_os_types_are_stored_in_lower_case(os_type: str) -> None:
+def test_engagement_os_type_is_lower_cased(os_type: str) -> None:
     assert subscribe(osType=os_type.upper()).osType == os_type
 
 
@@ -115,12 +115,12 @@ def test_os_types_are_stored_in_lower_case(os_type: str) -> None:
         ("iphone", True, "iphone"),
     ],
 )
-def test_android_with_gcm_is_androidgcm(os_type: str, flag: Any, stored: str) -> None:
+def test_engagement_android_with_gcm_becomes_androidgcm(os_type: str, flag: Any, stored: str) -> None:
     assert subscribe(osType=os_type, isGCM=flag).osType == stored
 
 
 @pytest.mark.parametrize("flag", ["yes", "True", 1, 0, []])
-def test_gcm_is_true_or_false(flag: Any) -> None:
+def test_engagement_non_boolean_gcm_flag_is_refused(flag: Any) -> None:
     with pytest.raises(FormError):
         subscribe(osType="android", isGCM=flag)
 
@@ -129,40 +129,40 @@ def test_gcm_is_true_or_false(flag: Any) -> None:
     ("device_id", "stripped"),
     [("0x2100", "2100"), ("0X2100", "2100"), ("2100", "2100"), ("0x", "0x"), ("0x0x1", "0x1")],
 )
-def test_blackberry_ids_lose_their_prefix(device_id: str, stripped: str) -> None:
+def test_engagement_blackberry_device_id_loses_hex_prefix(device_id: str, stripped: str) -> None:
     assert strip_hex_prefix(device_id) == stripped
     assert subscribe(osType="BlackBerry", deviceId=device_id).deviceId == stripped
     assert subscribe(deviceId=device_id).deviceId == device_id
 
 
 @pytest.mark.parametrize("blank", ["", "  ", None])
-def test_a_blank_option_says_nothing(blank: str | None) -> None:
+def test_engagement_blank_optional_field_is_none(blank: str | None) -> None:
     form = subscribe(ufid=blank, authToken=blank)
     assert (form.ufid, form.authToken) == (None, None)
     assert unsubscribe(ksid="1", appId=blank, deviceId=blank).appId is None
 
 
-def test_a_ksid_keeps_all_its_digits() -> None:
+def test_engagement_ksid_keeps_all_digits() -> None:
     assert unsubscribe(ksid=9223372036854775807).ksid == "9223372036854775807"
     assert unsubscribe(ksid="9223372036854775807").ksid == "9223372036854775807"
 
 
 @pytest.mark.parametrize("ksid", [True, 1.5, [], {}])
-def test_a_ksid_is_text_or_a_whole_number(ksid: Any) -> None:
+def test_engagement_ksid_of_other_type_is_refused(ksid: Any) -> None:
     with pytest.raises(FormError):
         unsubscribe(ksid=ksid)
 
 
 @pytest.mark.parametrize("form", [{}, {"appId": "app"}, {"deviceId": "phone"}, {"ksid": " "}, {"authToken": "t"}])
-def test_who_unsubscribes_is_named(form: dict[str, str]) -> None:
+def test_engagement_unsubscribe_without_subscriber_is_refused(form: dict[str, str]) -> None:
     with pytest.raises(FormError):
         unsubscribe(**form)
 
 
-def test_unknown_fields_are_ignored() -> None:
+def test_engagement_unknown_fields_are_ignored() -> None:
     assert subscribe(deviceName="mine") == subscribe()
     assert unsubscribe(ksid="1", deviceName="mine") == unsubscribe(ksid="1")
 
 
-def test_the_auth_token_stays_out_of_sight() -> None:
+def test_engagement_form_repr_hides_auth_token() -> None:
     assert "hush" not in repr(subscribe(authToken="hush")) + repr(unsubscribe(ksid="1", authToken="hush"))

@@ -42,7 +42,7 @@ def registrations(*each: tuple[str, list[str]]) -> dict[str, Any]:
 
 
 @given(extras=EXTRAS, seed=st.integers())
-def test_the_digest_does_not_depend_on_the_order_of_members(extras: dict[str, Any], seed: int) -> None:
+def test_kazoo_digest_ignores_member_order(extras: dict[str, Any], seed: int) -> None:
     data = {**extras, **subscription("phone")}
     shuffled = list(data.items())
     random.Random(seed).shuffle(shuffled)
@@ -50,7 +50,7 @@ def test_the_digest_does_not_depend_on_the_order_of_members(extras: dict[str, An
 
 
 @given(extras=EXTRAS, more=EXTRAS)
-def test_the_digest_tells_contents_apart(extras: dict[str, Any], more: dict[str, Any]) -> None:
+def test_kazoo_digest_differs_for_different_content(extras: dict[str, Any], more: dict[str, Any]) -> None:
     one = Content.from_data({**extras, **subscription("phone")}, APP)
     other = Content.from_data({**more, **subscription("phone")}, APP)
     assert (one.digest == other.digest) == (json.encode(sort(one.document)) == json.encode(sort(other.document)))
@@ -63,21 +63,21 @@ def sort(data: Any) -> Any:
 
 
 @given(extras=EXTRAS)
-def test_what_is_kept_would_be_kept_again(extras: dict[str, Any]) -> None:
+def test_kazoo_stored_document_round_trips(extras: dict[str, Any]) -> None:
     kept = Content.from_data({**extras, **subscription("phone")}, APP)
     assert Content.from_data(kept.document, APP) == kept
     assert Content.from_data(json.decode(json.encode(kept.document)), APP) == kept
     assert kept.document == {**extras, **subscription("phone"), "app_name": APP}
 
 
-def test_private_members_are_dropped_and_the_app_is_the_path_s() -> None:
+def test_kazoo_private_members_are_dropped_and_app_name_is_from_path() -> None:
     given_data = {"_id": "1", "pvt_type": "device", "app_name": "other", "pvtx": 1, "nested": {"_kept": 1}}
     kept = content(**given_data)
     assert kept.app_name == APP
     assert kept.document == {**subscription("phone"), "pvtx": 1, "nested": {"_kept": 1}, "app_name": APP}
 
 
-def test_the_caller_s_data_is_left_alone() -> None:
+def test_kazoo_content_does_not_modify_input() -> None:
     data = {**subscription("phone"), "_id": "1", "app_name": "other"}
     before = copy.deepcopy(data)
     Content.from_data(data, APP)
@@ -102,7 +102,7 @@ def damage(data: Any, draw: Any) -> None:
 
 
 @given(data=st.data())
-def test_damaged_data_is_kept_or_its_faults_are_named(data: st.DataObject) -> None:
+def test_kazoo_damaged_data_is_accepted_or_problems_are_named(data: st.DataObject) -> None:
     sent = subscription("phone")
     for _ in range(data.draw(st.integers(1, 3))):
         damage(sent, data.draw)
@@ -114,7 +114,7 @@ def test_damaged_data_is_kept_or_its_faults_are_named(data: st.DataObject) -> No
         json.encode(error.problems)
 
 
-def test_faults_are_named_by_their_flattened_path() -> None:
+def test_kazoo_problems_are_keyed_by_flattened_path() -> None:
     found = problems(
         mobile_device_id="",
         platform=5,
@@ -151,7 +151,9 @@ def test_faults_are_named_by_their_flattened_path() -> None:
         ("ios", [("fcm", ["chat", "incoming_call"]), ("apns", ["chat"])], {"duplicates": ["chat"]}),
     ],
 )
-def test_preferences_clash(platform: str, each: list[tuple[str, list[str]]], evidence: dict[str, Any]) -> None:
+def test_kazoo_conflicting_preferences_are_refused(
+    platform: str, each: list[tuple[str, list[str]]], evidence: dict[str, Any]
+) -> None:
     found = problems(platform=platform, notification_registration_ids=registrations(*each))
     fault = found["notification_preferences"]["invalid"]
     assert {name: value for name, value in fault.items() if name != "message"} == evidence
@@ -166,11 +168,11 @@ def test_preferences_clash(platform: str, each: list[tuple[str, list[str]]], evi
         ("android", [("fcm", [])]),
     ],
 )
-def test_preferences_that_do_not_clash(platform: str, each: list[tuple[str, list[str]]]) -> None:
+def test_kazoo_compatible_preferences_are_accepted(platform: str, each: list[tuple[str, list[str]]]) -> None:
     assert content(platform=platform, notification_registration_ids=registrations(*each)).digest
 
 
-def test_the_revision_counts_writes_and_digests_the_content() -> None:
+def test_kazoo_revision_is_write_count_and_digest() -> None:
     kept = content()
     assert Subscription("desk", kept, 7, "2024-01-01T00:00:00Z").revision == f"7-{kept.digest}"
     assert len(kept.digest) == 32
@@ -195,15 +197,15 @@ def test_the_revision_counts_writes_and_digests_the_content() -> None:
         ({"if-match": ",".join(f'"{n}-a"' for n in range(200)) + f',"{REVISION}"'}, True),
     ],
 )
-def test_preconditions_compare_with_the_revision(headers: dict[str, str], holds: bool) -> None:
+def test_kazoo_precondition_compares_revision(headers: dict[str, str], holds: bool) -> None:
     assert Precondition.from_headers(headers).holds(REVISION) is holds
 
 
 @pytest.mark.parametrize("text", ["a", "desk-1", "com.example.app", "x" * 255, "a b", "~!$&'()*+,;=:@"])
-def test_ids_are_printable_ascii(text: str) -> None:
+def test_kazoo_printable_ascii_id_is_accepted(text: str) -> None:
     assert is_id(text)
 
 
 @pytest.mark.parametrize("text", ["", "x" * 256, "a/b", "a#b", "a%b", "a?b", 'a"b', "a\\b", "ä", "a\n", "\x7f", "\x00"])
-def test_ids_fit_in_a_path(text: str) -> None:
+def test_kazoo_id_unsafe_in_path_is_refused(text: str) -> None:
     assert not is_id(text)

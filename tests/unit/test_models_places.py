@@ -12,7 +12,7 @@ from pushreg.models.places import Registration, to_place_id
 
 
 @given(st.uuids())
-def test_a_uuid_is_known_in_any_letter_case(place: uuid.UUID) -> None:
+def test_place_id_in_any_letter_case_is_lower_cased(place: uuid.UUID) -> None:
     assert to_place_id(str(place)) == to_place_id(str(place).upper()) == str(place)
 
 
@@ -30,18 +30,18 @@ def test_a_uuid_is_known_in_any_letter_case(place: uuid.UUID) -> None:
         "\u0661ee68c4e-7008-4227-a92d-e1b13ac64f30",
     ],
 )
-def test_another_text_is_no_uuid(text: str) -> None:
+def test_place_id_that_is_no_uuid_returns_none(text: str) -> None:
     assert to_place_id(text) is None
 
 
 @given(st.text(max_size=40))
-def test_what_is_a_uuid_reads_as_one(text: str) -> None:
+def test_place_id_of_any_text_is_uuid_or_none(text: str) -> None:
     found = to_place_id(text)
     assert found is None or str(uuid.UUID(found)) == found
 
 
 @pytest.mark.parametrize("token", ["a", " a ", "eGCgkKMKFHQ:APA91b-XOvT8_", "ä" * 2048, "x" * 4096])
-def test_a_token_is_kept_as_it_is(token: str) -> None:
+def test_device_token_is_kept_unchanged(token: str) -> None:
     assert Registration.model_validate({"device_token": token, "other": 1}).device_token == token
 
 
@@ -62,6 +62,6 @@ def test_a_token_is_kept_as_it_is(token: str) -> None:
         {"deviceToken": "token"},
     ],
 )
-def test_a_body_without_a_token_is_refused(body: Any) -> None:
+def test_registration_without_valid_token_is_refused(body: Any) -> None:
     with pytest.raises(ValidationError):
         Registration.model_validate(body)

@@ -18,17 +18,17 @@ def accepts_token(text: str) -> bool:
         return False
 
 
-def test_blank_is_unicode_white_space() -> None:
+def test_is_blank_matches_unicode_white_space() -> None:
     # Python counts the four separators of ASCII among them, Unicode does not.
     white = {each for each in CHARACTERS if each.isspace()} - set("\x1c\x1d\x1e\x1f")
     assert {each for each in CHARACTERS if is_blank(each)} == white
     assert is_blank("")
 
 
-def test_models_read_the_same_characters_as_blank() -> None:
+def test_models_agree_with_is_blank_on_white_space() -> None:
     assert [each for each in CHARACTERS[:0x3100] if accepts_token(each) == is_blank(each)] == []
 
 
-def test_what_is_blank_where_needed_is_blank_where_optional() -> None:
+def test_models_treat_blank_alike_in_required_and_optional_fields() -> None:
     for text in ("\x85", "\u2028 ", "\x1c", "\ufeff"):
         assert (Unsubscribe(ksid="1", appId=text).appId is None) == (not accepts_token(text))

@@ -36,7 +36,7 @@ def raised(error: Exception) -> Exception:
     raise AssertionError
 
 
-def test_a_line_says_what_was_done_and_what_it_cost() -> None:
+def test_request_log_line_has_outcome_and_cost() -> None:
     line = record()
     assert line.pop("_aws")["Timestamp"] == 1709209859500
     assert line == {
@@ -54,7 +54,7 @@ def test_a_line_says_what_was_done_and_what_it_cost() -> None:
     }
 
 
-def test_every_metric_and_dimension_of_the_format_is_in_the_line() -> None:
+def test_request_log_line_contains_every_emf_metric_and_dimension() -> None:
     line = record()
     directives = line["_aws"]["CloudWatchMetrics"]
     for directive in directives:
@@ -71,12 +71,12 @@ def test_every_metric_and_dimension_of_the_format_is_in_the_line() -> None:
     ("outcome", "status", "faults", "denied"),
     [("fault", 503, 1, 0), ("fault", 500, 1, 0), ("denied", 401, 0, 1), ("missing", 404, 0, 0), ("fault", 200, 1, 0)],
 )
-def test_faults_and_strangers_are_counted(outcome: str, status: int, faults: int, denied: int) -> None:
+def test_request_log_counts_faults_and_denied(outcome: str, status: int, faults: int, denied: int) -> None:
     line = record(outcome, status)
     assert (line["Faults"], line["Denied"]) == (faults, denied)
 
 
-def test_the_first_line_alone_is_a_cold_start_s() -> None:
+def test_request_log_marks_only_first_line_as_cold_start() -> None:
     lines: list[str] = []
     request_log = RequestLog(SETTINGS, lines.append)
     for _ in range(3):
@@ -84,20 +84,20 @@ def test_the_first_line_alone_is_a_cold_start_s() -> None:
     assert [json.loads(line)["ColdStart"] for line in lines] == [1, 0, 0]
 
 
-def test_store_trouble_has_the_database_s_last_word() -> None:
+def test_request_log_store_error_has_store_code() -> None:
     line = record("fault", 503, raised(StoreError("ThrottlingException")))
     assert (line["error"], line["store_code"]) == ("StoreError", "ThrottlingException")
     assert "frames" not in line
 
 
-def test_a_caller_s_mistake_is_no_stack_trace() -> None:
+def test_request_log_client_error_has_no_frames() -> None:
     line = record("denied", 403, raised(ForbiddenError("hush")))
     assert line["error"] == "ForbiddenError"
     assert "frames" not in line
     assert "hush" not in json.dumps(line)
 
 
-def test_an_unforeseen_error_leaves_the_lines_it_came_through_and_no_word_of_its_own() -> None:
+def test_request_log_unexpected_error_has_frames_without_message() -> None:
     line = record("fault", 500, raised(RuntimeError("hush")))
     assert line["error"] == "RuntimeError"
     assert [frame.rpartition(" ")[2] for frame in line["frames"]] == ["raised", "inner"]

@@ -46,12 +46,12 @@ def faults(build: Build) -> list[str]:
     return list(find_faults(build, REQUIREMENTS))
 
 
-def test_faultless_build_passes(build: Build) -> None:
+def test_package_valid_build_has_no_faults(build: Build) -> None:
     assert build.architecture == "arm64"
     assert faults(build) == []
 
 
-def test_folder_without_a_build_is_refused(tmp_path: Path) -> None:
+def test_package_folder_without_build_raises(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="make build"):
         load_build(tmp_path)
 
@@ -110,12 +110,12 @@ def _set_bytes(folder: Path, start: int, replacement: bytes) -> None:
         (lambda folder: (folder / "pushreg" / "big.json").write_bytes(bytes(25_000_001)), "is over the target"),
     ],
 )
-def test_fault_is_told(build: Build, spoil: Callable[[Path], object], fault: str) -> None:
+def test_package_fault_is_reported(build: Build, spoil: Callable[[Path], object], fault: str) -> None:
     spoil(build.layer)
     assert any(line.endswith(fault) for line in faults(build))
 
 
-def test_sizes_count_every_file(tmp_path: Path) -> None:
+def test_package_measure_counts_every_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(bytes(10_000))
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "c").write_bytes(b"x")

@@ -37,7 +37,7 @@ def _write(path: Path) -> None:
     path.touch()
 
 
-def test_code_licences_and_versions_stay(packages: Path) -> None:
+def test_prune_keeps_code_licences_and_metadata(packages: Path) -> None:
     kept = {str(path.relative_to(packages)) for path in packages.rglob("*") if path.is_file()}
     assert {path for path in kept if not path.startswith("botocore")} == {
         "six.py",
@@ -47,13 +47,13 @@ def test_code_licences_and_versions_stay(packages: Path) -> None:
     }
 
 
-def test_one_service_in_its_latest_version_stays(packages: Path) -> None:
+def test_prune_keeps_only_dynamodb_latest_model(packages: Path) -> None:
     data = packages / "botocore" / "data"
     assert [path.name for path in data.iterdir() if path.is_dir()] == ["dynamodb"]
     assert [path.name for path in (data / "dynamodb").iterdir()] == ["2012-08-10"]
 
 
-def test_no_partition_goes(packages: Path) -> None:
+def test_prune_keeps_every_partition(packages: Path) -> None:
     trimmed = json.loads((packages / "botocore" / "data" / "endpoints.json").read_bytes())
     stock = json.loads((DATA / "endpoints.json").read_bytes())
     assert [each["partition"] for each in trimmed["partitions"]] == [each["partition"] for each in stock["partitions"]]
@@ -61,7 +61,7 @@ def test_no_partition_goes(packages: Path) -> None:
 
 
 @pytest.mark.parametrize("region", REGIONS)
-def test_endpoints_are_those_of_the_whole_data(packages: Path, region: str) -> None:
+def test_prune_keeps_endpoints_of_every_region(packages: Path, region: str) -> None:
     def locate(loader: Loader) -> str:
         session = botocore.session.Session()
         session.register_component("data_loader", loader)
@@ -74,7 +74,7 @@ def test_endpoints_are_those_of_the_whole_data(packages: Path, region: str) -> N
     assert region in trimmed
 
 
-def test_the_model_means_what_the_whole_one_does(packages: Path) -> None:
+def test_prune_keeps_meaning_of_service_model(packages: Path) -> None:
     search = [str(packages / "botocore" / "data")]
     loaders = (Loader(extra_search_paths=search, include_default_search_paths=False), Loader())
     trimmed, stock = (ServiceModel(loader.load_service_model("dynamodb", "service-2")) for loader in loaders)
@@ -93,6 +93,6 @@ def describe(shape: Shape) -> tuple[object, ...]:
     return shape.type_name, shape.serialization, shape.metadata, {name: each.name for name, each in members.items()}
 
 
-def test_the_model_has_nothing_left_for_people(packages: Path) -> None:
+def test_prune_removes_model_documentation(packages: Path) -> None:
     (path,) = packages.glob("botocore/data/dynamodb/*/service-2.json.gz")
     assert b'"documentation":"' not in gzip.decompress(path.read_bytes())

@@ -36,7 +36,7 @@ def build(project: Path, function: str = "PlacesFunction") -> Path:
 
 
 @pytest.mark.parametrize("family", ["kazoo", "engagement", "places"])
-def test_each_function_carries_its_own_family(family: str, project: Path) -> None:
+def test_functions_makefile_packages_only_own_family(family: str, project: Path) -> None:
     built = build(project, f"{family.capitalize()}Function")
     assert sorted(path.name for path in built.iterdir()) == sorted([family, "settings"])
     sources = {path.name for path in (project / "functions" / family).glob("*.py")}
@@ -46,20 +46,20 @@ def test_each_function_carries_its_own_family(family: str, project: Path) -> Non
     assert {int.from_bytes(path.read_bytes()[4:8], "little") for path in compiled} == {UNCHECKED}
 
 
-def test_same_sources_make_the_same_package(project: Path) -> None:
+def test_functions_makefile_build_is_reproducible(project: Path) -> None:
     before = {path: path.read_bytes() for path in build(project).rglob("*") if path.is_file()}
     assert before == {path: path.read_bytes() for path in build(project).rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("name", ["template.yaml", "samconfig.toml"])
-def test_other_settings_make_another_package(name: str, project: Path) -> None:
+def test_functions_makefile_changed_settings_change_package(name: str, project: Path) -> None:
     before = (build(project) / "settings").read_bytes()
     with (project / name).open("a") as file:
         file.write("# Changed.\n")
     assert (build(project) / "settings").read_bytes() != before
 
 
-def test_without_a_fitting_python_the_recipe_says_what_to_do(project: Path) -> None:
+def test_functions_makefile_without_python_3_13_names_fix(project: Path) -> None:
     command = ["make", "--makefile", "Makefile", "build-PlacesFunction", "ARTIFACTS_DIR=x", "PYTHON="]
     ran = subprocess.run(command, cwd=project / "functions", capture_output=True, text=True, check=False)
     assert ran.returncode != 0

@@ -26,25 +26,25 @@ def pins(lock: Path) -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: str(path.relative_to(PROJECT)))
-def test_everything_is_pinned_by_version_and_hash(lock: Path) -> None:
+def test_lock_file_pins_version_and_hash(lock: Path) -> None:
     pinned = re.compile(r"[\w.-]+==[\w.]+ (; [^@]+ )?( *--hash=sha256:[0-9a-f]{64})+")
     assert entries(lock)
     assert [entry for entry in entries(lock) if not pinned.fullmatch(entry)] == []
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: str(path.relative_to(PROJECT)))
-def test_no_lock_names_a_host(lock: Path) -> None:
+def test_lock_file_names_no_host(lock: Path) -> None:
     assert re.findall(r"\w+://\S+|--\w*index\S*|--find-links\S*", lock.read_text(encoding="utf-8")) == []
 
 
-def test_locks_that_share_a_venv_agree() -> None:
+def test_lock_files_of_one_venv_agree() -> None:
     releases: dict[str, set[str]] = {}
     for lock in (path for path in LOCKS if path.name not in APART):
         for name, versions in pins(lock).items():
             assert releases.setdefault(name, versions) == versions, f"{name} in {lock.name}"
 
 
-def test_locks_hold_what_was_asked_for() -> None:
+def test_lock_file_contains_requested_packages() -> None:
     for wanted in (PROJECT / "requirements").glob("*.in"):
         names = {
             name.lower() for name in re.findall(r"^[A-Za-z][\w.-]*", wanted.read_text(encoding="utf-8"), re.MULTILINE)
@@ -54,5 +54,5 @@ def test_locks_hold_what_was_asked_for() -> None:
         assert names <= pins(lock).keys(), wanted.name
 
 
-def test_layer_leaves_out_what_the_lambda_runtime_carries() -> None:
+def test_layer_lock_excludes_packages_of_lambda_runtime() -> None:
     assert {"boto3", "s3transfer", "snapshot-restore-py"}.isdisjoint(pins(LAYER))

@@ -55,21 +55,21 @@ def time() -> Time:
 
 
 @given(ITEMS)
-def test_an_item_is_read_as_it_was_written(item: dict[str, Any]) -> None:
+def test_item_attributes_round_trip(item: dict[str, Any]) -> None:
     read = from_attributes(to_attributes(item))
     assert read == item
     assert {name: type(value) for name, value in read.items()} == {name: type(value) for name, value in item.items()}
 
 
-def test_an_item_has_no_members_that_are_none() -> None:
+def test_to_attributes_drops_none() -> None:
     assert to_attributes({"a": None, "b": ""}) == {"b": {"S": ""}}
 
 
-def test_sets_are_written_in_one_order() -> None:
+def test_to_attributes_sorts_sets() -> None:
     assert to_attributes({"a": frozenset("zxy")}) == {"a": {"SS": ["x", "y", "z"]}}
 
 
-def test_writes_are_what_dynamodb_takes() -> None:
+def test_write_builders_produce_dynamodb_parameters() -> None:
     assert put("t", {"k": "v"}) == {"Put": {"TableName": "t", "Item": {"k": {"S": "v"}}}}
     assert put("t", {"k": "v"}, "n = :n", n=1) == {
         "Put": {
@@ -84,7 +84,7 @@ def test_writes_are_what_dynamodb_takes() -> None:
     assert delete("t", {"k": "v"}, "n = :n", n=True)["Delete"]["ExpressionAttributeValues"] == {":n": {"BOOL": True}}
 
 
-def test_reads_are_strongly_consistent(time: Time) -> None:
+def test_session_reads_are_strongly_consistent(time: Time) -> None:
     client = ScriptedClient({}, {"Responses": {}}, {"Responses": [{}]})
     reader = session(client, time)
     assert reader.get("t", {"k": "v"}) is None
@@ -96,14 +96,14 @@ def test_reads_are_strongly_consistent(time: Time) -> None:
     assert reader.calls == 3
 
 
-def test_items_come_in_the_order_of_their_keys(time: Time) -> None:
+def test_session_get_many_returns_items_in_key_order(time: Time) -> None:
     items = [{"record": name, "n": n} for n, name in enumerate("abc")]
     reader = session(ReadOnlyClient(items), time)
     keys = [{"record": name} for name in "cxab"]
     assert reader.get_many("t", keys) == [items[2], None, items[0], items[1]]
 
 
-def test_keys_left_unprocessed_are_asked_for_until_they_are_not(time: Time) -> None:
+def test_session_get_many_retries_unprocessed_keys(time: Time) -> None:
     first, second = ({"record": {"S": name}} for name in "ab")
     client = ScriptedClient(
         {"Responses": {"t": [second]}, "UnprocessedKeys": {"t": {"Keys": [first]}}},
@@ -139,7 +139,7 @@ def test_keys_left_unprocessed_are_asked_for_until_they_are_not(time: Time) -> N
     ],
     ids=str,
 )
-def test_a_call_is_repeated_word_for_word(passing: Exception, time: Time) -> None:
+def test_session_transient_error_retries_identical_call(passing: Exception, time: Time) -> None:
     client = ScriptedClient(passing, passing, {})
     writer = session(client, time)
     writer.transact([put("t", {"k": "v"})], "token")
@@ -161,7 +161,7 @@ def test_a_call_is_repeated_word_for_word(passing: Exception, time: Time) -> Non
         (NoCredentialsError(), "NoCredentialsError"),
     ],
 )
-def test_a_call_that_cannot_succeed_is_not_repeated(lasting: Exception, code: str, time: Time) -> None:
+def test_session_permanent_error_is_not_retried(lasting: Exception, code: str, time: Time) -> None:
     client = ScriptedClient(lasting)
     with pytest.raises(StoreError) as caught:
         session(client, time).transact([], "token")
@@ -170,7 +170,7 @@ def test_a_call_that_cannot_succeed_is_not_repeated(lasting: Exception, code: st
     assert time.delays == []
 
 
-def test_attempts_are_bounded_and_spread(time: Time) -> None:
+def test_session_retries_are_bounded_with_jitter(time: Time) -> None:
     random.seed(0)
     client = ScriptedClient(error("ThrottlingException"))
     with pytest.raises(StoreError) as caught:
@@ -183,7 +183,7 @@ def test_attempts_are_bounded_and_spread(time: Time) -> None:
     assert time.delays[0] <= 0.04
 
 
-def test_the_time_limit_ends_waiting_early(time: Time) -> None:
+def test_session_deadline_stops_retries(time: Time) -> None:
     client = ScriptedClient(error("ThrottlingException"))
     with pytest.raises(StoreError) as caught:
         session(client, time, 0.1).get("t", {"k": "v"})
@@ -191,7 +191,7 @@ def test_the_time_limit_ends_waiting_early(time: Time) -> None:
     assert time.passed < 0.1
 
 
-def test_no_call_begins_after_the_time_limit(time: Time) -> None:
+def test_session_no_call_starts_after_deadline(time: Time) -> None:
     client = ScriptedClient({})
     late = session(client, time, 1)
     time.passed += 1
@@ -202,21 +202,21 @@ def test_no_call_begins_after_the_time_limit(time: Time) -> None:
         session(client, time, -1).get("t", {"k": "v"})
 
 
-def test_a_refused_update_brings_back_what_stands(time: Time) -> None:
+def test_session_failed_update_returns_stored_item(time: Time) -> None:
     client = ScriptedClient(error("ConditionalCheckFailedException", Item={"k": {"S": "v"}}))
     with pytest.raises(ConditionFailedError) as caught:
         session(client, time).update(update("t", {"k": "v"}, "SET n = :n", "n = :n", n=1))
     assert (caught.value.items, caught.value.failed) == ([{"k": "v"}], [True])
 
 
-def test_a_refused_update_of_nothing_brings_back_nothing(time: Time) -> None:
+def test_session_failed_update_of_missing_item_returns_none(time: Time) -> None:
     client = ScriptedClient(error("ConditionalCheckFailedException"))
     with pytest.raises(ConditionFailedError) as caught:
         session(client, time).update(update("t", {"k": "v"}, "SET n = :n", "n = :n", n=1))
     assert (caught.value.items, caught.value.failed) == ([None], [True])
 
 
-def test_a_refused_transaction_tells_which_conditions_failed(time: Time) -> None:
+def test_session_failed_transaction_names_failed_conditions(time: Time) -> None:
     reasons = ({"Code": "None"}, {"Code": "ConditionalCheckFailed", "Item": {"k": {"S": "v"}}})
     conflict = {"Code": "TransactionConflict"}
     with pytest.raises(ConditionFailedError) as caught:
@@ -224,7 +224,7 @@ def test_a_refused_transaction_tells_which_conditions_failed(time: Time) -> None
     assert (caught.value.items, caught.value.failed) == ([None, {"k": "v"}, None], [False, True, False])
 
 
-def test_an_update_returns_what_was_asked_for(time: Time) -> None:
+def test_session_update_returns_requested_attributes(time: Time) -> None:
     client = ScriptedClient({"Attributes": {"n": {"N": "2"}}}, {})
     write = update("t", {"k": "v"}, "SET n = :n", "n < :n", n=2)
     assert session(client, time).update(write, "ALL_NEW") == {"n": 2}
@@ -232,7 +232,7 @@ def test_an_update_returns_what_was_asked_for(time: Time) -> None:
     assert [parameters["ReturnValues"] for _, parameters in client.asked] == ["ALL_NEW", "NONE"]
 
 
-def test_who_is_refused_time_and_again_steps_back_until_time_is_up(time: Time) -> None:
+def test_session_repeated_condition_failures_back_off_until_deadline(time: Time) -> None:
     refused = session(ScriptedClient(error("ConditionalCheckFailedException")), time)
     write = update("t", {"k": "v"}, "SET n = :n", "n = :n", n=1)
 

@@ -49,7 +49,7 @@ class Watched(dict[str, str]):
         return super().get(key, default)
 
 
-def test_every_documented_route_leads_to_its_family() -> None:
+def test_template_routes_lead_to_their_family() -> None:
     modules = {function.name: function.module for function in TEMPLATE.functions}
     routes: dict[str, set[str]] = {module: set() for module in modules.values()}
     for route in TEMPLATE.routes:
@@ -58,26 +58,26 @@ def test_every_documented_route_leads_to_its_family() -> None:
 
 
 @pytest.mark.parametrize("function", TEMPLATE.functions, ids=lambda function: function.name)
-def test_functions_read_all_that_they_are_told(function: Any) -> None:
+def test_template_functions_read_every_variable(function: Any) -> None:
     environment = Watched(dict(function.environment))
     settings = Settings.from_environ(environment)
     assert settings.family == function.module.partition(".")[0]
     assert {name for name in environment if not name.startswith("AWS_")} <= environment.asked
 
 
-def test_each_family_has_a_table_of_its_own() -> None:
+def test_template_families_have_separate_tables() -> None:
     own = {function.module.partition(".")[0]: function.environment["TABLE"] for function in TEMPLATE.functions}
     assert own == {"kazoo": "DevicesTable", "engagement": "SubscribersTable", "places": "PlacesTable"}
     assert {function.environment["DIRECTORY_TABLE"] for function in TEMPLATE.functions} == {"DirectoryTable"}
 
 
-def test_functions_outlive_the_time_they_give_the_database() -> None:
+def test_template_function_timeout_exceeds_database_deadline() -> None:
     assert {function.timeout for function in TEMPLATE.functions} == {15}
     assert TIME_LIMIT + TIME_RESERVE < 15
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_new_versions_go_live_by_way_of_the_alarm(name: str) -> None:
+def test_template_functions_deploy_as_canary_with_alarm(name: str) -> None:
     family = name.removesuffix("Function")
     preference = FUNCTIONS[name]["DeploymentPreference"]
     assert preference == {"Type": "Canary10Percent5Minutes", "Alarms": [f"{family}FaultAlarm"]}
@@ -88,7 +88,7 @@ def test_new_versions_go_live_by_way_of_the_alarm(name: str) -> None:
     assert RESOLVED["CommonLayer"]["Properties"]["PublishLambdaVersion"] is True
 
 
-def test_layer_and_functions_are_of_one_architecture() -> None:
+def test_template_layer_and_functions_share_architecture() -> None:
     for chosen in ("arm64", "x86_64"):
         resolver = Resolver(DOCUMENT, {"Architecture": chosen})
         layer = resolver.resolve(DOCUMENT["Resources"]["CommonLayer"])
@@ -100,7 +100,7 @@ def test_layer_and_functions_are_of_one_architecture() -> None:
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_tables_lose_nothing(name: str) -> None:
+def test_template_tables_are_retained_and_backed_up(name: str) -> None:
     assert RESOLVED[name]["DeletionPolicy"] == RESOLVED[name]["UpdateReplacePolicy"] == "Retain"
     table = TABLES[name]
     assert table["BillingMode"] == "PAY_PER_REQUEST"
@@ -109,13 +109,13 @@ def test_tables_lose_nothing(name: str) -> None:
     assert table["SSESpecification"] == {"SSEEnabled": True}
 
 
-def test_only_what_goes_stale_expires() -> None:
+def test_template_only_subscribers_and_places_have_ttl() -> None:
     expiring = {table.logical_id: table.expiry_attribute for table in TEMPLATE.tables if table.expiry_attribute}
     assert expiring == {"SubscribersTable": "expires_at", "PlacesTable": "expires_at"}
 
 
 @pytest.mark.parametrize("name", DOCUMENT["Parameters"])
-def test_parameters_are_described_bounded_and_defaulted(name: str) -> None:
+def test_template_parameters_have_description_bounds_and_default(name: str) -> None:
     parameter = DOCUMENT["Parameters"][name]
     assert parameter["Description"].endswith(".")
     assert "Default" in parameter
@@ -139,7 +139,7 @@ def test_parameters_are_described_bounded_and_defaulted(name: str) -> None:
         ("DynamoDbEndpoint", "http://172.17.0.1:8000", "https://dynamodb.eu-west-1.amazonaws.com/"),
     ],
 )
-def test_parameters_with_a_pattern_tell_good_from_bad(name: str, good: str, bad: str) -> None:
+def test_template_parameter_patterns_reject_bad_values(name: str, good: str, bad: str) -> None:
     pattern = DOCUMENT["Parameters"][name]["AllowedPattern"]
     assert re.fullmatch(pattern, good)
     assert not re.fullmatch(pattern, bad)
@@ -174,7 +174,7 @@ def emitted() -> set[tuple[str, tuple[str, ...]]]:
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_alarms_watch_metrics_that_exist(name: str, emitted: set[tuple[str, tuple[str, ...]]]) -> None:
+def test_template_alarms_watch_emitted_metrics(name: str, emitted: set[tuple[str, tuple[str, ...]]]) -> None:
     watched = list(_metrics(ALARMS[name]))
     assert watched
     for namespace, metric, dimensions in watched:
@@ -190,7 +190,7 @@ def test_alarms_watch_metrics_that_exist(name: str, emitted: set[tuple[str, tupl
             }
 
 
-def test_alarms_go_to_the_topic_if_there_is_one() -> None:
+def test_template_alarms_notify_optional_topic() -> None:
     topic = "arn:aws:sns:eu-west-1:123456789012:ops"
     for parameters, actions in (({}, None), ({"AlarmTopicArn": topic}, [topic])):
         resolved = Resolver(DOCUMENT, parameters).resolve(DOCUMENT["Resources"])
@@ -199,7 +199,7 @@ def test_alarms_go_to_the_topic_if_there_is_one() -> None:
         }
 
 
-def test_dashboard_shows_metrics_that_exist(emitted: set[tuple[str, tuple[str, ...]]]) -> None:
+def test_template_dashboard_shows_emitted_metrics(emitted: set[tuple[str, tuple[str, ...]]]) -> None:
     body = json.loads(RESOLVED["Dashboard"]["Properties"]["DashboardBody"])
     rows = [row for widget in body["widgets"] for row in widget["properties"].get("metrics", [])]
     own = [row for row in rows if row[0] == STACK_NAMESPACE]
@@ -210,13 +210,13 @@ def test_dashboard_shows_metrics_that_exist(emitted: set[tuple[str, tuple[str, .
     assert ("Requests", ("service", "operation", "outcome")) in emitted
 
 
-def test_operations_guide_knows_every_alarm_parameter_and_output() -> None:
+def test_operations_guide_names_every_alarm_parameter_and_output() -> None:
     guide = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
     named = {*ALARMS, *DOCUMENT["Parameters"], *DOCUMENT["Outputs"]}
     assert {name for name in named if f"`{name}`" not in guide} == set()
 
 
-def test_samconfig_sets_parameters_that_exist() -> None:
+def test_samconfig_overrides_existing_parameters() -> None:
     config = tomllib.loads((PROJECT / "samconfig.toml").read_text(encoding="utf-8"))
     assert {"default", "prod", "local"} == set(config) - {"version"}
     for section in ("default", "prod", "local"):

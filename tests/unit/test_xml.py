@@ -55,7 +55,7 @@ LAUGHS = "<!DOCTYPE a [<!ENTITY b 'ha'>" + "".join(f"<!ENTITY b{i} '&b;&b;'>" fo
     ],
     ids=lambda body: body[:40],
 )
-def test_xml_is_strict(body: str) -> None:
+def test_xml_invalid_document_is_malformed(body: str) -> None:
     with pytest.raises(MalformedError):
         xml.decode(body.encode())
 
@@ -80,11 +80,11 @@ def test_xml_is_strict(body: str) -> None:
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_xml_reads_elements_with_text(body: str, data: Any) -> None:
+def test_xml_valid_document_is_decoded(body: str, data: Any) -> None:
     decoded = xml.decode(body.encode())
     assert data is None or decoded == data
 
 
-def test_xml_renders_in_order_and_escapes() -> None:
+def test_xml_encode_keeps_order_and_escapes() -> None:
     document = {"a": {"c": "<1> & 2", "b": ["x", "y"], "d": {"e": ""}}}
     assert xml.encode(document) == b"<a><c>&lt;1&gt; &amp; 2</c><b>x</b><b>y</b><d><e></e></d></a>"

@@ -81,7 +81,7 @@ def measure(document: bytes) -> tuple[dict[str, object] | None, int]:
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_attack_is_refused_in_little_memory(name: str, record_property: Callable[[str, object], None]) -> None:
+def test_xml_attack_is_refused_with_bounded_memory(name: str, record_property: Callable[[str, object], None]) -> None:
     document = DOCUMENTS[name]
     assert len(document) <= MAX_BODY
     decoded, peak = measure(document)
@@ -91,14 +91,14 @@ def test_attack_is_refused_in_little_memory(name: str, record_property: Callable
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_what_says_nothing_is_passed_over_in_little_memory(name: str) -> None:
+def test_xml_harmless_noise_is_ignored_with_bounded_memory(name: str) -> None:
     assert len(HARMLESS[name]) <= MAX_BODY
     decoded, peak = measure(HARMLESS[name])
     assert decoded == {"r": "1"}
     assert peak < MAX_PEAK
 
 
-def test_attacks_leave_nothing_behind() -> None:
+def test_xml_attacks_leak_no_memory() -> None:
     gc.collect()
     tracemalloc.start()
     try:
@@ -119,7 +119,7 @@ def test_attacks_leave_nothing_behind() -> None:
 
 
 @pytest.mark.parametrize("name", [*DOCUMENTS, *HARMLESS])
-def test_a_document_leaves_no_parser_for_the_garbage_collector(name: str) -> None:
+def test_xml_decode_leaves_no_reference_cycle(name: str) -> None:
     gc.collect()
     gc.disable()
     try:

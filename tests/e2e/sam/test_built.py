@@ -20,14 +20,14 @@ pytestmark = [pytest.mark.docker, pytest.mark.engine]
 CASES = [case for case in load_cases() if case.kind.startswith("documented") and not case.given.special]
 
 
-def test_build_has_no_fault(build: Path) -> None:
+def test_sam_build_has_no_faults(build: Path) -> None:
     built = load_build(build)
     assert built.architecture == ARCHITECTURE
     requirements = (PROJECT / "layers" / "common" / "requirements.txt").read_text("utf-8")
     assert [*find_faults(built, requirements), *import_handlers(built)] == []
 
 
-def test_event_is_invoked(sam: Sam, build: Path, endpoint: str, url: str) -> None:
+def test_sam_local_invoke_answers_sample_event(sam: Sam, build: Path, endpoint: str, url: str) -> None:
     event = PROJECT / "events" / "places_put_registered.json"
     options = ["--event", str(event), *choose_options(DynamoDbEndpoint=endpoint)]
     result = sam.run(
@@ -39,7 +39,7 @@ def test_event_is_invoked(sam: Sam, build: Path, endpoint: str, url: str) -> Non
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_case_goes_as_documented(case: Case, url: str, tables: Tables) -> None:
+def test_contract_case_in_lambda_container_is_answered_as_documented(case: Case, url: str, tables: Tables) -> None:
     def send(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE)
         try:

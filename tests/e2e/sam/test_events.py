@@ -152,21 +152,23 @@ def comparable(event: dict[str, Any]) -> dict[str, Any]:
     return members
 
 
-def test_every_route_is_tried() -> None:
+def test_event_comparison_covers_every_route() -> None:
     template = load_template((PROJECT / "template.yaml").read_text("utf-8"))
     assert {(route.method, route.path) for route in template.routes} == {("ANY", path) for path in ROUTES}
 
 
 @pytest.mark.parametrize("name", REQUESTS)
 @pytest.mark.parametrize("path", [path for paths in ROUTES.values() for path in paths])
-def test_events_are_the_same(path: str, name: str, sam_url: str, local_url: str) -> None:
+def test_event_of_local_gateway_equals_event_of_sam(path: str, name: str, sam_url: str, local_url: str) -> None:
     method, headers, body = REQUESTS[name]
     from_sam, from_local = (fetch(url, method, path, headers, body) for url in (sam_url, local_url))
     assert comparable(from_local) == comparable(from_sam)
 
 
 @pytest.mark.parametrize("media_type", [None, "application/octet-stream", "application/x-www-form-urlencoded"])
-def test_bodies_that_are_no_text_have_the_same_bytes(media_type: str | None, sam_url: str, local_url: str) -> None:
+def test_event_binary_body_has_same_bytes_in_both_gateways(
+    media_type: str | None, sam_url: str, local_url: str
+) -> None:
     # API Gateway encodes whatever it does not know for text; sam decides by the bytes.
     headers = {"Content-Type": media_type} if media_type else {}
     events = [fetch(url, "POST", "/subscription", headers, b'{"a":1}') for url in (sam_url, local_url)]
@@ -179,7 +181,7 @@ def _decode(event: dict[str, Any]) -> bytes:
     return base64.b64decode(body) if event["isBase64Encoded"] else body.encode()
 
 
-def test_both_name_what_is_theirs_alone(sam_url: str, local_url: str) -> None:
+def test_event_differences_between_gateways_are_the_listed_ones(sam_url: str, local_url: str) -> None:
     path = "/subscription"
     members = [dict(flatten(fetch(url, "POST", path, {"Cookie": "a=b"}, b"{}"))) for url in (sam_url, local_url)]
     from_sam, from_local = members

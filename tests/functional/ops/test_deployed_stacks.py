@@ -36,19 +36,19 @@ def deploy() -> Iterator[Callable[..., Any]]:
         yield deploy
 
 
-def test_a_deployed_stack_is_found_by_its_outputs(deploy: Callable[..., Any], run: Run) -> None:
+def test_stack_is_found_by_its_outputs(deploy: Callable[..., Any], run: Run) -> None:
     client = deploy("prod")
     assert run("accounts", "add", ACCOUNT, "--stack", "prod") == (0, f"account {ACCOUNT} added\n", "")
     (name,) = [name for name in client.list_tables()["TableNames"] if "DirectoryTable" in name]
     assert [item["record"] for item in client.scan(TableName=name)["Items"]] == [{"S": f"account#{ACCOUNT}"}]
 
 
-def test_a_stack_that_is_not_there_is_refused(deploy: Callable[..., Any], run: Run) -> None:
+def test_stack_missing_is_refused(deploy: Callable[..., Any], run: Run) -> None:
     code, _, problem = run("keys", "list", "--stack", "absent")
     assert (code, "no such stack" in problem, "AWS_REGION" in problem) == (1, True, True)
 
 
-def test_the_region_is_the_one_that_the_refusal_says_to_set(
+def test_stack_region_comes_from_aws_region(
     deploy: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
     deploy("prod")
@@ -59,20 +59,20 @@ def test_the_region_is_the_one_that_the_refusal_says_to_set(
     assert (code, "the stack prod in us-west-2" in problem) == (1, True)
 
 
-def test_a_stack_of_something_else_is_refused(deploy: Callable[..., Any], run: Run) -> None:
+def test_stack_without_outputs_is_refused(deploy: Callable[..., Any], run: Run) -> None:
     deploy("other", outputs=("DevicesTable",))
     code, _, problem = run("keys", "list", "--stack", "other")
     assert (code, "no output SubscribersTable, PlacesTable, DirectoryTable" in problem) == (1, True)
 
 
-def test_without_credentials_the_fix_is_named(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+def test_stack_without_aws_credentials_names_fix(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     code, _, problem = run("keys", "list", "--stack", "prod")
     assert (code, "aws configure" in problem) == (1, True)
 
 
-def test_without_a_region_the_fix_is_named(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+def test_stack_without_region_names_fix(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     monkeypatch.delenv("AWS_REGION")
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     code, _, problem = run("keys", "list", "--stack", "prod")

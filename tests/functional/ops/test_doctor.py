@@ -38,9 +38,7 @@ def read_all(stored: Stored) -> list[Any]:
     return [sorted(map(str, stored.items(table))) for table in (DEVICES, SUBSCRIBERS, PLACES, DIRECTORY)]
 
 
-def test_a_healthy_registry_makes_the_round_trips_and_is_as_before(
-    registry: Registry, gateway: Gateway, stored: Stored
-) -> None:
+def test_doctor_healthy_registry_is_good_and_unchanged(registry: Registry, gateway: Gateway, stored: Stored) -> None:
     before = read_all(stored)
     for _ in range(2):
         findings = examine(registry, gateway.send)
@@ -56,7 +54,7 @@ def test_a_healthy_registry_makes_the_round_trips_and_is_as_before(
         ("/dts/", "places", "answers 418 where 401 was expected"),
     ],
 )
-def test_a_family_that_answers_otherwise_is_named(
+def test_doctor_wrong_status_names_family(
     registry: Registry, gateway: Gateway, stored: Stored, path: str, family: str, wanted: str
 ) -> None:
     def send(method: str, asked: str, headers: Mapping[str, str], body: bytes | None) -> tuple[int, Any, bytes]:
@@ -70,7 +68,7 @@ def test_a_family_that_answers_otherwise_is_named(
     assert read_all(stored) == before
 
 
-def test_functions_that_let_everybody_in_are_not_in_health(registry: Registry, gateway: Gateway) -> None:
+def test_doctor_missing_authentication_is_bad(registry: Registry, gateway: Gateway) -> None:
     def send(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> tuple[int, Any, bytes]:
         status, sent, content = gateway.send(method, path, headers, body)
         return (200, sent, content) if status == 401 and path.startswith("/dts/") else (status, sent, content)
@@ -78,7 +76,7 @@ def test_functions_that_let_everybody_in_are_not_in_health(registry: Registry, g
     assert verdicts(examine(registry, send))["places"] == "bad"
 
 
-def test_a_store_that_loses_what_it_acknowledged_is_found(registry: Registry, gateway: Gateway) -> None:
+def test_doctor_lost_write_is_bad(registry: Registry, gateway: Gateway) -> None:
     def send(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> tuple[int, Any, bytes]:
         answer = gateway.send(method, path, headers, body)
         if method == "PUT":
@@ -89,7 +87,7 @@ def test_a_store_that_loses_what_it_acknowledged_is_found(registry: Registry, ga
     assert (found["kazoo"], found["places"]) == ("bad", "bad")
 
 
-def test_an_api_that_is_not_there_is_named(registry: Registry, stored: Stored) -> None:
+def test_doctor_unreachable_api_is_bad(registry: Registry, stored: Stored) -> None:
     before = read_all(stored)
     findings = list(Patient(registry, f"http://127.0.0.1:{find_port()}").examine())
     assert {each.verdict for each in findings} == {"bad"}
@@ -98,7 +96,7 @@ def test_an_api_that_is_not_there_is_named(registry: Registry, stored: Stored) -
     assert read_all(stored) == before
 
 
-def test_what_a_killed_doctor_left_goes_with_the_next(registry: Registry, gateway: Gateway, stored: Stored) -> None:
+def test_doctor_removes_leftovers_of_killed_run(registry: Registry, gateway: Gateway, stored: Stored) -> None:
     before = read_all(stored)
     with serve(gateway.send) as address:
         visit = Patient(registry, address).examine()
@@ -113,13 +111,13 @@ def test_what_a_killed_doctor_left_goes_with_the_next(registry: Registry, gatewa
     ]
 
 
-def test_tables_that_are_right_are_good(registry: Registry) -> None:
+def test_check_tables_valid_tables_are_good(registry: Registry) -> None:
     findings = list(check_tables(replace(registry, stale_after_days=270)))
     assert {each.verdict for each in findings} == {"good"}
     assert "rows expire after 270 days" in [each.detail for each in findings]
 
 
-def test_tables_that_are_wrong_are_named_with_what_to_do(registry: Registry, other: Registry) -> None:
+def test_check_tables_wrong_tables_are_bad_with_fix(registry: Registry, other: Registry) -> None:
     names = dict(registry.tables)
     wrong = replace(registry, tables={**names, DEVICES: names[PLACES], PLACES: names[DIRECTORY], SUBSCRIBERS: "Gone"})
     bad = {each.subject: each for each in check_tables(wrong) if each.verdict == "bad"}
@@ -157,7 +155,7 @@ def in_cloud(registry: Registry, **state: Any) -> Registry:
     return replace(registry, client=cast("AdminClient", Cloud(registry.client, **state)))
 
 
-def test_a_stack_as_the_template_makes_it_is_good(registry: Registry) -> None:
+def test_check_tables_stack_of_template_is_good(registry: Registry) -> None:
     stack = in_cloud(registry, recovery="ENABLED", expiry="ENABLED", encrypted=True, protected=True)
     findings = list(check_tables(stack))
     assert {each.verdict for each in findings} == {"good"}
@@ -165,7 +163,7 @@ def test_a_stack_as_the_template_makes_it_is_good(registry: Registry) -> None:
     assert "rows live for ever (StaleAfterDays 0)" in [each.detail for each in findings]
 
 
-def test_a_stack_that_somebody_changed_is_not(registry: Registry) -> None:
+def test_check_tables_changed_stack_is_bad(registry: Registry) -> None:
     stack = in_cloud(registry, recovery="DISABLED", expiry="DISABLED", encrypted=False, protected=False)
     found = {(each.subject, each.verdict, each.detail) for each in check_tables(stack)}
     assert (DEVICES, "bad", "has no point-in-time recovery") in found
@@ -175,7 +173,7 @@ def test_a_stack_that_somebody_changed_is_not(registry: Registry) -> None:
     assert all(each.fix for each in check_tables(stack) if each.verdict != "good")
 
 
-def test_keys_that_lead_nowhere_and_open_applications_are_noted(registry: Registry) -> None:
+def test_check_directory_dangling_keys_and_open_applications_are_noted(registry: Registry) -> None:
     writer = DirectoryWriter(registry.client, registry.directory)
     lost = Credential(digest("lost"), "kazoo", "write", "2026-01-01T00:00:00Z", account_id="f" * 32)
     away = Credential(digest("away"), "places", "write", "2026-01-01T00:00:00Z", places=frozenset({PLACE, "all"}))
@@ -195,7 +193,7 @@ def test_keys_that_lead_nowhere_and_open_applications_are_noted(registry: Regist
     assert ACCOUNT_ID not in str(findings)
 
 
-def test_a_registry_that_knows_nothing_is_noted(other: Registry) -> None:
+def test_check_directory_empty_registry_is_noted(other: Registry) -> None:
     (finding,) = check_directory(other)
     assert (finding.verdict, finding.subject) == ("note", "directory")
     assert "pushreg accounts add" in (finding.fix or "")

@@ -11,7 +11,7 @@ from pushreg_ops.records.items import Subscriber
 from tests.support.rows import EPOCH, FOREVER, RUN, listed, read_head, reason
 
 
-def test_a_listed_subscriber_keeps_its_ksid_and_its_time() -> None:
+def test_engagement_import_keeps_ksid_and_times() -> None:
     candidate = EngagementConverter(RUN)(listed())
     assert candidate.head == Subscriber(
         record="ksid#4927562634448402412",
@@ -30,14 +30,14 @@ def test_a_listed_subscriber_keeps_its_ksid_and_its_time() -> None:
     assert len(candidate.claims) == 2
 
 
-def test_an_inactive_subscriber_stays_inactive_and_for_ever_has_no_end() -> None:
+def test_engagement_import_inactive_subscriber_stays_inactive_without_ttl() -> None:
     head = read_head(
         EngagementConverter(FOREVER), listed(subscriptionStatus=False, ufid="", ksid="4927562634448402412")
     )
     assert (head.active, head.ufid, head.expires_at) == (False, None, None)
 
 
-def test_a_zone_that_is_told_counts() -> None:
+def test_engagement_import_named_time_zone_is_applied() -> None:
     row = listed(createdDateStr="01/02/2024 12:00:00 AM AEST")
     assert read_head(EngagementConverter(RUN, {"AEST": "+10:00"}), row).created_at == "2024-01-01T14:00:00Z"
     assert "--time-zone AEST=" in reason(EngagementConverter(RUN), row)
@@ -52,11 +52,11 @@ def test_a_zone_that_is_told_counts() -> None:
         ("02/29/2024 11:59:59 AM -0330", "2024-02-29T15:29:59Z"),
     ],
 )
-def test_the_server_tells_the_time_by_twelve_hours(text: str, wanted: str) -> None:
+def test_engagement_import_parses_twelve_hour_times(text: str, wanted: str) -> None:
     assert read_head(EngagementConverter(RUN), listed(createdDateStr=text)).created_at == wanted
 
 
-def test_a_blackberry_is_the_device_that_its_own_requests_name() -> None:
+def test_engagement_import_blackberry_device_id_loses_hex_prefix() -> None:
     row = listed(osType="BlackBerry", deviceId="0x2100000A")
     assert read_head(EngagementConverter(RUN), row).deviceId == "2100000A"
 
@@ -81,5 +81,5 @@ def test_a_blackberry_is_the_device_that_its_own_requests_name() -> None:
         ({"createdDateStr": "01/01/0001 12:00:00 AM IST"}, "createdDateStr"),
     ],
 )
-def test_a_subscriber_that_the_functions_would_not_take_is_refused(change: dict[str, Any], wanted: str) -> None:
+def test_engagement_import_invalid_subscriber_is_refused(change: dict[str, Any], wanted: str) -> None:
     assert wanted in reason(EngagementConverter(RUN), listed(**change))

@@ -13,7 +13,7 @@ from pushreg_ops.records.items import Device, Mobile
 from tests.support.rows import RUN, document, read_head, reason
 
 
-def test_a_device_document_keeps_ids_times_and_the_count_of_its_revision() -> None:
+def test_kazoo_import_keeps_ids_times_and_write_count() -> None:
     candidate = KazooConverter(RUN)({"id": "a" * 32, "key": "a" * 32, "value": {"rev": "7-x"}, "doc": document()})
     assert candidate is not None
     head = candidate.head
@@ -38,17 +38,17 @@ def test_a_device_document_keeps_ids_times_and_the_count_of_its_revision() -> No
     ],
     ids=["callflow", "deleted", "missing", "design", "no subscription", "soft-deleted"],
 )
-def test_what_is_no_subscribed_device_is_passed_over(row: Any) -> None:
+def test_kazoo_import_other_document_is_skipped(row: Any) -> None:
     assert KazooConverter(RUN)(row) is None
 
 
-def test_a_document_without_account_is_of_the_account_that_is_named() -> None:
+def test_kazoo_import_without_account_uses_named_account() -> None:
     row = document(pvt_account_id=None)
     assert read_head(KazooConverter(RUN, ACCOUNT_ID), row).account_id == ACCOUNT_ID
     assert "--account" in reason(KazooConverter(RUN), row)
 
 
-def test_a_document_without_times_is_stored_as_of_now_and_replaces_nothing() -> None:
+def test_kazoo_import_without_times_is_untimed() -> None:
     candidate = KazooConverter(RUN)(document(pvt_created=None, pvt_modified=None))
     assert candidate is not None
     assert isinstance(candidate.head, Device)
@@ -72,14 +72,12 @@ def test_a_document_without_times_is_stored_as_of_now_and_replaces_nothing() -> 
         ),
     ],
 )
-def test_a_subscription_that_the_api_would_refuse_is_refused_without_its_tokens(
-    change: dict[str, Any], wanted: str
-) -> None:
+def test_kazoo_import_invalid_subscription_is_refused_without_tokens(change: dict[str, Any], wanted: str) -> None:
     data = {**document()["push_notification_subscriptions"], **change}
     found = reason(KazooConverter(RUN), document(push_notification_subscriptions=data))
     assert wanted in found
     assert "secret" not in found
 
 
-def test_a_device_whose_id_no_path_can_carry_is_refused() -> None:
+def test_kazoo_import_device_id_unsafe_in_path_is_refused() -> None:
     assert "path" in reason(KazooConverter(RUN), document(_id="a/b"))

@@ -21,7 +21,7 @@ from tests.support.rows import EPOCH, RUN, read_head, reason
         {"place": f" {PLACE_ID} ", "deviceToken": "tok:1"},
     ],
 )
-def test_a_place_and_a_token_are_known_by_their_usual_names(row: dict[str, Any]) -> None:
+def test_places_import_accepts_usual_column_names(row: dict[str, Any]) -> None:
     candidate = PlacesConverter(RUN)(row)
     assert candidate.head == PlaceToken(
         place_id=PLACE_ID,
@@ -34,7 +34,7 @@ def test_a_place_and_a_token_are_known_by_their_usual_names(row: dict[str, Any])
     assert not candidate.is_timed
 
 
-def test_a_token_with_times_keeps_them_in_utc() -> None:
+def test_places_import_keeps_times_in_utc() -> None:
     times = {"created_at": "2025-01-01T00:00:00+02:00", "updated_at": "2025-06-01T12:00:00.5Z"}
     head = read_head(PlacesConverter(RUN), {"place_id": PLACE_ID, "device_token": "t", **times})
     assert (head.created_at, head.updated_at) == ("2024-12-31T22:00:00Z", "2025-06-01T12:00:00Z")
@@ -52,5 +52,5 @@ def test_a_token_with_times_keeps_them_in_utc() -> None:
         ([PLACE_ID, "t"], "no object"),
     ],
 )
-def test_a_row_without_place_or_token_is_refused(row: Any, wanted: str) -> None:
+def test_places_import_invalid_row_is_refused(row: Any, wanted: str) -> None:
     assert wanted in reason(PlacesConverter(RUN), row)

@@ -37,7 +37,7 @@ def exported() -> list[Any]:
 
 
 @pytest.mark.parametrize("head", exported(), ids=lambda head: type(head).__name__)
-def test_what_is_exported_is_read_again_as_the_same(head: Any) -> None:
+def test_pushreg_import_of_exported_line_is_identical(head: Any) -> None:
     assert read_head(PushregConverter(FOREVER), to_line(head)) == head
 
 
@@ -51,6 +51,6 @@ def test_what_is_exported_is_read_again_as_the_same(head: Any) -> None:
         ({"active": 1}, "active"),
     ],
 )
-def test_a_line_that_is_no_registration_any_more_is_refused(change: dict[str, Any], wanted: str) -> None:
+def test_pushreg_import_invalid_line_is_refused(change: dict[str, Any], wanted: str) -> None:
     line = to_line(read_head(EngagementConverter(RUN), listed()))
     assert wanted in reason(PushregConverter(RUN), {**line, **change})

@@ -49,18 +49,18 @@ def couchdb(rows: list[Any]) -> str:
     ids=["couchdb", "one line", "indented", "two documents", "lines", "blank lines"],
 )
 @pytest.mark.parametrize("skip", [0, 1, 4, 5])
-def test_a_dump_is_read_however_it_is_laid_out(tmp_path: Path, text: str, skip: int) -> None:
+def test_source_dump_is_read_in_every_layout(tmp_path: Path, text: str, skip: int) -> None:
     source = Files([write(tmp_path / "dump.json", text)], "rows")
     assert contents(source, skip) == ROWS[skip:]
 
 
-def test_a_long_number_keeps_all_its_digits(tmp_path: Path) -> None:
+def test_source_large_integer_keeps_all_digits(tmp_path: Path) -> None:
     page = write(tmp_path / "page.json", '{"total":1,"subscribers":[{"ksid":4927562634448402413,"x":1.5}]}')
     ((row),) = contents(Files([page], "subscribers"))
     assert row["ksid"] == 4927562634448402413
 
 
-def test_several_files_are_one_source(tmp_path: Path) -> None:
+def test_source_several_files_are_read_in_order(tmp_path: Path) -> None:
     paths = [write(tmp_path / f"{name}.json", couchdb(ROWS[start : start + 2])) for name, start in (("a", 0), ("b", 2))]
     source = Files(paths, "rows")
     assert contents(source) == ROWS[:4]
@@ -70,7 +70,7 @@ def test_several_files_are_one_source(tmp_path: Path) -> None:
     assert positions[-1] == source.size
 
 
-def test_a_file_that_is_cut_off_gives_its_rows_and_then_fails(tmp_path: Path) -> None:
+def test_source_truncated_file_yields_rows_then_raises(tmp_path: Path) -> None:
     source = Files([write(tmp_path / "dump.json", json.dumps(DUMP, indent=1)[:-40])], "rows")
     found = []
     with pytest.raises(OperatorError, match=r"dump\.json is broken or cut off"):
@@ -80,7 +80,7 @@ def test_a_file_that_is_cut_off_gives_its_rows_and_then_fails(tmp_path: Path) ->
     assert next(rows).content == ROWS[0]
 
 
-def test_a_line_that_is_no_json_is_a_row_at_fault(tmp_path: Path) -> None:
+def test_source_invalid_json_line_is_faulty_row(tmp_path: Path) -> None:
     source = Files([write(tmp_path / "lines.jsonl", '{"a":1}\n{"a":\n{"a":3}\n')])
     assert [(row.content, row.fault is None) for row in source.read(0)] == [
         ({"a": 1}, True),
@@ -89,13 +89,13 @@ def test_a_line_that_is_no_json_is_a_row_at_fault(tmp_path: Path) -> None:
     ]
 
 
-def test_a_line_without_end_is_not_read_into_memory(tmp_path: Path) -> None:
+def test_source_endless_line_is_refused(tmp_path: Path) -> None:
     source = Files([write(tmp_path / "lines.jsonl", "x" * 2_000_000)])
     with pytest.raises(OperatorError, match="no JSON Lines"):
         contents(source)
 
 
-def test_csv_is_read_by_the_names_of_its_columns(tmp_path: Path) -> None:
+def test_source_csv_is_read_by_column_names(tmp_path: Path) -> None:
     text = '\ufeffplace_id,device_token\r\np1,"t,1"\r\np2,t2,extra\r\n\r\np3,"t\n3"\r\n'
     source = Files([write(tmp_path / "tokens.csv", text)])
     rows = list(source.read(0))
@@ -108,19 +108,19 @@ def test_csv_is_read_by_the_names_of_its_columns(tmp_path: Path) -> None:
     assert [row.content["place_id"] for row in source.read(2)] == ["p3"]
 
 
-def test_csv_in_another_encoding_is_refused(tmp_path: Path) -> None:
+def test_source_csv_in_other_encoding_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "tokens.csv"
     path.write_bytes("place_id,device_token\np1,t\xe9\n".encode("latin-1"))
     with pytest.raises(OperatorError, match="UTF-8"):
         contents(Files([path]))
 
 
-def test_a_missing_file_is_named() -> None:
+def test_source_missing_file_is_named() -> None:
     with pytest.raises(OperatorError, match=r"nowhere\.json cannot be read: No such file"):
         Files([Path("nowhere.json")])
 
 
-def test_another_state_of_a_file_has_another_fingerprint(tmp_path: Path) -> None:
+def test_source_fingerprint_changes_with_content(tmp_path: Path) -> None:
     path = write(tmp_path / "dump.json", couchdb(ROWS))
     before = Files([path]).fingerprint
     assert Files([path]).fingerprint == before
@@ -176,7 +176,7 @@ def serve(listing: Listing) -> Iterator[str]:
 
 @pytest.mark.parametrize("surplus", [0, 1], ids=["pages of pageSize", "pages of one more"])
 @pytest.mark.parametrize("skip", [0, 3])
-def test_a_listing_is_fetched_whole_page_by_page(surplus: int, skip: int) -> None:
+def test_source_listing_is_fetched_page_by_page(surplus: int, skip: int) -> None:
     listing = Listing(7, surplus)
     with serve(listing) as address:
         source = Pages(f"{address}?appId=demo-app", {"X-VoltMX-App-API-Key": "secret"}, 2)
@@ -186,19 +186,19 @@ def test_a_listing_is_fetched_whole_page_by_page(surplus: int, skip: int) -> Non
     assert source.name == address
 
 
-def test_a_server_that_is_busy_is_asked_again() -> None:
+def test_source_busy_server_is_retried() -> None:
     listing = Listing(3, failures=2)
     with serve(listing) as address:
         assert contents(Pages(address, {}, 10, RETRIES.new(backoff_factor=0))) == listing.rows
 
 
 @pytest.mark.parametrize(("status", "wanted"), [(401, "--header"), (404, "answers 404"), (302, "answers 302")])
-def test_a_server_that_lists_nothing_is_named_with_the_reason(status: int, wanted: str) -> None:
+def test_source_server_error_is_reported(status: int, wanted: str) -> None:
     with serve(Listing(3, status=status)) as address, pytest.raises(OperatorError, match=wanted):
         contents(Pages(address, {}, 10))
 
 
-def test_what_is_no_listing_is_refused() -> None:
+def test_source_response_without_listing_is_refused() -> None:
     listing = Listing(0)
     listing.answer = lambda path, secret: (200, b"<html>")  # type: ignore[method-assign]
     with serve(listing) as address, pytest.raises(OperatorError, match="no JSON"):

@@ -53,7 +53,7 @@ def names(found: Any) -> set[str]:
         ("9" * 19, set()),
     ],
 )
-def test_what_has_a_key_is_found_by_it(inspector: Inspector, text: str, wanted: set[str]) -> None:
+def test_inspector_find_by_key_returns_registration(inspector: Inspector, text: str, wanted: set[str]) -> None:
     assert names(inspector.find(text)) == wanted
 
 
@@ -61,20 +61,20 @@ def test_what_has_a_key_is_found_by_it(inspector: Inspector, text: str, wanted: 
     ("text", "wanted"),
     [("token-of-m1", {"d1"}), ("token-of-m", set()), ("me@example.com", {KSIDS[0]}), ("t2", {"t2"}), ("", set())],
 )
-def test_what_has_no_key_is_found_by_looking_through_all(inspector: Inspector, text: str, wanted: set[str]) -> None:
+def test_inspector_search_scans_for_values_without_key(inspector: Inspector, text: str, wanted: set[str]) -> None:
     looked_at: list[int] = []
     assert names(inspector.search(text, looked_at.append)) == wanted
     assert sum(looked_at) > 4
 
 
-def test_a_subscriber_is_found_though_its_application_is_not_known(registry: Registry, inspector: Inspector) -> None:
+def test_inspector_search_finds_subscriber_of_removed_application(registry: Registry, inspector: Inspector) -> None:
     Merge(registry)(subscriber(KSIDS[2], "dev3", "sid3", appId="removed"))
     assert names(inspector.find("dev3")) == set()
     (found,) = inspector.search("dev3", lambda count: None)
     assert inspector.describe(found)["reachable"] == "no: application removed is not known"
 
 
-def test_a_subscriber_is_shown_without_its_secret(inspector: Inspector) -> None:
+def test_inspector_describe_subscriber_redacts_sid(inspector: Inspector) -> None:
     (found,) = inspector.find(KSIDS[0])
     assert inspector.describe(found) == {
         "family": "engagement",
@@ -94,7 +94,7 @@ def test_a_subscriber_is_shown_without_its_secret(inspector: Inspector) -> None:
     }
 
 
-def test_a_device_is_shown_with_what_its_tokens_are_for(inspector: Inspector) -> None:
+def test_inspector_describe_device_redacts_tokens(inspector: Inspector) -> None:
     (found,) = inspector.find("d1")
     shown = inspector.describe(found)
     assert shown["tokens"] == ["…(11 characters) fcm: incoming_call, chat"]
@@ -103,7 +103,7 @@ def test_a_device_is_shown_with_what_its_tokens_are_for(inspector: Inspector) ->
     assert "token-of" not in str(shown)
 
 
-def test_what_has_expired_or_lost_its_claim_is_told(inspector: Inspector, stored: Stored) -> None:
+def test_inspector_describe_reports_expiry_and_missing_claim(inspector: Inspector, stored: Stored) -> None:
     (found,) = inspector.find("t2")
     assert inspector.describe(found)["valid"] == "expired at 2026-11-22T00:00:00Z"
     record = {"account_id": {"S": ACCOUNT_ID}, "record": {"S": f"mobile#{digest('m1')}"}}
@@ -113,7 +113,7 @@ def test_what_has_expired_or_lost_its_claim_is_told(inspector: Inspector, stored
     assert (shown["claims"], shown["in_order"]) == (["mobile device: missing"], "the mobile device has no claim")
 
 
-def test_a_claim_that_leads_elsewhere_or_nowhere_is_told(inspector: Inspector, stored: Stored) -> None:
+def test_inspector_describe_reports_wrong_claim(inspector: Inspector, stored: Stored) -> None:
     claim = {"account_id": ACCOUNT_ID, "record": f"mobile#{digest('m1')}"}
     (found,) = inspector.find("d1")
     stored.put(DEVICES, {**claim, "device_id": "d9"})
@@ -122,7 +122,7 @@ def test_a_claim_that_leads_elsewhere_or_nowhere_is_told(inspector: Inspector, s
     assert inspector.describe(found)["claims"] == ["mobile device: unreadable"]
 
 
-def test_what_cannot_be_read_is_passed_over(inspector: Inspector, stored: Stored) -> None:
+def test_inspector_unreadable_items_are_skipped(inspector: Inspector, stored: Stored) -> None:
     stored.put(SUBSCRIBERS, {"record": f"ksid#{KSIDS[0]}", "sid": SID})
     stored.put(PLACES, {"place_id": PLACE_ID, "token_digest": digest("t1"), "device_token": "t1"})
     assert names(inspector.find("dev1")) == set()
@@ -131,5 +131,5 @@ def test_what_cannot_be_read_is_passed_over(inspector: Inspector, stored: Stored
 
 
 @pytest.mark.parametrize("secret", ["", "short", "x" * 23])
-def test_a_short_secret_is_not_given_away_by_its_ends(secret: str) -> None:
+def test_redact_short_secret_shows_only_length(secret: str) -> None:
     assert redact(secret) == f"…({len(secret)} characters)"

@@ -66,7 +66,7 @@ def count_objects() -> int:
     return len(gc.get_objects())
 
 
-def test_traffic_leaves_nothing_behind() -> None:
+def test_memory_engine_traffic_leaks_no_objects() -> None:
     client = Client(ForgetfulApp(create_backend_app("dynamodb")))
     call(
         client,
@@ -84,7 +84,7 @@ def test_traffic_leaves_nothing_behind() -> None:
     assert count_objects() - before < 100
 
 
-def test_data_is_gone_with_the_engine() -> None:
+def test_memory_engine_stop_discards_data() -> None:
     definition: dict[str, Any] = {
         "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
         "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],

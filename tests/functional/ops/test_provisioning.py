@@ -39,7 +39,7 @@ def stored(client: AdminClient) -> dict[str, Any]:
     return {item["record"]: {k: v for k, v in item.items() if k not in ("record", "created_at")} for item in items}
 
 
-def test_accounts_are_added_once_listed_and_removed(client: AdminClient, run: Run) -> None:
+def test_accounts_add_list_remove_round_trip(client: AdminClient, run: Run) -> None:
     assert run("accounts", "add", ACCOUNT.upper()) == (0, f"account {ACCOUNT} added\n", "")
     first = client.scan(TableName="DirectoryTable")["Items"]
     assert run("accounts", "add", ACCOUNT, "--local") == (0, f"account {ACCOUNT} already there, unchanged\n", "")
@@ -57,7 +57,7 @@ def test_accounts_are_added_once_listed_and_removed(client: AdminClient, run: Ru
     )
 
 
-def test_places_are_stored_in_lower_case(client: AdminClient, run: Run) -> None:
+def test_places_add_stores_lower_case(client: AdminClient, run: Run) -> None:
     other = "5F2C3A8E-0000-4000-8000-00000000ABCD"
     code, out, _ = run("places", "add", PLACE, other, "--json")
     assert (code, [json.loads(line) for line in out.splitlines()]) == (
@@ -67,9 +67,7 @@ def test_places_are_stored_in_lower_case(client: AdminClient, run: Run) -> None:
     assert set(stored(client)) == {f"place#{PLACE}", f"place#{other.lower()}"}
 
 
-def test_an_applications_token_is_stored_as_a_digest_and_not_dropped_by_adding_again(
-    client: AdminClient, run: Run
-) -> None:
+def test_apps_add_stores_auth_token_digest_and_keeps_it(client: AdminClient, run: Run) -> None:
     assert run("apps", "add", "Open App") == (0, "application Open App added\n", "")
     assert run("apps", "add", "guarded", "--auth-token", "first")[0] == 0
     assert run("apps", "add", "guarded") == (0, "application guarded already there, unchanged\n", "")
@@ -85,7 +83,7 @@ def test_an_applications_token_is_stored_as_a_digest_and_not_dropped_by_adding_a
     assert set(stored(client)) == {"application#guarded"}
 
 
-def test_a_keys_secret_is_shown_once_and_stored_as_a_digest(client: AdminClient, run: Run) -> None:
+def test_keys_issue_shows_secret_once_and_stores_digest(client: AdminClient, run: Run) -> None:
     run("accounts", "add", ACCOUNT)
     code, out, _ = run("keys", "issue", "--account", ACCOUNT, "--scope", "admin", "--json")
     issued = json.loads(out)
@@ -106,7 +104,7 @@ def test_a_keys_secret_is_shown_once_and_stored_as_a_digest(client: AdminClient,
     assert (listed["key_id"], listed["reach"]) == (issued["key_id"], [ACCOUNT])
 
 
-def test_a_places_key_reaches_all_or_those_named(client: AdminClient, run: Run) -> None:
+def test_keys_issue_for_places_stores_reach(client: AdminClient, run: Run) -> None:
     run("places", "add", PLACE)
     assert run("keys", "issue", "--places", "all", "--value", "for-all")[0] == 0
     code, out, _ = run("keys", "issue", "--places", PLACE.upper(), "--scope", "read", "--value", "for-one")
@@ -116,7 +114,7 @@ def test_a_places_key_reaches_all_or_those_named(client: AdminClient, run: Run) 
     assert (one["family"], one["places"], one["scope"]) == ("places", {PLACE}, "read")
 
 
-def test_a_value_in_use_is_not_given_other_rights(client: AdminClient, run: Run) -> None:
+def test_keys_issue_existing_value_is_refused(client: AdminClient, run: Run) -> None:
     run("keys", "issue", "--places", "all", "--scope", "read", "--value", "taken")
     before = stored(client)
     code, out, problem = run("keys", "issue", "--places", "all", "--scope", "admin", "--value", "taken")
@@ -129,7 +127,7 @@ def test_a_value_in_use_is_not_given_other_rights(client: AdminClient, run: Run)
     ("option", "value", "fix"),
     [("--account", ACCOUNT, f"pushreg accounts add {ACCOUNT}"), ("--places", PLACE, f"pushreg places add {PLACE}")],
 )
-def test_a_key_for_what_is_not_there_is_refused_with_the_fix(
+def test_keys_issue_for_unknown_target_names_fix(
     option: str, value: str, fix: str, client: AdminClient, run: Run
 ) -> None:
     code, _, problem = run("keys", "issue", option, value)
@@ -137,7 +135,7 @@ def test_a_key_for_what_is_not_there_is_refused_with_the_fix(
     assert stored(client) == {}
 
 
-def test_a_revoked_key_is_gone_and_cannot_be_revoked_again(client: AdminClient, run: Run) -> None:
+def test_keys_revoke_removes_key_once(client: AdminClient, run: Run) -> None:
     run("keys", "issue", "--places", "all", "--value", "short-lived")
     run("keys", "issue", "--places", "all", "--value", "other")
     key_id = digest("short-lived")[:16]
@@ -169,14 +167,14 @@ def test_a_revoked_key_is_gone_and_cannot_be_revoked_again(client: AdminClient, 
         ("nonsense",),
     ],
 )
-def test_wrong_usage_is_exit_2_and_changes_nothing(arguments: tuple[str, ...], client: AdminClient, run: Run) -> None:
+def test_command_wrong_usage_exits_2_without_change(arguments: tuple[str, ...], client: AdminClient, run: Run) -> None:
     code, out, problem = run(*arguments)
     assert (code, out) == (2, "")
     assert problem
     assert stored(client) == {}
 
 
-def test_tables_that_are_missing_are_refused(client: AdminClient, run: Run) -> None:
+def test_command_missing_tables_are_refused(client: AdminClient, run: Run) -> None:
     cast("Any", client).delete_table(TableName="DirectoryTable")
     code, _, problem = run("keys", "list", "--local")
     assert (code, "is missing" in problem, "`pushreg local` makes them" in problem) == (1, True, True)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.engine
 TODAY, LAST_WEEK, LONG_AGO = "2026-11-21T12:00:00Z", "2026-11-12T00:00:00Z", "2024-01-01T00:00:00Z"
 
 
-def test_registrations_are_counted_by_all_that_tells_them_apart(registry: Registry, stored: Stored) -> None:
+def test_statistics_count_by_family_platform_and_age(registry: Registry, stored: Stored) -> None:
     merge = Merge(registry)
     merge(device("d1", "m1", TODAY), device("d2", "m2", LONG_AGO), token("t1", LAST_WEEK))
     merge(subscriber(KSIDS[0], "dev1", "sid1", TODAY), subscriber(KSIDS[1], "dev2", "sid2", TODAY, osType="iphone"))
@@ -42,7 +42,7 @@ def test_registrations_are_counted_by_all_that_tells_them_apart(registry: Regist
     assert sum(looked_at) == len(stored.items(DEVICES)) + 9 + 3
 
 
-def test_of_many_places_the_largest_are_named(registry: Registry, stored: Stored) -> None:
+def test_statistics_list_ten_largest_places(registry: Registry, stored: Stored) -> None:
     times = {"created_at": TODAY, "updated_at": TODAY}
     for place in range(12):
         for number in range(place + 1):
@@ -53,6 +53,6 @@ def test_of_many_places_the_largest_are_named(registry: Registry, stored: Stored
     assert list(places["largest_owners"].values()) == list(range(12, 2, -1))
 
 
-def test_a_registry_without_registrations_is_counted_too(other: Registry) -> None:
+def test_statistics_of_empty_registry_are_zero(other: Registry) -> None:
     tallies = Census(other, EPOCH, lambda count: None).take()
     assert [tally.living for tally in tallies.values()] == [0, 0, 0]

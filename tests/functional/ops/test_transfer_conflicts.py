@@ -35,7 +35,7 @@ def merge(registry: Registry) -> Merge:
     ids=["mobile device", "device", "sid", "device and sid"],
 )
 @pytest.mark.parametrize("turned", [False, True], ids=["earlier first", "later first"])
-def test_of_two_that_hold_the_same_the_later_stays_whichever_comes_first(
+def test_import_conflict_keeps_most_recently_refreshed(
     merge: Merge, stored: Stored, first: Candidate, second: Candidate, turned: bool
 ) -> None:
     order = (second, first) if turned else (first, second)
@@ -51,14 +51,14 @@ def test_of_two_that_hold_the_same_the_later_stays_whichever_comes_first(
     assert {item["updated_at"] for item in items if "updated_at" in item} == {LATER}
 
 
-def test_one_may_displace_two(merge: Merge, stored: Stored) -> None:
+def test_import_conflict_with_two_rivals_replaces_both(merge: Merge, stored: Stored) -> None:
     merge(subscriber(KSIDS[0], "dev-a", "sid-a", EARLIER), subscriber(KSIDS[1], "dev-b", "sid-b", EARLIER))
     assert merge(subscriber(KSIDS[2], "dev-a", "sid-b", LATER)) == ["updated"]
     assert {head.ksid for head in merge.displaced if isinstance(head, Subscriber)} == set(KSIDS[:2])
     assert len(stored.settled(SUBSCRIBERS)) == 3
 
 
-def test_one_that_is_newer_than_one_of_two_displaces_neither(merge: Merge, stored: Stored) -> None:
+def test_import_conflict_older_than_one_rival_replaces_none(merge: Merge, stored: Stored) -> None:
     merge(subscriber(KSIDS[0], "dev-a", "sid-a", EARLIER), subscriber(KSIDS[1], "dev-b", "sid-b", LATEST))
     assert KSIDS[1] in merge.reason(subscriber(KSIDS[2], "dev-a", "sid-b", LATER))
     assert len(stored.settled(SUBSCRIBERS)) == 6
@@ -79,7 +79,7 @@ class Interference:
         return self._client.transact_write_items(**parameters)
 
 
-def test_live_traffic_between_reading_and_writing_wins(
+def test_import_conflict_with_live_write_keeps_live_write(
     registry: Registry, merge: Merge, gateway: Gateway, stored: Stored
 ) -> None:
     """The row would replace what it read; by then a device has come whose registration is newer."""
@@ -95,9 +95,7 @@ def test_live_traffic_between_reading_and_writing_wins(
         stored.settled(table)
 
 
-def test_a_device_that_comes_while_its_batch_is_written_keeps_what_it_wrote(
-    registry: Registry, gateway: Gateway, stored: Stored
-) -> None:
+def test_import_batch_racing_live_put_keeps_live_put(registry: Registry, gateway: Gateway, stored: Stored) -> None:
     kazoo = Kazoo(gateway.send)
     busy = Merge(registry, Interference(registry.client, [lambda: kazoo.put("d1", "m-live")]))
     assert busy(device("d1", "m1"), device("d2", "m2")) == ["refused", "created"]
@@ -105,7 +103,7 @@ def test_a_device_that_comes_while_its_batch_is_written_keeps_what_it_wrote(
     assert len(stored.settled(DEVICES)) == 4
 
 
-def test_whatever_the_order_the_outcome_is_the_same(registry: Registry, stored: Stored) -> None:
+def test_import_order_does_not_change_outcome(registry: Registry, stored: Stored) -> None:
     """Each order of three rows that get in each other's way in pairs; the latest always stays."""
     rows = (
         device("d1", "m1", EARLIER),

@@ -21,7 +21,7 @@ from tests.support.transfer import create_job, read_all, run, write_lines
 pytestmark = pytest.mark.engine
 
 
-def test_what_handlers_stored_is_the_same_in_another_registry(
+def test_export_then_import_copies_registry_exactly(
     registry: Registry, other: Registry, gateway: Gateway, tmp_path: Path
 ) -> None:
     """Byte for byte: what an import writes is what the functions write."""
@@ -51,9 +51,7 @@ def _read_directory(registry: Registry) -> dict[str, Any]:
     return {item["record"]: item for item in Stored(registry.client).items(registry.directory)}
 
 
-def test_the_directory_comes_before_what_needs_it_even_when_nothing_is_written(
-    registry: Registry, other: Registry, gateway: Gateway, tmp_path: Path
-) -> None:
+def test_export_writes_directory_first(registry: Registry, other: Registry, gateway: Gateway, tmp_path: Path) -> None:
     assert Places(gateway.send).put("t1").status == 200
     lines = list(Exporter(registry, 0, lambda count: None).read(("places", "directory")))
     path = write_lines(tmp_path / "all.jsonl", lines)
@@ -62,7 +60,7 @@ def test_the_directory_comes_before_what_needs_it_even_when_nothing_is_written(
     assert not any("credential" in json.dumps(line) for line in lines)
 
 
-def test_what_has_expired_or_cannot_be_read_is_not_exported(registry: Registry, stored: Stored) -> None:
+def test_export_skips_expired_and_unreadable_items(registry: Registry, stored: Stored) -> None:
     row = {"place_id": PLACE_ID, "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
     for text, end in (("old", 99), ("last", 100), ("living", 101)):
         stored.put(PLACES, {**row, "token_digest": digest(text), "device_token": text, "expires_at": end})

@@ -27,7 +27,7 @@ from tests.support.transfer import create_job, document, read_all, read_lines, r
 pytestmark = pytest.mark.engine
 
 
-def test_a_dump_of_an_account_becomes_its_subscriptions(registry: Registry, stored: Stored, tmp_path: Path) -> None:
+def test_import_of_kazoo_dump_creates_subscriptions(registry: Registry, stored: Stored, tmp_path: Path) -> None:
     others = [{"_id": "callflow", "pvt_type": "callflow"}, {"_id": "_design/x"}]
     path = write_dump(tmp_path / "dump.json", [*others, *map(document, range(150))])
     assert run(create_job(registry, path)) == {"created": 150, "skipped": 2}
@@ -36,9 +36,7 @@ def test_a_dump_of_an_account_becomes_its_subscriptions(registry: Registry, stor
     assert run(create_job(registry, path)) == {"unchanged": 150, "skipped": 2}
 
 
-def test_rows_that_cannot_be_taken_are_kept_with_the_reason_and_can_be_mended(
-    registry: Registry, stored: Stored, tmp_path: Path
-) -> None:
+def test_import_rejected_rows_are_written_with_reason(registry: Registry, stored: Stored, tmp_path: Path) -> None:
     rows: list[Any] = [{"place_id": PLACE_ID, "device_token": f"t{number}"} for number in range(5)]
     rows[1]["device_token"] = ""
     rows[3]["place_id"] = "2ee68c4e-7008-4227-a92d-e1b13ac64f30"
@@ -57,7 +55,7 @@ def test_rows_that_cannot_be_taken_are_kept_with_the_reason_and_can_be_mended(
     assert len(stored.settled(PLACES)) == 4
 
 
-def test_the_later_of_two_devices_of_a_dump_keeps_the_mobile_device(
+def test_import_of_mobile_device_held_twice_keeps_later_device(
     registry: Registry, stored: Stored, tmp_path: Path
 ) -> None:
     """The original may keep two; here one has to go, and is kept in a file before it does."""
@@ -72,7 +70,7 @@ def test_the_later_of_two_devices_of_a_dump_keeps_the_mobile_device(
     assert run(create_job(registry, job.displaced_path, PushregConverter)) == {"refused": 1}
 
 
-def test_rows_of_the_same_item_keep_their_order(registry: Registry, stored: Stored, tmp_path: Path) -> None:
+def test_import_rows_of_same_item_keep_order(registry: Registry, stored: Stored, tmp_path: Path) -> None:
     rows = []
     for number in range(40):
         common = {"ksid": 10**18 + number, "appId": "demo-app", "deviceId": f"d{number}", "osType": "androidgcm"}
@@ -83,7 +81,7 @@ def test_rows_of_the_same_item_keep_their_order(registry: Registry, stored: Stor
     assert sids == {f"first-{number}" for number in range(40)}
 
 
-def test_a_dry_run_reports_and_leaves_nothing(registry: Registry, tmp_path: Path) -> None:
+def test_import_dry_run_reports_without_writing(registry: Registry, tmp_path: Path) -> None:
     path = write_dump(tmp_path / "dump.json", [document(1), document(2, platform="web")])
     before = read_all(registry)
     job = create_job(registry, path, dry_run=True)
@@ -93,7 +91,7 @@ def test_a_dry_run_reports_and_leaves_nothing(registry: Registry, tmp_path: Path
     assert len(read_lines(job.rejects_path)) == 1
 
 
-def test_a_source_without_rows_is_a_mistake(registry: Registry, tmp_path: Path) -> None:
+def test_import_source_without_rows_is_refused(registry: Registry, tmp_path: Path) -> None:
     path = tmp_path / "dump.json"
     for text in ("", '{"rows": []}', '{"documents":\n[]}'):
         path.write_text(text)
@@ -129,7 +127,7 @@ class Accepting:
         """Take note of nothing."""
 
 
-def test_memory_does_not_grow_with_the_source(tmp_path: Path) -> None:
+def test_import_memory_is_independent_of_source_size(tmp_path: Path) -> None:
     def measure(count: int) -> int:
         refusals = Refusals(tmp_path / "rejected", 0)
         accepting: Any = Accepting()

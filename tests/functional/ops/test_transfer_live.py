@@ -39,7 +39,7 @@ def write_rows(path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_what_devices_were_answered_meanwhile_stays_true(
+def test_import_during_live_traffic_keeps_acknowledged_writes(
     registry: Registry, gateway: Gateway, stored: Stored, tmp_path: Path, seed: int
 ) -> None:
     """Each device calls once at most, so that its last answer is known."""

@@ -21,7 +21,7 @@ def merge(registry: Registry) -> Merge:
     return Merge(registry)
 
 
-def test_what_nothing_stands_in_the_way_of_is_stored_with_its_claims(merge: Merge, stored: Stored) -> None:
+def test_merge_new_registrations_are_stored_with_claims(merge: Merge, stored: Stored) -> None:
     batch = (device("d1", "m1"), subscriber(KSIDS[0], "dev", "sid", ufid="u"), token("t"))
     assert merge(*batch) == ["created"] * 3
     kept = {"created_at": EARLIER, "updated_at": LATER}
@@ -35,7 +35,7 @@ def test_what_nothing_stands_in_the_way_of_is_stored_with_its_claims(merge: Merg
     assert row | kept == row
 
 
-def test_the_same_again_changes_nothing(merge: Merge, stored: Stored) -> None:
+def test_merge_same_batch_again_is_unchanged(merge: Merge, stored: Stored) -> None:
     batch = (device("d1", "m1"), subscriber(KSIDS[0], "dev", "sid"), token("t"))
     merge(*batch)
     before = [stored.items(table) for table in (DEVICES, SUBSCRIBERS, PLACES)]
@@ -44,7 +44,7 @@ def test_the_same_again_changes_nothing(merge: Merge, stored: Stored) -> None:
     assert [stored.items(table) for table in (DEVICES, SUBSCRIBERS, PLACES)] == before
 
 
-def test_rows_that_are_new_come_in_beside_rows_that_were_there(merge: Merge, stored: Stored) -> None:
+def test_merge_mixed_batch_creates_only_new_rows(merge: Merge, stored: Stored) -> None:
     merge(token("t1"), device("d1", "m1"))
     assert merge(token("t1"), token("t2"), device("d1", "m1"), device("d2", "m2")) == [
         "unchanged",
@@ -56,7 +56,7 @@ def test_rows_that_are_new_come_in_beside_rows_that_were_there(merge: Merge, sto
     assert len(stored.settled(DEVICES)) == 4
 
 
-def test_within_ten_minutes_the_same_attempt_brings_nothing_back(merge: Merge, stored: Stored) -> None:
+def test_merge_same_idempotency_token_does_not_restore_deleted_rows(merge: Merge, stored: Stored) -> None:
     """A run that was killed and goes on repeats its last batches; what was deleted meanwhile stays so."""
     merge(token("t1"), token("t2"), token="batch")
     stored.clear(PLACES)
@@ -75,7 +75,7 @@ def test_within_ten_minutes_the_same_attempt_brings_nothing_back(merge: Merge, s
     ],
     ids=["subscriber", "device with another mobile", "device with another proxy"],
 )
-def test_a_later_state_of_a_registration_replaces_it_and_releases_what_it_held(
+def test_merge_later_state_replaces_registration_and_claims(
     merge: Merge, stored: Stored, candidate: Candidate, table: str
 ) -> None:
     merge(subscriber(KSIDS[0], "dev", "sid-a", EARLIER), device("d1", "m1", EARLIER))
@@ -89,14 +89,14 @@ def test_a_later_state_of_a_registration_replaces_it_and_releases_what_it_held(
     assert merge.displaced == []
 
 
-def test_the_count_of_a_replaced_revision_goes_on(merge: Merge, stored: Stored) -> None:
+def test_merge_replacement_continues_write_count(merge: Merge, stored: Stored) -> None:
     merge(device("d1", "m1", EARLIER, writes=5))
     merge(device("d1", "m1", LATER, proxy="198.51.100.1", writes=2))
     assert (stored.device("d1") or {})["writes"] == 6
 
 
 @pytest.mark.parametrize("moment", [EARLIER, LATER], ids=["earlier", "at the same time"])
-def test_an_earlier_state_is_refused(merge: Merge, stored: Stored, moment: str) -> None:
+def test_merge_earlier_state_is_refused(merge: Merge, stored: Stored, moment: str) -> None:
     merge(subscriber(KSIDS[0], "dev", "sid-a", LATER), device("d1", "m1", LATER))
     before = [stored.items(SUBSCRIBERS), stored.items(DEVICES)]
     for candidate in (subscriber(KSIDS[0], "dev", "sid-b", moment), device("d1", "m2", moment)):
@@ -104,12 +104,12 @@ def test_an_earlier_state_is_refused(merge: Merge, stored: Stored, moment: str) 
     assert [stored.items(SUBSCRIBERS), stored.items(DEVICES)] == before
 
 
-def test_a_row_without_time_replaces_nothing(merge: Merge) -> None:
+def test_merge_row_without_time_is_refused(merge: Merge) -> None:
     merge(device("d1", "m1", EARLIER))
     assert "superseded" in merge.reason(device("d1", "m2", LATEST, timed=False))
 
 
-def test_of_a_registration_that_is_refreshed_the_time_to_live_moves(merge: Merge, stored: Stored) -> None:
+def test_merge_refresh_extends_ttl(merge: Merge, stored: Stored) -> None:
     soon, late = EPOCH + 10, EPOCH + 1000
     merge(subscriber(KSIDS[0], "dev", "sid", EARLIER, soon), token("t", EARLIER, soon))
     assert merge(subscriber(KSIDS[0], "dev", "sid", LATER, late), token("t", LATER, late)) == ["updated"] * 2
@@ -117,7 +117,7 @@ def test_of_a_registration_that_is_refreshed_the_time_to_live_moves(merge: Merge
     assert merge(token("t", EARLIER, soon), token("u", EARLIER, soon)) == ["unchanged", "created"]
 
 
-def test_what_has_expired_is_in_nobodys_way(merge: Merge, stored: Stored) -> None:
+def test_merge_expired_registration_does_not_conflict(merge: Merge, stored: Stored) -> None:
     past = EPOCH - 1
     merge(subscriber(KSIDS[0], "dev", "sid", LATEST, past), token("t", LATEST, past))
     assert merge(subscriber(KSIDS[1], "dev", "sid-b", EARLIER), token("t", EARLIER)) == ["updated"] * 2
@@ -127,14 +127,14 @@ def test_what_has_expired_is_in_nobodys_way(merge: Merge, stored: Stored) -> Non
     assert [item for item in stored.items(PLACES) if "expires_at" in item] == []
 
 
-def test_a_claim_that_leads_astray_is_for_verify(merge: Merge, stored: Stored) -> None:
+def test_merge_wrong_claim_is_refused_with_hint_to_verify(merge: Merge, stored: Stored) -> None:
     stored.put(DEVICES, {"account_id": ACCOUNT_ID, "record": f"mobile#{digest('m1')}", "device_id": "gone"})
     assert "pushreg verify --repair" in merge.reason(device("d1", "m1"))
     stored.put(DEVICES, {"account_id": ACCOUNT_ID, "record": "device#d2", "device_id": "d2"})
     assert "cannot be read" in merge.reason(device("d2", "m2"))
 
 
-def test_a_dry_run_says_the_same_and_writes_nothing(registry: Registry, merge: Merge, stored: Stored) -> None:
+def test_merge_dry_run_reports_same_outcomes_without_writing(registry: Registry, merge: Merge, stored: Stored) -> None:
     merge(device("d1", "m1", EARLIER), token("t", LATER))
     before = [stored.items(DEVICES), stored.items(PLACES)]
     dry = Merge(registry, dry_run=True)
@@ -144,7 +144,7 @@ def test_a_dry_run_says_the_same_and_writes_nothing(registry: Registry, merge: M
     assert dry.displaced == []
 
 
-def test_live_traffic_goes_on_from_what_was_merged(merge: Merge, gateway: Gateway, stored: Stored) -> None:
+def test_merge_result_is_used_by_live_traffic(merge: Merge, gateway: Gateway, stored: Stored) -> None:
     merge(device("d1", "m1"), subscriber(KSIDS[0], "dev", "sid"), token("t"))
     kazoo, engagement = Kazoo(gateway.send), Engagement(gateway.send)
     assert kazoo.get("d1").json["revision"].startswith("3-")

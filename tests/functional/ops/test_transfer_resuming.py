@@ -47,7 +47,7 @@ def with_client(registry: Registry, client: Any) -> Registry:
 
 @pytest.mark.parametrize("applied", [False, True], ids=["before the write", "after the write"])
 @pytest.mark.parametrize("is_kept", [False, True], ids=["checkpoint lost", "checkpoint kept"])
-def test_broken_off_anywhere_it_goes_on_to_the_same_end(
+def test_import_interrupted_at_any_write_resumes_to_same_result(
     registry: Registry, stored: Stored, tmp_path: Path, applied: bool, is_kept: bool
 ) -> None:
     documents = [document(number, platform="web" if number % 50 == 7 else "android") for number in range(110)]
@@ -77,7 +77,7 @@ def test_broken_off_anywhere_it_goes_on_to_the_same_end(
         assert not job.checkpoint_path.exists()
 
 
-def test_another_import_does_not_go_on_from_the_checkpoint(registry: Registry, other: Registry, tmp_path: Path) -> None:
+def test_import_checkpoint_of_other_import_is_refused(registry: Registry, other: Registry, tmp_path: Path) -> None:
     path = write_dump(tmp_path / "dump.json", [document(number) for number in range(120)])
     with pytest.raises(BrokenError):
         run(create_job(with_client(registry, Breaking(registry.client, 1, applied=False)), path, workers=1))
@@ -90,7 +90,7 @@ def test_another_import_does_not_go_on_from_the_checkpoint(registry: Registry, o
     assert run(elsewhere, restart=True) == {"created": 120}
 
 
-def test_a_checkpoint_that_is_none_is_not_taken_for_one(registry: Registry, tmp_path: Path) -> None:
+def test_import_invalid_checkpoint_is_refused(registry: Registry, tmp_path: Path) -> None:
     job = create_job(registry, write_dump(tmp_path / "dump.json", [document(1)]))
     for text in ("", "[]", '{"version": 1}', '{"version": 1, "identity": {}, "epoch": 1, "more": 2}'):
         job.checkpoint_path.write_text(text)
@@ -99,7 +99,7 @@ def test_a_checkpoint_that_is_none_is_not_taken_for_one(registry: Registry, tmp_
     assert job.open_checkpoint(restart=True).rows == 0
 
 
-def test_two_imports_do_not_write_to_the_same_files(registry: Registry, tmp_path: Path) -> None:
+def test_import_running_twice_is_refused(registry: Registry, tmp_path: Path) -> None:
     job = create_job(registry, write_dump(tmp_path / "dump.json", [document(1)]))
     other = Refusals(job.rejects_path, 0)
     with pytest.raises(OperatorError, match="another import"):
@@ -125,7 +125,7 @@ class Throttled:
         return self._client.transact_write_items(**parameters)
 
 
-def test_a_store_without_answer_is_waited_for(registry: Registry, stored: Stored, tmp_path: Path) -> None:
+def test_import_store_error_is_retried_with_backoff(registry: Registry, stored: Stored, tmp_path: Path) -> None:
     path = write_dump(tmp_path / "dump.json", [document(number) for number in range(60)])
     pauses: list[float] = []
     busy = create_job(with_client(registry, Throttled(registry.client, 3)), path, workers=1, sleep=pauses.append)

@@ -13,14 +13,14 @@ from tests.support.stored import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
 pytestmark = pytest.mark.engine
 
 
-def test_a_registry_in_order_gives_nothing_to_report(damage: Damage, hands: Hands) -> None:
+def test_verify_valid_registry_has_no_findings(damage: Damage, hands: Hands) -> None:
     verifier, findings = verify(hands.registry, EPOCH)
     assert findings == []
     assert [verifier.counts[table, "items"] for table in (DEVICES, SUBSCRIBERS, PLACES)] == [4, 6, 2]
 
 
 @pytest.mark.parametrize("kind", MENDABLE)
-def test_damage_that_can_be_mended_is_found_and_mended(damage: Damage, hands: Hands, kind: str) -> None:
+def test_verify_repairable_damage_is_found_and_repaired(damage: Damage, hands: Hands, kind: str) -> None:
     break_it, rule = MENDABLE[kind]
     break_it(damage)
     assert rule in hands.rules()
@@ -29,7 +29,7 @@ def test_damage_that_can_be_mended_is_found_and_mended(damage: Damage, hands: Ha
         damage.stored.settled(table)
 
 
-def test_what_is_mended_is_as_it_was(damage: Damage, hands: Hands) -> None:
+def test_verify_repair_restores_original_items(damage: Damage, hands: Hands) -> None:
     before = {table: damage.stored.items(table) for table in (DEVICES, SUBSCRIBERS, PLACES)}
     for kind in (
         "a mobile device without claim",
@@ -48,7 +48,7 @@ def test_what_is_mended_is_as_it_was(damage: Damage, hands: Hands) -> None:
 
 
 @pytest.mark.parametrize("has_claim", [True, False])
-def test_of_two_holders_one_stays_and_the_other_is_kept_elsewhere(
+def test_verify_repair_of_mobile_device_held_twice_keeps_one_device(
     damage: Damage, hands: Hands, has_claim: bool
 ) -> None:
     hold_one_mobile_twice(damage)
@@ -63,7 +63,7 @@ def test_of_two_holders_one_stays_and_the_other_is_kept_elsewhere(
 
 
 @pytest.mark.parametrize("kind", UNSAFE)
-def test_damage_that_only_a_person_can_judge_is_reported_and_left(damage: Damage, hands: Hands, kind: str) -> None:
+def test_verify_unrepairable_damage_is_reported_and_unchanged(damage: Damage, hands: Hands, kind: str) -> None:
     break_it, rules = UNSAFE[kind]
     break_it(damage)
     try:
@@ -75,7 +75,7 @@ def test_damage_that_only_a_person_can_judge_is_reported_and_left(damage: Damage
         damage.stored.client.delete_item(TableName=DIRECTORY, Key={"record": {"S": "fax#1"}})
 
 
-def test_a_key_with_another_name_is_named_again(damage: Damage, hands: Hands) -> None:
+def test_verify_repair_restores_key_id(damage: Damage, hands: Hands) -> None:
     key = {"record": f"credential#{digest('demo-places-key')}"}
     item = damage.stored.get(DIRECTORY, key)
     assert item is not None
@@ -85,7 +85,7 @@ def test_a_key_with_another_name_is_named_again(damage: Damage, hands: Hands) ->
     assert damage.stored.get(DIRECTORY, key) == item
 
 
-def test_what_has_expired_is_counted_and_removed_with_its_claims(damage: Damage, hands: Hands) -> None:
+def test_verify_expired_items_are_counted_and_removed(damage: Damage, hands: Hands) -> None:
     for item in (damage.subscriber(0), damage.claim("device", "dev1"), damage.claim("sid", "sid1")):
         damage.change(SUBSCRIBERS, item, expires_at=EPOCH)
     damage.change(PLACES, damage.token("t1"), expires_at=EPOCH - 1)
@@ -99,7 +99,7 @@ def test_what_has_expired_is_counted_and_removed_with_its_claims(damage: Damage,
     assert hands.mender.remove_expired() == 0
 
 
-def test_tables_of_many_pages_are_read_whole(damage: Damage, hands: Hands) -> None:
+def test_verify_reads_all_pages(damage: Damage, hands: Hands) -> None:
     """A page of DynamoDB's ends at 1 MB."""
     row = damage.token("t1")
     for number in range(300):

@@ -190,7 +190,7 @@ def break_next(damage: Damage) -> Iterator[int]:
         yield len(part)
 
 
-def test_repairs_beside_live_traffic_lose_nothing_and_touch_nothing_sound(
+def test_verify_repair_during_live_traffic_loses_no_acknowledged_write(
     registry: Registry, damage: Damage, stored: Stored
 ) -> None:
     epoch = int(time.time())

@@ -47,7 +47,9 @@ class Meddling:
 
 
 @pytest.mark.parametrize("record", ["device#d1", f"device#demo-app#{digest('dev1')}"], ids=[DEVICES, SUBSCRIBERS])
-def test_what_live_traffic_tears_is_no_violation(damage: Damage, hands: Hands, gateway: Gateway, record: str) -> None:
+def test_verify_items_changed_during_scan_are_no_violation(
+    damage: Damage, hands: Hands, gateway: Gateway, record: str
+) -> None:
     kazoo, engagement = Kazoo(gateway.send), Engagement(gateway.send)
 
     def move() -> None:
@@ -60,9 +62,7 @@ def test_what_live_traffic_tears_is_no_violation(damage: Damage, hands: Hands, g
     assert damage.stored.holder("m2") == "d1"
 
 
-def test_what_live_traffic_changes_before_a_repair_is_left_to_it(
-    damage: Damage, hands: Hands, gateway: Gateway
-) -> None:
+def test_verify_repair_of_changed_item_is_skipped(damage: Damage, hands: Hands, gateway: Gateway) -> None:
     MENDABLE["a claim that says inactive"][0](damage)
     proposals = hands.look()
     engagement = Engagement(gateway.send)
@@ -74,7 +74,7 @@ def test_what_live_traffic_changes_before_a_repair_is_left_to_it(
 
 
 @pytest.mark.parametrize("kind", ["a mobile device without claim", "a subscriber without its sid's claim"])
-def test_a_claim_is_not_made_again_for_what_live_traffic_has_given_up(
+def test_verify_repair_does_not_restore_released_claim(
     damage: Damage, hands: Hands, gateway: Gateway, kind: str
 ) -> None:
     MENDABLE[kind][0](damage)
@@ -94,7 +94,7 @@ def test_a_claim_is_not_made_again_for_what_live_traffic_has_given_up(
     assert damage.subscriber(0)["sid"] == "rotated"
 
 
-def test_what_is_refreshed_before_it_is_removed_for_its_age_stays(damage: Damage, hands: Hands) -> None:
+def test_verify_removal_of_refreshed_token_is_skipped(damage: Damage, hands: Hands) -> None:
     send = Gateway(hands.registry.client, clock=lambda: datetime.fromtimestamp(EPOCH, UTC)).send
     damage.change(PLACES, damage.token("t1"), expires_at=EPOCH)
     busy = Meddling(hands.registry.client, lambda: Places(send).put("t1"))
@@ -104,7 +104,7 @@ def test_what_is_refreshed_before_it_is_removed_for_its_age_stays(damage: Damage
     assert hands.rules() == []
 
 
-def test_what_takes_the_place_of_the_expired_before_it_is_removed_stays(damage: Damage, hands: Hands) -> None:
+def test_verify_removal_keeps_claims_of_new_subscriber(damage: Damage, hands: Hands) -> None:
     send = Gateway(hands.registry.client, clock=lambda: datetime.fromtimestamp(EPOCH, UTC)).send
     old = damage.subscriber(0)
     for item in (old, damage.claim("device", "dev1"), damage.claim("sid", "sid1")):
@@ -145,7 +145,7 @@ class Dying:
 
 
 @pytest.mark.parametrize("answers", [True, False], ids=["before a write", "after a write"])
-def test_a_repair_that_is_killed_is_finished_by_another(damage: Damage, hands: Hands, answers: bool) -> None:
+def test_verify_repair_interrupted_is_finished_by_next_run(damage: Damage, hands: Hands, answers: bool) -> None:
     for kind in ("a claim with another partner", "a token at another's key", "two devices with one mobile device"):
         MENDABLE[kind][0](damage)
     broken = {table: damage.stored.items(table) for table in (DEVICES, SUBSCRIBERS, PLACES)}

@@ -59,7 +59,7 @@ def list_files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_manifest_names_the_jar_and_every_machines_library() -> None:
+def test_bundle_manifest_covers_jar_and_all_native_libraries() -> None:
     manifest = read_manifest()
     assert JAR in manifest
     assert all(len(digest) == 64 for digest in manifest.values())
@@ -68,41 +68,41 @@ def test_manifest_names_the_jar_and_every_machines_library() -> None:
     assert sum("libsqlite4java" in path for path in manifest) >= 4
 
 
-def test_a_machine_without_a_native_library_is_told_so() -> None:
+def test_bundle_machine_without_native_library_raises() -> None:
     with pytest.raises(EngineError, match="no native library for Linux on riscv64"):
         check_machine("Linux", "riscv64")
 
 
-def test_whole_bundle_is_accepted(tmp_path: Path) -> None:
+def test_bundle_with_matching_checksums_is_accepted(tmp_path: Path) -> None:
     verify(write(tmp_path, FILES), MANIFEST)
 
 
 @pytest.mark.parametrize("damage", [{JAR: b"other"}, {"DynamoDBLocal_lib/native.so": b""}])
-def test_a_changed_file_is_refused_by_name(damage: dict[str, bytes], tmp_path: Path) -> None:
+def test_bundle_with_changed_file_is_refused_by_name(damage: dict[str, bytes], tmp_path: Path) -> None:
     write(tmp_path, {**FILES, **damage})
     with pytest.raises(EngineError, match=f"{next(iter(damage))} is not the one of DynamoDB Local {VERSION}"):
         verify(tmp_path, MANIFEST)
 
 
-def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
+def test_bundle_with_missing_file_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=r"DynamoDBLocal\.jar cannot be read"):
         verify(tmp_path, MANIFEST)
 
 
-def test_folder_named_by_the_environment_is_used_as_it_is(tmp_path: Path) -> None:
+def test_bundle_in_home_variable_is_used_without_cache(tmp_path: Path) -> None:
     home = write(tmp_path / "home", FILES)
     environ = {**environ_of(tmp_path / "cache"), HOME_VARIABLE: str(home)}
     assert find_bundle(environ, MANIFEST, [fetch_nothing]) == home
     assert not (tmp_path / "cache").exists()
 
 
-def test_folder_named_by_the_environment_is_never_replaced_by_another(tmp_path: Path) -> None:
+def test_bundle_damaged_in_home_variable_is_not_replaced(tmp_path: Path) -> None:
     home = write(tmp_path / "home", {JAR: b"another version"})
     with pytest.raises(EngineError, match=str(home)):
         find_bundle({**environ_of(tmp_path / "cache"), HOME_VARIABLE: str(home)}, MANIFEST, [fetch_whole])
 
 
-def test_bundle_is_fetched_once_without_anything_beside_it(tmp_path: Path) -> None:
+def test_bundle_fetched_is_cached_without_extra_files(tmp_path: Path) -> None:
     told: list[str] = []
     folder = find_bundle(environ_of(tmp_path), MANIFEST, [fetch_nothing, fetch_whole], told.append)
     assert folder == tmp_path / "pushreg" / f"dynamodb-local-{VERSION}"
@@ -113,7 +113,7 @@ def test_bundle_is_fetched_once_without_anything_beside_it(tmp_path: Path) -> No
     assert len(told) == 1
 
 
-def test_a_damaged_cache_is_fetched_again(tmp_path: Path) -> None:
+def test_bundle_damaged_in_cache_is_fetched_again(tmp_path: Path) -> None:
     folder = find_bundle(environ_of(tmp_path), MANIFEST, [fetch_whole], lambda text: None)
     (folder / JAR).write_bytes(b"damaged")
     told: list[str] = []
@@ -122,7 +122,7 @@ def test_a_damaged_cache_is_fetched_again(tmp_path: Path) -> None:
     assert "fetching it again" in told[0]
 
 
-def test_what_a_killed_fetch_left_is_cleared_away(tmp_path: Path) -> None:
+def test_bundle_partial_download_is_removed(tmp_path: Path) -> None:
     partial = tmp_path / "pushreg" / f"dynamodb-local-{VERSION}"
     write(partial.with_suffix(".partial"), {"files/DynamoDBLocal.jar": b"half", "old.tgz": b""})
     folder = find_bundle(environ_of(tmp_path), MANIFEST, [fetch_whole], lambda text: None)
@@ -130,7 +130,7 @@ def test_what_a_killed_fetch_left_is_cleared_away(tmp_path: Path) -> None:
     assert not partial.with_suffix(".partial").exists()
 
 
-def test_a_wrong_archive_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+def test_bundle_wrong_archive_is_refused_and_removed(tmp_path: Path) -> None:
     def fetch_wrong(folder: Path) -> tuple[Path, str]:
         return pack(folder / "a.tgz", {JAR: b"wrong"}), ""
 
@@ -146,7 +146,7 @@ def test_a_wrong_archive_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     assert [path for path in (tmp_path / "pushreg").iterdir() if path.is_dir()] == []
 
 
-def test_two_that_start_at_once_fetch_once(tmp_path: Path) -> None:
+def test_bundle_concurrent_callers_fetch_once(tmp_path: Path) -> None:
     fetched: list[Path] = []
     entered = threading.Event()
 
@@ -177,7 +177,7 @@ def install_npm(folder: Path, script: str) -> None:
     npm.chmod(npm.stat().st_mode | stat.S_IXUSR)
 
 
-def test_npm_is_asked_for_the_package_by_name(tmp_path: Path) -> None:
+def test_npm_fetch_packs_simulator_by_name(tmp_path: Path) -> None:
     bin_folder, target = tmp_path / "bin", tmp_path / "target"
     bin_folder.mkdir()
     target.mkdir()
@@ -191,12 +191,12 @@ def test_npm_is_asked_for_the_package_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("script", "reason"), [("echo no such package >&2; exit 1", "no such package"), ("exit 0", "left no archive")]
 )
-def test_what_npm_says_is_passed_on(script: str, reason: str, tmp_path: Path) -> None:
+def test_npm_fetch_failure_reports_npm_output(script: str, reason: str, tmp_path: Path) -> None:
     install_npm(tmp_path, script)
     with pytest.raises(EngineError, match=reason):
         fetch_from_npm(tmp_path, str(tmp_path))
 
 
-def test_without_npm_it_is_said_so(tmp_path: Path) -> None:
+def test_npm_fetch_without_npm_raises(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="there is no npm"):
         fetch_from_npm(tmp_path, str(tmp_path))

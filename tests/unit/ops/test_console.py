@@ -9,29 +9,29 @@ from pushreg_ops.terminal import Terminal, complain
 RECORDS: list[dict[str, Any]] = [{"id": "a", "n": 1, "many": ["x", "y"]}, {"id": "[b]", "many": []}]
 
 
-def test_pipes_get_tab_separated_lines(capsys: pytest.CaptureFixture[str]) -> None:
+def test_terminal_list_to_pipe_prints_tab_separated_lines(capsys: pytest.CaptureFixture[str]) -> None:
     Terminal().list(["id", "n", "many"], RECORDS)
     assert capsys.readouterr().out == "a\t1\tx, y\n[b]\t-\t\n"
 
 
-def test_machines_get_json_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+def test_terminal_json_prints_only_json(capsys: pytest.CaptureFixture[str]) -> None:
     terminal = Terminal(as_json=True)
     terminal.say("for people")
     terminal.list(["id"], RECORDS)
     assert json.loads(capsys.readouterr().out) == RECORDS
 
 
-def test_a_long_line_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_terminal_long_line_is_not_wrapped(capsys: pytest.CaptureFixture[str]) -> None:
     Terminal().say("curl " + "x" * 500)
     assert capsys.readouterr().out.count("\n") == 1
 
 
-def test_problems_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_terminal_complaint_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     complain("no [such] thing")
     assert capsys.readouterr() == ("", "pushreg: no [such] thing\n")
 
 
-def test_a_request_is_one_line_for_people() -> None:
+def test_format_request_success_is_one_line() -> None:
     line = json.dumps(
         {
             "service": "places",
@@ -45,7 +45,7 @@ def test_a_request_is_one_line_for_people() -> None:
     assert format_request(line) == "places put 200 created  4.3 ms, database calls: 2"
 
 
-def test_our_own_fault_is_told_with_its_place() -> None:
+def test_format_request_fault_shows_error_and_frames() -> None:
     record = {
         "service": "kazoo",
         "operation": "get",
@@ -61,5 +61,5 @@ def test_our_own_fault_is_told_with_its_place() -> None:
     assert lines[1:] == ["  StoreError ThrottlingException", "  a.py:1 f", "  b.py:2 g"]
 
 
-def test_a_line_that_is_no_json_is_shown_as_it_is() -> None:
+def test_format_request_non_json_is_unchanged() -> None:
     assert format_request("plain") == "plain"

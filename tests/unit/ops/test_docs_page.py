@@ -39,7 +39,7 @@ def fetch(path: str, credentials: Mapping[str, str] = CREDENTIALS) -> httpx.Resp
     return asyncio.run(send())
 
 
-def test_page_and_all_it_names_are_served() -> None:
+def test_docs_page_and_linked_assets_are_served() -> None:
     page = fetch("/docs")
     assert page.headers["content-type"].startswith("text/html")
     named = re.findall(r'(?:href|src)="([^"]+)"', page.text)
@@ -50,7 +50,7 @@ def test_page_and_all_it_names_are_served() -> None:
         assert answer.content
 
 
-def test_page_forbids_everything_from_elsewhere_and_every_inline_script() -> None:
+def test_docs_page_content_security_policy_allows_only_self() -> None:
     for path in ("/docs", "/docs/page.js", "/docs/swagger-ui-bundle.js", "/openapi.json"):
         policy = dict(part.strip().split(" ", 1) for part in fetch(path).headers["content-security-policy"].split(";"))
         assert policy["default-src"] == "'none'"
@@ -59,7 +59,7 @@ def test_page_forbids_everything_from_elsewhere_and_every_inline_script() -> Non
         assert not any("http" in sources or "*" in sources or "unsafe" in sources for sources in policy.values())
 
 
-def test_settings_carry_commands_and_credentials() -> None:
+def test_docs_settings_contain_commands_and_credentials() -> None:
     assert fetch("/docs/settings.json").json() == {
         "document": "/openapi.json",
         "commands": [["kazoo", "curl 'one'"]],
@@ -67,17 +67,17 @@ def test_settings_carry_commands_and_credentials() -> None:
     }
 
 
-def test_document_is_the_committed_one_for_whatever_host_serves_it() -> None:
+def test_openapi_json_is_committed_document_without_servers() -> None:
     committed = yaml.safe_load(DOCUMENT.read_text("utf-8"))
     del committed["servers"]
     assert fetch("/openapi.json").json() == committed
 
 
 @pytest.mark.parametrize("path", ["/docs/other", "/docs/page.html", "/docs/..%2fgateway.py", "/openapi.yaml/x"])
-def test_nothing_else_is_served(path: str) -> None:
+def test_docs_unknown_path_returns_404(path: str) -> None:
     assert fetch(path).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/thing", "/docs.json", "/a%0Ab"])
-def test_other_paths_are_the_gateways(path: str) -> None:
+def test_docs_other_path_reaches_gateway(path: str) -> None:
     assert fetch(path).status_code == 200

@@ -16,7 +16,7 @@ def event_of(*headers: tuple[str, str], query: str = "", body: bytes = b"") -> d
     return build_event(request, ROUTE, {"id": "ä b"}, 3000, MOMENT)
 
 
-def test_event_of_a_plain_request_has_all_members_that_format_2_0_has() -> None:
+def test_event_of_plain_request_has_all_format_2_0_members() -> None:
     event = event_of(("host", "127.0.0.1:3000"), ("user-agent", "curl/8"))
     context = event.pop("requestContext")
     request_id = context.pop("requestId")
@@ -56,18 +56,18 @@ def test_event_of_a_plain_request_has_all_members_that_format_2_0_has() -> None:
     }
 
 
-def test_every_request_has_an_id_of_its_own() -> None:
+def test_event_request_id_is_unique() -> None:
     assert event_of()["requestContext"]["requestId"] != event_of()["requestContext"]["requestId"]
 
 
-def test_repeated_headers_and_query_keys_are_joined_with_commas() -> None:
+def test_event_repeated_headers_and_query_keys_are_joined() -> None:
     event = event_of(("accept", "a"), ("accept", "b"), query="x=1&y=%2C%20&x=2&z")
     assert event["headers"]["accept"] == "a,b"
     assert event["rawQueryString"] == "x=1&y=%2C%20&x=2&z"
     assert event["queryStringParameters"] == {"x": "1,2", "y": ", ", "z": ""}
 
 
-def test_cookies_have_a_member_of_their_own() -> None:
+def test_event_cookies_are_moved_out_of_headers() -> None:
     event = event_of(("cookie", "a=1; b=2"), ("cookie", "c=3"))
     assert event["cookies"] == ["a=1", "b=2", "c=3"]
     assert "cookie" not in event["headers"]
@@ -76,7 +76,7 @@ def test_cookies_have_a_member_of_their_own() -> None:
 @pytest.mark.parametrize(
     "media_type", ["application/json", "Application/JSON;charset=UTF-8", "text/xml", "text/plain", "application/xml"]
 )
-def test_text_is_passed_as_it_is(media_type: str) -> None:
+def test_event_text_body_is_not_encoded(media_type: str) -> None:
     event = event_of(("content-type", media_type), body='{"ä": 1}'.encode())
     assert (event["body"], event["isBase64Encoded"]) == ('{"ä": 1}', False)
 
@@ -84,17 +84,17 @@ def test_text_is_passed_as_it_is(media_type: str) -> None:
 @pytest.mark.parametrize(
     "media_type", ["application/octet-stream", "application/x-www-form-urlencoded", "image/png", ""]
 )
-def test_what_is_no_known_text_is_passed_as_base64(media_type: str) -> None:
+def test_event_binary_body_is_base64(media_type: str) -> None:
     event = event_of(*([("content-type", media_type)] if media_type else []), body=b'{"a": 1}')
     assert (base64.b64decode(event["body"]), event["isBase64Encoded"]) == (b'{"a": 1}', True)
 
 
-def test_text_that_is_not_utf_8_keeps_its_bytes() -> None:
+def test_event_invalid_utf8_body_is_base64() -> None:
     event = event_of(("content-type", "text/xml"), body=b"\xff\xfe<")
     assert (base64.b64decode(event["body"]), event["isBase64Encoded"]) == (b"\xff\xfe<", True)
 
 
-def test_answer_is_rendered_with_cookies_and_lower_case_names() -> None:
+def test_response_headers_are_lower_case_with_cookies() -> None:
     response = render_answer(
         {"statusCode": 201, "headers": {"Content-Type": "text/xml", "X-A": "1"}, "cookies": ["a=1", "b=2"], "body": "ä"}
     )
@@ -107,12 +107,12 @@ def test_answer_is_rendered_with_cookies_and_lower_case_names() -> None:
     )
 
 
-def test_base64_answer_is_decoded_and_typed_by_default() -> None:
+def test_response_base64_is_decoded_with_default_type() -> None:
     response = render_answer({"statusCode": 200, "body": "/w==", "isBase64Encoded": True})
     assert (response.body, response.headers) == (b"\xff", (("content-type", "text/plain; charset=utf-8"),))
 
 
-def test_empty_answer_has_no_type() -> None:
+def test_response_without_body_has_no_content_type() -> None:
     response = render_answer({"statusCode": 304, "headers": None, "body": None})
     assert (response.status, response.body, response.headers) == (304, b"", ())
 
@@ -130,6 +130,6 @@ def test_empty_answer_has_no_type() -> None:
         {"statusCode": 200, "body": "\ud800"},
     ],
 )
-def test_what_the_gateway_would_not_take_is_refused(answer: object) -> None:
+def test_response_invalid_for_api_gateway_raises(answer: object) -> None:
     with pytest.raises(AnswerError):
         render_answer(answer)

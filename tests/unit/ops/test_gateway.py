@@ -58,7 +58,7 @@ def echo(event: dict[str, Any], context: Any) -> Mapping[str, Any]:
     return {"statusCode": 200, "headers": {"content-type": "application/json"}, "body": json.dumps(body)}
 
 
-def test_request_becomes_an_event_and_the_answer_a_response() -> None:
+def test_gateway_request_reaches_function_and_returns_its_response() -> None:
     response = send(echo, "PUT", "/things/a%20%C3%A4%2523?q=1", headers=[("X-A", "1"), ("x-a", "2")], json={"b": "ü"})
     seen = response.json()
     assert response.headers["content-type"] == "application/json"
@@ -68,27 +68,27 @@ def test_request_becomes_an_event_and_the_answer_a_response() -> None:
     assert json.loads(seen["body"]) == {"b": "ü"}
 
 
-def test_context_is_that_of_the_function() -> None:
+def test_gateway_context_describes_function() -> None:
     seen = send(echo, "GET", "/things/a").json()
     assert (seen["function"], seen["memory"]) == ("Worker", 256)
     assert seen["arn"] == "arn:aws:lambda:us-east-1:123456789012:function:Worker"
     assert 0 < seen["left"] <= 7000
 
 
-def test_cookies_each_have_a_header() -> None:
+def test_gateway_cookies_become_set_cookie_headers() -> None:
     response = send(lambda event, context: {"statusCode": 204, "cookies": ["a=1", "b=2"]}, "GET", "/things/a")
     assert response.headers.get_list("set-cookie") == ["a=1", "b=2"]
     assert response.content == b""
 
 
 @pytest.mark.parametrize("path", ["/", "/things", "/things/a/b", "/things/a%2Fb", "/docs"])
-def test_a_path_without_a_route_is_not_found(path: str) -> None:
+def test_gateway_path_without_route_returns_404(path: str) -> None:
     response = send(echo, "GET", path)
     assert (response.status_code, response.content) == (404, b'{"message":"Not Found"}')
     assert response.headers["content-type"] == "application/json"
 
 
-def test_a_body_at_the_limit_reaches_the_function_and_one_over_it_does_not() -> None:
+def test_gateway_body_over_limit_returns_413() -> None:
     reached: list[int] = []
 
     def note(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def test_a_body_at_the_limit_reaches_the_function_and_one_over_it_does_not() -> 
     assert reached == [MAX_BODY]
 
 
-def test_a_handler_that_raises_reveals_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_gateway_handler_exception_returns_bare_500(capsys: pytest.CaptureFixture[str]) -> None:
     def fail(event: dict[str, Any], context: Any) -> object:
         raise RuntimeError("inner matters")
 
@@ -111,13 +111,13 @@ def test_a_handler_that_raises_reveals_nothing(capsys: pytest.CaptureFixture[str
     assert "inner matters" in capsys.readouterr().err
 
 
-def test_an_answer_that_is_none_is_an_internal_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_gateway_invalid_handler_response_returns_500(capsys: pytest.CaptureFixture[str]) -> None:
     response = send(lambda event, context: {"body": "x"}, "GET", "/things/a")
     assert (response.status_code, response.content) == (500, b'{"message":"Internal Server Error"}')
     assert "no statusCode" in capsys.readouterr().out
 
 
-def test_a_page_of_an_allowed_origin_is_answered_by_the_gateway_first() -> None:
+def test_gateway_cors_preflight_of_allowed_origin_returns_200() -> None:
     cors = Cors(("https://a.example",), ("PUT",), ("x-auth-token",), ("etag",), 60)
     wishes = {"access-control-request-method": "PUT", "access-control-request-headers": "x-auth-token"}
     preflight = send(echo, "OPTIONS", "/things/a", cors=cors, headers={"origin": "https://a.example", **wishes})
@@ -132,7 +132,7 @@ def test_a_page_of_an_allowed_origin_is_answered_by_the_gateway_first() -> None:
     assert "access-control-allow-origin" not in other.headers
 
 
-def test_handlers_run_side_by_side() -> None:
+def test_gateway_handlers_run_concurrently() -> None:
     meeting = threading.Barrier(2, timeout=30)
 
     def meet(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -142,6 +142,6 @@ def test_handlers_run_side_by_side() -> None:
     assert [response.status_code for response in send_all(meet, 2, "GET", "/things/a")] == [204, 204]
 
 
-def test_a_handler_that_cannot_be_loaded_is_named() -> None:
+def test_load_handlers_missing_module_names_function() -> None:
     with pytest.raises(TemplateError, match="Worker cannot be loaded"):
         load_handlers(TEMPLATE)

@@ -20,19 +20,19 @@ def say(version: str) -> str:
 
 
 @pytest.mark.parametrize(("text", "version"), [("17.0.15", 17), ("25", 25), ("21-ea", 21)])
-def test_machines_java_is_found_on_the_path(text: str, version: int, tmp_path: Path) -> None:
+def test_find_java_on_path_returns_path_and_version(text: str, version: int, tmp_path: Path) -> None:
     path = install(tmp_path, say(text))
     found = find_java({"PATH": str(tmp_path)})
     assert (found.path, found.version) == (path, version)
 
 
-def test_java_home_comes_before_the_path(tmp_path: Path) -> None:
+def test_find_java_prefers_java_home(tmp_path: Path) -> None:
     install(tmp_path / "path", say("17"))
     home = install(tmp_path / "home" / "bin", say("21"))
     assert find_java({"PATH": str(tmp_path / "path"), "JAVA_HOME": str(tmp_path / "home")}).path == home
 
 
-def test_one_that_is_too_old_or_does_not_run_is_passed_over(tmp_path: Path) -> None:
+def test_find_java_skips_version_that_is_too_old(tmp_path: Path) -> None:
     install(tmp_path / "home" / "bin", say("1.8.0_422"))
     good = install(tmp_path / "path", say("17"))
     environ = {"JAVA_HOME": str(tmp_path / "home"), "PATH": str(tmp_path / "path")}
@@ -43,13 +43,13 @@ def test_one_that_is_too_old_or_does_not_run_is_passed_over(tmp_path: Path) -> N
     ("script", "reason"),
     [(say("1.8.0_422"), "is Java 8"), ("echo install one >&2; exit 1", "does not run"), ("exit 0", "does not run")],
 )
-def test_what_was_found_instead_is_said(script: str, reason: str, tmp_path: Path) -> None:
+def test_find_java_failure_names_reason(script: str, reason: str, tmp_path: Path) -> None:
     install(tmp_path, script)
     with pytest.raises(EngineError, match=reason):
         find_java({"PATH": str(tmp_path)}, package="no_such_package")
 
 
-def test_java_that_a_package_carries_is_the_last_resort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_java_falls_back_to_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "some_runtime"
     path = install(package / "java-runtime" / "bin", say("25.0.2"))
     (package / "__init__.py").write_text("")

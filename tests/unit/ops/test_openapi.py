@@ -37,14 +37,14 @@ def exchange(case: str = "places/other: x", **members: Any) -> Exchange:
     return Exchange(**{"case": case, **usual, **members})
 
 
-def test_paths_are_the_templates() -> None:
+def test_openapi_paths_come_from_template() -> None:
     document = describe(
         ("kazoo", "/v3/{account_id}/{app}/{device_id}"), ("engagement", "/here"), ("engagement", "/there/it")
     )
     assert list(document["paths"]) == ["/here", "/there/it", "/v3/{account_id}/{app}/{device_id}"]
 
 
-def test_routes_of_one_function_share_their_answers_under_names_of_their_own() -> None:
+def test_openapi_routes_of_one_function_share_responses() -> None:
     paths = describe(("engagement", "/here"), ("engagement", "/there/it"))["paths"]
     first, second = paths["/here"]["post"], paths["/there/it"]["post"]
     assert (first["operationId"], second["operationId"]) == ("subscribe", "subscribeThere")
@@ -52,23 +52,23 @@ def test_routes_of_one_function_share_their_answers_under_names_of_their_own() -
     assert all("$ref" in answer for answer in first["responses"].values())
 
 
-def test_each_path_tells_what_other_methods_get() -> None:
+def test_openapi_path_declares_405_with_allow() -> None:
     document = describe(("places", "/{place_id}"))
     name = document["paths"]["/{place_id}"][OTHER_METHODS]["$ref"].rpartition("/")[2]
     assert document["components"]["responses"][name]["headers"].keys() == {"Allow"}
 
 
-def test_function_without_a_description_is_refused() -> None:
+def test_openapi_undescribed_function_raises() -> None:
     with pytest.raises(TemplateError, match="nobody describes billing"):
         describe(("billing", "/bills"))
 
 
-def test_path_parameter_without_a_description_is_refused() -> None:
+def test_openapi_undescribed_path_parameter_raises() -> None:
     with pytest.raises(KeyError, match="shelf"):
         describe(("places", "/{shelf}"))
 
 
-def test_examples_are_the_exchanges() -> None:
+def test_openapi_examples_come_from_exchanges() -> None:
     path = "/dts/places/{place_id}/subscriptions"
     operation = describe(("places", path), exchanges=(exchange(),))["paths"][path]["put"]
     content = operation["responses"]["404"]["content"]["application/json"]
@@ -76,7 +76,7 @@ def test_examples_are_the_exchanges() -> None:
     assert "example" not in operation["requestBody"]["content"]["application/json"]
 
 
-def test_several_kinds_of_answer_are_examples_by_name() -> None:
+def test_openapi_distinct_responses_become_named_examples() -> None:
     path = "/dts/places/{place_id}/subscriptions"
     refusals = [
         exchange(status=400, answer=b'{"error":"Bad Request","message":"%s"}' % each) for each in (b"A b", b"C")
@@ -97,7 +97,7 @@ def test_several_kinds_of_answer_are_examples_by_name() -> None:
     ],
     ids=["usual", "without ksid", "preferred file", "first", "default settings"],
 )
-def test_best_exchange_of_a_kind_is_the_example(better: Exchange, worse: Exchange) -> None:
+def test_examples_best_exchange_is_chosen(better: Exchange, worse: Exchange) -> None:
     for order in ([better, worse], [worse, better]):
         if better.case.partition(":")[0] == worse.case.partition(":")[0] and order[0] is worse:
             continue
@@ -105,13 +105,13 @@ def test_best_exchange_of_a_kind_is_the_example(better: Exchange, worse: Exchang
         assert [(each.title, each.exchange) for each in found] == [("Not Found", better)]
 
 
-def test_successes_are_found_whatever_their_status() -> None:
+def test_examples_successes_cover_every_2xx_status() -> None:
     exchanges = [exchange(status=status, answer=b'{"error":"%d"}' % status) for status in (404, 201, 200)]
     found = Examples(exchanges, lambda answer: answer["error"], ()).find_successes("PUT")
     assert [each.title for each in found] == ["200", "201"]
 
 
-def test_model_lends_its_members_and_the_rest_lies_over_them() -> None:
+def test_read_model_merges_model_and_overrides() -> None:
     schema = read_model(Registration, "Text.", {"device_token": {"description": "Token.", "maxLength": 9}})
     assert schema == {
         "type": "object",
@@ -121,21 +121,21 @@ def test_model_lends_its_members_and_the_rest_lies_over_them() -> None:
     }
 
 
-def test_member_that_the_model_lacks_is_refused() -> None:
+def test_read_model_unknown_member_raises() -> None:
     with pytest.raises(KeyError, match="Registration has no token"):
         read_model(Registration, "Text.", {"device_token": {}, "token": {}})
 
 
-def test_member_that_nobody_describes_is_refused() -> None:
+def test_read_model_undescribed_member_raises() -> None:
     with pytest.raises(KeyError, match="device_token"):
         read_model(Registration, "Text.", {})
 
 
-def test_words_in_any_case_are_spelled_out() -> None:
+def test_list_cases_matches_words_in_any_case() -> None:
     assert list_cases("ab", "x8") == "([Aa][Bb]|[Xx]8)"
 
 
-def test_text_says_the_same_without_aliases() -> None:
+def test_render_yaml_uses_no_aliases() -> None:
     shared = {"type": "string"}
     document = {"one": shared, "two": shared, "text": "first\nsecond\n", "answer": {"200": True}}
     text = render(document)

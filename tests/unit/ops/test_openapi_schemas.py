@@ -63,7 +63,7 @@ both = st.fixed_dictionaries({"subscribe": subscribe, "unsubscribe": unsubscribe
 
 
 @given(objects({"subscriptionService": mostly(services, both)}, {}))
-def test_engagement_requests(body: Any) -> None:
+def test_openapi_engagement_schema_agrees_with_parser(body: Any) -> None:
     try:
         parse(body)
         accepted = True
@@ -73,7 +73,7 @@ def test_engagement_requests(body: Any) -> None:
 
 
 @given(objects({"device_token": ids}, {}))
-def test_place_registrations(body: Any) -> None:
+def test_openapi_places_schema_agrees_with_model(body: Any) -> None:
     try:
         Registration.model_validate(body)
         accepted = True
@@ -101,7 +101,7 @@ data = objects(
 
 
 @given(data)
-def test_kazoo_subscriptions(body: dict[str, Any]) -> None:
+def test_openapi_kazoo_schema_agrees_with_model(body: dict[str, Any]) -> None:
     try:
         Content.from_data(body, "an-app")
         accepted = True
@@ -122,9 +122,9 @@ def repeats_within(body: dict[str, Any]) -> bool:
     ("verb", "needs_data"),
     [("GET", False), ("delete", False), ("Put", True), ("POST", True), ("", True), (5, True), (None, True)],
 )
-def test_tunnelled_verbs_need_data_where_their_method_does(verb: Any, needs_data: bool) -> None:
+def test_openapi_kazoo_tunnelled_verb_requires_data(verb: Any, needs_data: bool) -> None:
     assert fits("KazooTunnel", {"verb": verb}) != needs_data
 
 
-def test_unknown_verbs_are_refused() -> None:
+def test_openapi_kazoo_unknown_verb_is_invalid() -> None:
     assert not fits("KazooTunnel", {"verb": "PATCH", "data": {}})

@@ -32,16 +32,16 @@ ROUTER = Router(
         ("GET", "/a/ünï c%de", "variable", {"x": "ünï c%de"}),
     ],
 )
-def test_the_most_specific_route_is_taken(method: str, path: str, function: str, parameters: dict[str, str]) -> None:
+def test_router_takes_most_specific_route(method: str, path: str, function: str, parameters: dict[str, str]) -> None:
     match = ROUTER.match(method, path)
     assert match is not None
     assert (match[0].function, match[1]) == (function, parameters)
 
 
 @pytest.mark.parametrize("path", ["/", "/a", "/a/", "/a//", "/a/b/c", "/A/b", "/a/b/", "a/b"])
-def test_a_path_that_fits_no_route_is_not_matched(path: str) -> None:
+def test_router_unknown_path_returns_none(path: str) -> None:
     assert Router([Route("ANY", "/a/{x}", "f")]).match("GET", path) is None
 
 
-def test_a_method_that_fits_no_route_is_not_matched() -> None:
+def test_router_unknown_method_returns_none() -> None:
     assert Router([Route("GET", "/a", "f")]).match("POST", "/a") is None

@@ -10,13 +10,13 @@ from pushreg_ops.targets import NoTargetError, open_registry
 
 
 @pytest.mark.parametrize(("stack", "local"), [(None, False), ("prod", True)])
-def test_exactly_one_registry_is_to_be_named(stack: str | None, local: bool) -> None:
+def test_open_registry_without_exactly_one_target_raises(stack: str | None, local: bool) -> None:
     with pytest.raises(NoTargetError):
         open_registry(stack, local, {})
 
 
 @pytest.mark.parametrize("variable", ["PUSHREG_ENDPOINT", "DYNAMODB_PORT"])
-def test_a_local_stack_that_is_not_running_is_refused_with_the_fix(variable: str) -> None:
+def test_open_registry_local_stack_not_running_names_fix(variable: str) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -29,11 +29,11 @@ def test_a_local_stack_that_is_not_running_is_refused_with_the_fix(variable: str
     "address",
     ["http://127.0.0.1", "ftp://127.0.0.1:1", "http://:8000", "http://a:b", "http://a:1/path", "http://a:99999"],
 )
-def test_what_is_no_address_is_refused(address: str) -> None:
+def test_existing_endpoint_invalid_address_raises(address: str) -> None:
     with pytest.raises(OperatorError, match="no address of a DynamoDB"):
         ExistingEndpoint(address)
 
 
-def test_a_database_that_gives_no_answer_is_not_taken_for_one_that_is_not_there() -> None:
+def test_explain_read_timeout_is_not_reported_as_unreachable() -> None:
     with pytest.raises(OperatorError, match="took too long to answer"), explain("http://127.0.0.1:8000"):
         raise ReadTimeoutError(endpoint_url="http://127.0.0.1:8000")

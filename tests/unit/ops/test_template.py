@@ -70,7 +70,7 @@ Resources:
 """
 
 
-def test_environment_is_resolved_as_a_deployment_would() -> None:
+def test_template_environment_is_resolved() -> None:
     (function,) = load_template(TEMPLATE).functions
     assert function.module == "shop.app"
     assert (function.timeout, function.memory) == (9, 256)
@@ -90,13 +90,13 @@ def test_environment_is_resolved_as_a_deployment_would() -> None:
     }
 
 
-def test_parameters_overrule_their_defaults() -> None:
+def test_template_parameter_overrides_default() -> None:
     template = load_template(TEMPLATE, {"Mode": "on"})
     assert template.functions[0].environment["ABSENT"] == "here"
     assert template.name_table("Unborn") == "Unborn"
 
 
-def test_routes_come_from_the_functions_events() -> None:
+def test_template_routes_come_from_function_events() -> None:
     assert load_template(TEMPLATE).routes == (
         Route("GET", "/things/{id}", "Worker"),
         Route("ANY", "/other", "Worker"),
@@ -105,7 +105,7 @@ def test_routes_come_from_the_functions_events() -> None:
     assert [route.key for route in load_template(TEMPLATE).routes] == ["GET /things/{id}", "ANY /other", "$default"]
 
 
-def test_tables_take_keys_expiry_and_name_from_the_template() -> None:
+def test_template_tables_have_keys_ttl_and_name() -> None:
     things, named = load_template(TEMPLATE).tables
     assert things.definition == {
         "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
@@ -116,7 +116,7 @@ def test_tables_take_keys_expiry_and_name_from_the_template() -> None:
     assert (named.name, named.expiry_attribute) == ("pushreg-local-named-30", None)
 
 
-def test_cross_origin_rules_come_from_the_api() -> None:
+def test_template_cors_comes_from_api() -> None:
     expected = Cors(("https://a.example", "https://b.example"), ("GET",), ("x-a",), (), 60)
     assert load_template(TEMPLATE).cors == expected
     assert load_template(TEMPLATE, {"Origins": "*"}).cors == Cors(("*",), ("GET",), ("x-a",), (), 60)
@@ -138,17 +138,17 @@ def test_cross_origin_rules_come_from_the_api() -> None:
         (TEMPLATE.replace("[Both,", "[Neither,"), "no condition Neither"),
     ],
 )
-def test_what_is_not_understood_is_refused_by_name(text: str, complaint: str) -> None:
+def test_template_unsupported_content_raises_with_name(text: str, complaint: str) -> None:
     with pytest.raises(TemplateError, match=complaint):
         load_template(text)
 
 
-def test_unknown_parameter_is_refused() -> None:
+def test_template_unknown_parameter_raises() -> None:
     with pytest.raises(TemplateError, match="no parameter Nope"):
         load_template(TEMPLATE, {"Nope": "1"})
 
 
-def test_the_projects_template_is_complete() -> None:
+def test_template_of_project_is_complete() -> None:
     template = load_template(find_template(PROJECT).read_text("utf-8"), {ENDPOINT_PARAMETER: "http://127.0.0.1:1"})
     assert len(template.functions) == 3
     assert {route.function for route in template.routes} == {function.name for function in template.functions}
@@ -159,6 +159,6 @@ def test_the_projects_template_is_complete() -> None:
         assert {function.environment["TABLE"], function.environment["DIRECTORY_TABLE"]} <= names
 
 
-def test_template_is_found_from_a_folder_below_and_from_elsewhere(tmp_path: Path) -> None:
+def test_find_template_from_any_folder_returns_project_template(tmp_path: Path) -> None:
     assert find_template(PROJECT / "tests" / "unit") == PROJECT / "template.yaml"
     assert find_template(tmp_path) == PROJECT / "template.yaml"
