@@ -16,7 +16,8 @@ from typing import Any
 import httpx
 
 from bench.stack import Stack, serve
-from pushreg.dynamodb import Item, from_attributes
+from pushreg.dynamodb import from_attributes
+from pushreg.schema import Item
 from pushreg_local.client import connect_endpoint
 from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
 from pushreg_ops.records.invariants import check_devices, check_directory, check_places, check_subscribers

@@ -15,6 +15,8 @@ from bench.scenarios import ACCOUNT, ENVIRONMENT, KAZOO_ROUTE, PLACE, build_requ
 from engagement.app import create_handler as create_engagement
 from kazoo.app import create_handler as create_kazoo
 from places.app import create_handler as create_places
+from pushreg.dynamodb import to_attributes
+from pushreg.schema import device_key, ksid_key
 
 BATCH, WORKERS = 25, 4
 
@@ -187,5 +189,5 @@ def _key(number: int) -> tuple[str, dict[str, Any]]:
         case 0:
             return "Places", {"place_id": {"S": PLACE}, "token_digest": {"S": name}}
         case 1:
-            return "Devices", {"account_id": {"S": ACCOUNT}, "record": {"S": f"device#{name}"}}
-    return "Subscribers", {"record": {"S": f"ksid#{name}"}}
+            return "Devices", to_attributes(device_key(ACCOUNT, name))
+    return "Subscribers", to_attributes(ksid_key(name))

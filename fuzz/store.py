@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from pushreg.dynamodb import to_attributes
-from pushreg.models.directory import digest
+from pushreg.schema import OTHER_CLAIM_DIGEST, TABLE_KEYS, digest, parse_record
 from pushreg.stores.directory import to_item
 from pushreg_local.demo import list_entries
 
@@ -75,7 +75,7 @@ def _error(code: str, **members: Any) -> ClientError:
 
 
 def _stored(key: Attributes, record: str) -> Attributes:
-    kind, _, name = record.partition("#")
+    kind, name = parse_record(record)
     moment = {"created_at": "2024-01-01T00:00:00Z", "updated_at": "2024-01-01T00:00:00Z"}
     item: dict[str, Any] = dict(moment)
     if "account_id" in key and kind == "device":
@@ -98,10 +98,10 @@ def _stored(key: Attributes, record: str) -> Attributes:
         }
     elif kind in ("device", "sid"):
         own: dict[str, Any] = {"osType": "iphone", "active": True} if kind == "device" else {}
-        item |= {"ksid": KSID, "partner": digest(SID if kind == "device" else DEVICE_ID), **own}
+        item |= {"ksid": KSID, OTHER_CLAIM_DIGEST: digest(SID if kind == "device" else DEVICE_ID), **own}
     else:
         item |= {"device_token": "token"}
     return {**to_attributes(item), **{name: value for name, value in key.items() if name in _KEYS}}
 
 
-_KEYS = {"account_id", "record", "place_id", "token_digest"}
+_KEYS = {name for names in TABLE_KEYS.values() for name in names}

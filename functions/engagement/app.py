@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,9 +14,8 @@ from pushreg.errors import MethodError
 from pushreg.http import Context, Handler, Request, Response
 from pushreg.models.directory import Application
 from pushreg.models.engagement import Subscribe, Unsubscribe, parse
+from pushreg.schema import DAY, is_ksid
 from pushreg.stores.subscribers import Subscriber, Subscribers
-
-_KSID = re.compile(r"[1-9][0-9]{18}", re.ASCII)
 
 
 class Dialect:
@@ -30,7 +28,7 @@ class Dialect:
         form = parse(wire.decode(request))
         request.operation = "subscribe" if isinstance(form, Subscribe) else "unsubscribe"
         settings = context.settings
-        lifetime = settings.stale_after_days * 86_400
+        lifetime = settings.stale_after_days * DAY
         subscribers = Subscribers(request.session, settings.table, request.moment, request.epoch, lifetime)
         if isinstance(form, Subscribe):
             _authenticate(request, context, form.appId, form.authToken)
@@ -49,7 +47,7 @@ def _admit_unsubscriber(
     request: Request, context: Context, subscribers: Subscribers, form: Unsubscribe
 ) -> Subscriber | None:
     """Let the caller pass under the application it names or that of its KSID; return the subscriber if read."""
-    if form.ksid is not None and not _KSID.fullmatch(form.ksid):
+    if form.ksid is not None and not is_ksid(form.ksid):
         raise NoSubscriptionError
     if form.appId is not None:
         _authenticate(request, context, form.appId, form.authToken)

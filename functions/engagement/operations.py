@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import secrets
 
-from pushreg.errors import PushregError
+from pushreg.errors import PushregError, StaleReadError, WriteConflictError
 from pushreg.models.engagement import Subscribe, Unsubscribe, strip_hex_prefix
-from pushreg.stores.subscribers import ChangedError, Claim, StandingError, Subscriber, Subscribers
-
-# Always 19 digits, within a signed 64-bit integer (spec/engagement.md section 6).
-MIN_KSID, MAX_KSID = 10**18, 2**63 - 1
+from pushreg.schema import MAX_KSID, MIN_NEW_KSID
+from pushreg.stores.subscribers import Claim, Subscriber, Subscribers
 
 
 class UnclearError(PushregError):
@@ -25,10 +23,11 @@ def subscribe(subscribers: Subscribers, form: Subscribe) -> tuple[str, str]:
 
     UnclearError if they lead to two.
     """
+    # Contention for the claims ends with the session's deadline, by StoreError.
     while True:
         device, sid = subscribers.find(form)
         if _is_unclear(device, sid):
-            # Read one after the other, the two claims may never have stood side by side.
+            # BatchGetItem is not a snapshot. Read both claims again in a transaction before answering 403.
             device, sid = subscribers.find_snapshot(form)
             if _is_unclear(device, sid):
                 raise UnclearError
@@ -42,7 +41,7 @@ def subscribe(subscribers: Subscribers, form: Subscribe) -> tuple[str, str]:
                     subscribers.update(form, device, sid)
                 return device.ksid, "duplicate"
             return subscribers.update(form, device, sid), "updated"
-        except ChangedError:
+        except StaleReadError:
             continue
 
 
@@ -53,30 +52,31 @@ def unsubscribe(subscribers: Subscribers, form: Unsubscribe, known: Subscriber |
     are given and disagree.
     """
     ksid, app_id, device_id = _resolve(subscribers, form, known)
+    # Each round follows a change of the subscriber's device; the session's deadline ends them, by StoreError.
     while True:
         try:
             subscribers.deactivate(ksid, app_id, device_id)
             return ksid, "unsubscribed"
-        except StandingError as error:
-            standing = error.subscriber
-            if standing is None or standing.appId != app_id:
+        except WriteConflictError as error:
+            stored = error.stored
+            if stored is None or stored.appId != app_id:
                 raise NoSubscriptionError from error
-            if form.deviceId is not None and standing.deviceId not in _variants(form.deviceId):
+            if form.deviceId is not None and stored.deviceId not in _variants(form.deviceId):
                 raise UnclearError if form.ksid is not None else NoSubscriptionError from error
-            if not standing.active:
+            if not stored.active:
                 return ksid, "already"
-            device_id = standing.deviceId
+            device_id = stored.deviceId
 
 
 def new_ksid() -> str:
     """Return a random KSID that fits a signed 64-bit integer."""
-    return str(MIN_KSID + secrets.randbelow(MAX_KSID - MIN_KSID + 1))
+    return str(MIN_NEW_KSID + secrets.randbelow(MAX_KSID - MIN_NEW_KSID + 1))
 
 
 def _resolve(subscribers: Subscribers, form: Unsubscribe, known: Subscriber | None) -> tuple[str, str, str]:
     """Return KSID, application and device as they are to be found, by at most one read."""
     if form.ksid is None:
-        # parse() lets no form without KSID through that lacks either of these.
+        # parse() guarantees appId and deviceId when there is no KSID.
         app_id, variants = form.appId or "", _variants(form.deviceId or "")
         claims = subscribers.find_device(app_id, *variants)
         for variant, claim in zip(variants, claims, strict=True):

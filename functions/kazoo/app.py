@@ -16,12 +16,11 @@ from pushreg.dynamodb import Client
 from pushreg.errors import ForbiddenError, MethodError, RouteError, UnauthenticatedError
 from pushreg.http import Context, Handler, Request, Response
 from pushreg.models.directory import Credential
-from pushreg.models.kazoo import Content, Precondition, is_id
+from pushreg.models.kazoo import Content, Precondition
+from pushreg.schema import EntryKind, is_account_id, is_path_id
 from pushreg.stores.devices import Devices, SubscriptionCache
-from pushreg.stores.directory import Kind
 
 METHODS = ("GET", "PUT", "POST", "DELETE")
-ACCOUNT_ID_LENGTH = 32
 # What a path may hold as it is (RFC 3986, pchar); the event's path is decoded.
 _PATH = "/~!$&'()*+,;=:@"
 
@@ -56,7 +55,7 @@ class Dialect:
             raise wire.AccountError(call.account_id)
         if not wire.accepts_json(request.headers.get("accept")):
             raise wire.AcceptError
-        if not (is_id(call.device_id) and is_id(call.app_name)):
+        if not (is_path_id(call.device_id) and is_path_id(call.app_name)):
             raise UnknownDeviceError
         devices = Devices(request.session, context.settings.table, call.account_id, request.moment, self._cache)
         return _operate(request, devices, call)
@@ -83,7 +82,7 @@ def _parse(request: Request, sent: Mapping[str, Any]) -> Call:
 
 def _authenticate(request: Request, context: Context, call: Call) -> bool:
     """Let the caller pass, and tell whether the account exists."""
-    well_formed = len(call.account_id) == ACCOUNT_ID_LENGTH
+    well_formed = is_account_id(call.account_id)
 
     def check(credential: Credential) -> None:
         if request.headers.get("x-auth-account-id", credential.account_id) != credential.account_id:
@@ -93,7 +92,7 @@ def _authenticate(request: Request, context: Context, call: Call) -> bool:
         if call.verb != "GET" and not credential.may_write:
             raise ForbiddenError("access denied by token restrictions")
 
-    target: tuple[Kind, str] | None = ("account", call.account_id) if well_formed else None
+    target: tuple[EntryKind, str] | None = ("account", call.account_id) if well_formed else None
     account = authenticate(context.directory, request.session, "kazoo", request.secret, check, target)
     return account is not None
 

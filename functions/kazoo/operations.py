@@ -1,16 +1,14 @@
-"""What the verbs mean for a device's subscription (seed 000, spec/kazoo.md section 5)."""
+"""What the verbs mean for a device's subscription (docs/spec/kazoo.md)."""
 
 from __future__ import annotations
 
-import uuid
-
-from pushreg.errors import PushregError, StoreError
+from pushreg.errors import PushregError, WriteConflictError
 from pushreg.models.kazoo import Content, Precondition, Subscription
-from pushreg.stores.devices import Devices, StandingError
+from pushreg.stores.devices import Devices, MobileClaim
 
 
 class ExistsError(PushregError):
-    """The device has a subscription already, under whatever app."""
+    """The device has a subscription already, under any app."""
 
 
 class UnknownDeviceError(PushregError):
@@ -18,7 +16,7 @@ class UnknownDeviceError(PushregError):
 
 
 class PreconditionError(PushregError):
-    """The stored revision is not one the caller asked for."""
+    """The stored revision does not satisfy If-Match or If-None-Match."""
 
 
 def fetch(devices: Devices, device_id: str, app_name: str) -> Subscription:
@@ -30,7 +28,7 @@ def fetch(devices: Devices, device_id: str, app_name: str) -> Subscription:
 
 
 def create(devices: Devices, device_id: str, content: Content, precondition: Precondition) -> Subscription:
-    """Store a device's first subscription, taking the mobile device from whichever device has it.
+    """Store a device's first subscription; if another device has the mobile device, take it over.
 
     ExistsError if the device has one; PreconditionError for any If-Match, since there is nothing to match.
     """
@@ -38,57 +36,59 @@ def create(devices: Devices, device_id: str, content: Content, precondition: Pre
         if devices.get(device_id) is not None:
             raise ExistsError
         raise PreconditionError
-    holder: str | None = None
+    owner_device_id: str | None = None
+    # Contention for the claim ends with the session's deadline, by StoreError.
     while True:
         try:
-            return devices.create(device_id, content, holder, uuid.uuid4().hex)
-        except StandingError as error:
-            if error.own:
+            return devices.create(device_id, content, owner_device_id)
+        except WriteConflictError as error:
+            if not isinstance(error.stored, MobileClaim):
                 raise ExistsError from error
-            holder = error.holder
+            owner_device_id = error.stored.owner_device_id
 
 
 def replace(devices: Devices, device_id: str, content: Content, precondition: Precondition) -> tuple[Subscription, str]:
     """Replace the device's subscription, whatever its app, and return it with the outcome's name.
 
-    Equal content is left alone and keeps its revision. UnknownDeviceError if the device has none; PreconditionError if
-    its revision does not fit. A new mobile device is taken from whichever device has it.
+    Equal content is not written and keeps its revision. UnknownDeviceError if the device has none; PreconditionError if
+    its revision does not satisfy the precondition. A new mobile device is taken over from the device that has it.
     """
-    standing = devices.get_cached(device_id)
-    if standing is None or standing.content.digest == content.digest or not precondition.holds(standing.revision):
-        standing = devices.get(device_id)
-    holder: str | None = None
-    while standing is not None:
-        if not precondition.holds(standing.revision):
+    stored = devices.get_cached(device_id)
+    # A cached subscription may be out of date: base a conditional write on it, but no decision against writing.
+    if stored is None or stored.content.digest == content.digest or not precondition.holds(stored.revision):
+        stored = devices.get(device_id)
+    owner_device_id: str | None = None
+    # Contention for the device or the claim ends with the session's deadline, by StoreError.
+    while stored is not None:
+        if not precondition.holds(stored.revision):
             raise PreconditionError
-        if standing.content.digest == content.digest:
-            return standing, "unchanged"
+        if stored.content.digest == content.digest:
+            return stored, "unchanged"
         try:
-            replaced = devices.replace(standing, content, holder, uuid.uuid4().hex)
-            same = standing.content.mobile_device_id == content.mobile_device_id
+            replaced = devices.replace(stored, content, owner_device_id)
+            same = stored.content.mobile_device_id == content.mobile_device_id
             return replaced, "updated" if same else "moved"
-        except StandingError as error:
-            if error.own:
-                standing, holder = error.subscription, None
+        except WriteConflictError as error:
+            if isinstance(error.stored, MobileClaim):
+                owner_device_id = error.stored.owner_device_id
             else:
-                holder = error.holder
+                stored, owner_device_id = error.stored, None
     raise UnknownDeviceError
 
 
 def remove(devices: Devices, device_id: str, app_name: str, precondition: Precondition) -> Subscription:
     """Delete the device's subscription under the app and return it.
 
-    UnknownDeviceError if there is none; PreconditionError if its revision does not fit.
+    UnknownDeviceError if there is none; PreconditionError if its revision does not satisfy the precondition.
     """
-    standing = devices.get(device_id)
-    while standing is not None and standing.content.app_name == app_name:
-        if not precondition.holds(standing.revision):
+    stored = devices.get(device_id)
+    # Contention for the device ends with the session's deadline, by StoreError.
+    while stored is not None and stored.content.app_name == app_name:
+        if not precondition.holds(stored.revision):
             raise PreconditionError
         try:
-            devices.remove(standing, uuid.uuid4().hex)
-            return standing
-        except StandingError as error:
-            if not error.own:
-                raise StoreError("InvariantViolated") from error
-            standing = error.subscription
+            devices.remove(stored)
+            return stored
+        except WriteConflictError as error:
+            stored = error.stored
     raise UnknownDeviceError

@@ -23,6 +23,7 @@ from pushreg.errors import (
 )
 from pushreg.http import MAX_BODY, Request, Response
 from pushreg.models.kazoo import InvalidError
+from pushreg.schema import is_account_id
 
 CONTENT_TYPE = "application/json"
 VERSION = "1.0.0"
@@ -119,7 +120,7 @@ def refuse(request: Request, error: Exception) -> Response:
             return _refuse(request, 403, "forbidden", data, "denied")
         case UnknownDeviceError():
             return _unknown(request, request.parameters["device_id"])
-        case AccountError() if len(error.account_id) == 32:
+        case AccountError() if is_account_id(error.account_id):
             return _unknown(request, error.account_id)
         case AccountError():
             data = {"message": f"invalid account_id '{error.account_id}'"}

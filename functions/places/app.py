@@ -24,8 +24,8 @@ from pushreg.errors import (
 )
 from pushreg.http import Context, Handler, Request, Response
 from pushreg.models.directory import Credential
-from pushreg.models.places import Registration, to_place_id
-from pushreg.stores.directory import Kind
+from pushreg.models.places import Registration
+from pushreg.schema import DAY, EntryKind, to_place_id
 from pushreg.stores.places import Places
 
 CONTENT_TYPE = "application/json"
@@ -66,7 +66,7 @@ class Dialect:
         token = _token(body)
         if not exists:
             raise UnknownPlaceError
-        lifetime = context.settings.stale_after_days * 86_400
+        lifetime = context.settings.stale_after_days * DAY
         places = Places(request.session, context.settings.table, request.moment, request.epoch, lifetime)
         outcome = operate(places, place_id, token)
         data = {"place_id": place_id, "device_token": token}
@@ -112,7 +112,7 @@ def _authenticate(request: Request, context: Context, place_id: str | None, *, l
         if place_id is not None and not credential.reaches_place(place_id):
             raise ForbiddenError("The API key has no access to this place")
 
-    target: tuple[Kind, str] | None = ("place", place_id) if look_up and place_id is not None else None
+    target: tuple[EntryKind, str] | None = ("place", place_id) if look_up and place_id is not None else None
     secret = bearer(request.headers.get("authorization"))
     entry = authenticate(context.directory, request.session, "places", secret, check, target)
     return entry is not None or not look_up

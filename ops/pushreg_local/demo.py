@@ -9,7 +9,8 @@ from contextlib import suppress
 from pushreg.clock import Clock, now, to_iso
 from pushreg.dynamodb import Client, Session, put
 from pushreg.errors import ConditionFailedError
-from pushreg.models.directory import EVERY_PLACE, Account, Application, Credential, Entry, Place, digest
+from pushreg.models.directory import EVERY_PLACE, Account, Application, Credential, Entry, Place
+from pushreg.schema import digest
 from pushreg.stores.directory import to_item
 
 ACCOUNT_ID = "c0ffee00c0ffee00c0ffee00c0ffee00"

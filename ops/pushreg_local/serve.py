@@ -17,6 +17,7 @@ from typing import Protocol
 import uvicorn
 from starlette.types import ASGIApp
 
+from pushreg.schema import DIRECTORY
 from pushreg_local.client import connect_endpoint, explain
 from pushreg_local.demo import list_commands, list_credentials, list_secrets, store_entries
 from pushreg_local.docs_page.routes import PAGE, create_routes
@@ -29,7 +30,7 @@ from pushreg_local.errors import EngineError, OperatorError
 from pushreg_local.gateway import Gateway, Handler, create_app, load_handlers
 from pushreg_local.log import write_request
 from pushreg_local.ready_file import manage_ready_file
-from pushreg_local.tables import DIRECTORY, create_missing
+from pushreg_local.tables import create_missing
 from pushreg_local.template import ENDPOINT_PARAMETER, Template, find_template, load_template
 
 DATA = Path(".data")

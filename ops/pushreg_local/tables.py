@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
 from pushreg_local.client import AdminClient
 from pushreg_local.errors import OperatorError
 from pushreg_local.template import Table
 
-# Logical ids in the template, and the names of the stack's outputs.
-DEVICES, SUBSCRIBERS, PLACES, DIRECTORY = "DevicesTable", "SubscribersTable", "PlacesTable", "DirectoryTable"
+# Also the names of the stack's outputs.
 TABLES = (DEVICES, SUBSCRIBERS, PLACES, DIRECTORY)
 
 

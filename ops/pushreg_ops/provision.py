@@ -10,9 +10,11 @@ from typing import Any
 from pushreg.clock import Clock, now, to_iso
 from pushreg.dynamodb import Session, put
 from pushreg.errors import ConditionFailedError
-from pushreg.models.directory import EVERY_PLACE, Account, Application, Credential, Entry, Place, Scope, digest
-from pushreg.stores.directory import DirectoryWriter, Kind, to_item
+from pushreg.models.directory import EVERY_PLACE, Account, Application, Credential, Entry, Place, Scope
+from pushreg.schema import EntryKind, digest, entry_key
+from pushreg.stores.directory import to_item
 from pushreg_local.errors import OperatorError
+from pushreg_ops.directory_writer import DirectoryWriter
 from pushreg_ops.targets import Registry
 
 SECRET_BYTES = 32
@@ -70,12 +72,12 @@ class Provisioner:
         if not sum(self._writer.remove("credential", secret_digest) for secret_digest in digests):
             raise OperatorError(f"there is no key {key_id}: `pushreg keys list` shows those there are")
 
-    def remove(self, kind: Kind, key: str, noun: str) -> None:
+    def remove(self, kind: EntryKind, key: str, noun: str) -> None:
         """Remove the entry; OperatorError if there is none."""
         if not self._writer.remove(kind, key):
             raise OperatorError(f"there is no {noun} {key}: `pushreg {noun}s list` shows those there are")
 
-    def list_entries(self, kind: Kind) -> list[Entry]:
+    def list_entries(self, kind: EntryKind) -> list[Entry]:
         """Return all entries of the kind, oldest first."""
         return sorted(self._writer.list(kind), key=lambda entry: (entry.created_at, repr(entry)))
 
@@ -92,10 +94,10 @@ class Provisioner:
             )
         return credential, secret
 
-    def _require(self, kind: Kind, keys: Iterable[str]) -> None:
+    def _require(self, kind: EntryKind, keys: Iterable[str]) -> None:
         session = Session(self._registry.client)
         for key in keys:
-            if session.get(self._registry.directory, {"record": f"{kind}#{key}"}) is None:
+            if session.get(self._registry.directory, entry_key(kind, key)) is None:
                 raise OperatorError(f"there is no {kind} {key}: add it first with `pushreg {kind}s add {key}`")
 
     def _now(self) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pushreg.schema import DIRECTORY
 from pushreg_local.client import AdminClient, connect_endpoint, explain
 from pushreg_local.errors import OperatorError
-from pushreg_local.tables import DIRECTORY, TABLES
+from pushreg_local.tables import TABLES
 from pushreg_local.template import find_template, load_template
 from pushreg_ops.aws import connect_stack
 

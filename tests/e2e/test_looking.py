@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pushreg.models.directory import digest
+from pushreg.schema import digest
 from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
 from tests.e2e.conftest import PATIENCE, Stack, run_pushreg, run_stack
 from tests.support.calls import subscription

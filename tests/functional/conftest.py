@@ -11,8 +11,9 @@ from moto.core.models import patch_client
 
 from pushreg.config import Settings
 from pushreg.dynamodb import connect
+from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
 from tests.support.contract.in_process import read_template
-from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS, Stored
+from tests.support.stored import Stored
 from tests.support.time import Time
 from tests.support.wire import Wire
 

@@ -12,7 +12,7 @@ sys.addaudithook(lambda name, _: OPENED.append(name) if name == "socket.connect"
 
 from engagement import app as engagement  # noqa: E402 The hook has to see the import.
 from kazoo import app as kazoo  # noqa: E402
-from pushreg.models.directory import digest  # noqa: E402
+from pushreg.schema import digest  # noqa: E402
 
 ENVIRON = {"TABLE": "Table", "DIRECTORY_TABLE": "Directory"}
 ACCOUNT = "c0ffee00c0ffee00c0ffee00c0ffee00"

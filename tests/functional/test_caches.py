@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from pushreg.models.directory import Account, Application, Credential, Entry, Place, digest
-from pushreg.stores.directory import DirectoryWriter, to_item
+from pushreg.models.directory import Account, Application, Credential, Entry, Place
+from pushreg.schema import DIRECTORY, digest
+from pushreg.stores.directory import to_item
+from pushreg_ops.directory_writer import DirectoryWriter
 from tests.support.calls import Engagement, Kazoo, Places, Reply, Send
 from tests.support.contract.in_process import Gateway
-from tests.support.stored import DIRECTORY, Stored
+from tests.support.stored import Stored
 from tests.support.time import Time
 from tests.support.wire import Wire
 

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from pushreg.dynamodb import to_attributes
+from pushreg.schema import DEVICES, SUBSCRIBERS
 from tests.support.calls import APPLICATION, answered
 from tests.support.contract.in_process import Gateway
 from tests.support.scenarios import Api, warm_up
-from tests.support.stored import DEVICES, SUBSCRIBERS, Stored
+from tests.support.stored import Stored
 from tests.support.time import Time
 from tests.support.wire import Wire, interpose, reply
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from pushreg.models.directory import digest
+from pushreg.schema import DEVICES, SUBSCRIBERS, digest
 from pushreg_local.demo import ACCOUNT_ID
 from tests.support.calls import APPLICATION, answered
 from tests.support.contract.in_process import Gateway
 from tests.support.scenarios import Api
-from tests.support.stored import DEVICES, SUBSCRIBERS, Stored
+from tests.support.stored import Stored
 from tests.support.time import Time
 from tests.support.wire import Wire
 

@@ -11,7 +11,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from pushreg.models.directory import Application, digest
+from pushreg.models.directory import Application
+from pushreg.schema import KSID_PREFIX, digest
 from pushreg.stores.directory import CACHE_SECONDS
 from tests.support.callers import (
     CREDENTIALS,
@@ -121,7 +122,7 @@ def test_refused_caller_cannot_detect_registration(function: str, registry: Regi
 
 
 def test_engagement_foreign_subscriber_is_indistinguishable_from_unknown(registry: Registry, baseline: Any) -> None:
-    ksid = next(item["ksid"]["S"] for item in baseline[1] if item["record"]["S"].startswith("ksid#"))
+    ksid = next(item["ksid"]["S"] for item in baseline[1] if item["record"]["S"].startswith(KSID_PREFIX))
     foreign = {"appId": FOREIGN_APPLICATION, "authToken": secret(FOREIGN_APPLICATION)}
     device_id = form(Target())["deviceId"]
     forms: list[list[dict[str, Any]]] = [

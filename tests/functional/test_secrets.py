@@ -18,7 +18,7 @@ import pytest
 from botocore.exceptions import ConnectionClosedError
 from moto import mock_aws
 
-from pushreg.models.directory import digest
+from pushreg.schema import digest
 from tests.support.callers import Breaking
 from tests.support.contract.cases import ROOT, load_cases, load_given
 from tests.support.contract.in_process import Gateway, create_tables, read_template

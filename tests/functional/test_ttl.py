@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from pushreg.schema import PLACES, SUBSCRIBERS
 from pushreg_local.demo import PLACE_ID
 from pushreg_ops.records.invariants import check_subscribers
 from tests.support.calls import Engagement, Kazoo, Places, answered
 from tests.support.contract.in_process import Gateway
-from tests.support.stored import PLACES, SUBSCRIBERS, Stored
+from tests.support.stored import Stored
 from tests.support.time import Time
 
 DAYS = 270

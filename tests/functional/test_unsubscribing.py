@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from pushreg.schema import SUBSCRIBERS
 from tests.support.calls import APPLICATION, Engagement, answered
 from tests.support.contract.in_process import Gateway
-from tests.support.stored import SUBSCRIBERS, Stored
+from tests.support.stored import Stored
 
 OTHER_APPLICATION = "VoltMX Foundry MessagingDEV"
 DONE, UNCLEAR, MISSING = "200", "403", "404"

@@ -9,9 +9,10 @@ import pytest
 
 from pushreg.config import Settings
 from pushreg.dynamodb import connect
+from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
 from tests.support.contract.in_process import Gateway, read_template
 from tests.support.engine import endpoint
-from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS, Stored
+from tests.support.stored import Stored
 from tests.support.wire import Wire
 
 __all__ = ["endpoint"]

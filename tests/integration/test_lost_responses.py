@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
+from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
 from tests.support.calls import APPLICATION, Reply, answered
 from tests.support.contract.in_process import Gateway
 from tests.support.scenarios import SCENARIOS, Api, Scenario, tell, warm_up
-from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS, Stored
+from tests.support.stored import Stored
 from tests.support.wire import Wire, lose_answer
 
 LOSSES = (ReadTimeoutError(endpoint_url="lost"), ConnectionClosedError(endpoint_url="lost"))

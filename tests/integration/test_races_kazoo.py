@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from pushreg.schema import DEVICES
 from tests.integration.racing import CALLERS, ROUNDS, Race, open_race, wait_patiently
 from tests.support.calls import Kazoo, subscription
 from tests.support.contract.in_process import Gateway
-from tests.support.stored import DEVICES, Stored
+from tests.support.stored import Stored
 
 pytestmark = pytest.mark.engine
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from pushreg.schema import KSID_PREFIX, PLACES, SUBSCRIBERS
 from tests.integration.racing import CALLERS, FEWER_ROUNDS, ROUNDS, Race, open_race, wait_patiently
 from tests.support.calls import Engagement, Places, answered
 from tests.support.contract.in_process import Gateway
-from tests.support.stored import PLACES, SUBSCRIBERS, Stored
+from tests.support.stored import Stored
 
 pytestmark = pytest.mark.engine
 
@@ -62,7 +63,7 @@ def test_engagement_concurrent_crossing_subscribes_never_share_claim(
         assert set(codes) <= {"200", "403"}
         ksids = {answered(reply)[1] for reply in replies if reply.status == 200}
         created = sum(answered(reply)[2] == "Subscription successful." for reply in replies)
-        found = [item for item in empty.settled(SUBSCRIBERS) if item["record"].removeprefix("ksid#") in ksids]
+        found = [item for item in empty.settled(SUBSCRIBERS) if item["record"].removeprefix(KSID_PREFIX) in ksids]
         assert created == len(ksids) == len(found) >= 1
 
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from random import Random
 from typing import Protocol, TypeVar
 
-from pushreg.dynamodb import Item
+from pushreg.schema import Item
 from tests.support.calls import Send
 
 State = TypeVar("State", bound=Hashable)

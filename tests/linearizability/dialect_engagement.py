@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 from xml.etree import ElementTree
 
-from pushreg.dynamodb import Item
+from pushreg.schema import KSID_PREFIX, Item
 from tests.linearizability.model_engagement import (
     DUPLICATE,
     Answer,
@@ -111,7 +111,7 @@ class Engagement:
                 to_day(item.get("expires_at")),
             )
             for item in items
-            if item["record"].startswith("ksid#")
+            if item["record"].startswith(KSID_PREFIX)
         )
 
 

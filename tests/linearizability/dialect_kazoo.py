@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Any
 
-from pushreg.dynamodb import Item
 from pushreg.models.kazoo import Content as StoredContent
+from pushreg.schema import DEVICE_PREFIX, Item
 from tests.linearizability import model_kazoo as model
 from tests.linearizability.model_kazoo import Answer, Call, Content, Revision, Row, State
 from tests.linearizability.stack import ACCOUNTS, key_of
@@ -87,7 +87,7 @@ class Kazoo:
         return frozenset(
             Row(item["account_id"], item["device_id"], Revision(item["writes"], _find(json.loads(item["document"]))))
             for item in items
-            if item["record"].startswith("device#")
+            if item["record"].startswith(DEVICE_PREFIX)
         )
 
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from random import Random
 
-from pushreg.dynamodb import Item
+from pushreg.schema import Item
 from tests.linearizability.model_places import Answer, Call, Model, Row, State, age, agrees
 from tests.linearizability.stack import ALL_PLACES_KEY, PLACE_IDS, key_of, to_day
 from tests.support.calls import Send

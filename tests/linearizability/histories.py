@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from pushreg.dynamodb import Item
+from pushreg.schema import Item
 from tests.linearizability.dialect import Dialect
 from tests.linearizability.dialect_engagement import Engagement
 from tests.linearizability.dialect_kazoo import Kazoo

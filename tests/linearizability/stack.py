@@ -13,10 +13,11 @@ from botocore.config import Config
 
 from pushreg.config import Settings
 from pushreg.dynamodb import connect
-from pushreg.models.directory import Account, Application, Credential, Entry, Place, digest
-from pushreg.stores.directory import DirectoryWriter
+from pushreg.models.directory import Account, Application, Credential, Entry, Place
+from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, digest
+from pushreg_ops.directory_writer import DirectoryWriter
 from tests.support.contract.in_process import read_template
-from tests.support.stored import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Stored
+from tests.support.stored import Stored
 
 # In the future: the engine knows nothing of a test's clock, and must not remove what expires by it.
 FIRST_DAY = datetime(2100, 1, 1, tzinfo=UTC)

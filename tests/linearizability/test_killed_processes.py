@@ -16,13 +16,14 @@ from typing import IO
 
 import pytest
 
+from pushreg.schema import DEVICES
 from pushreg_local.template import find_template
 from tests.linearizability.conftest import Report
 from tests.linearizability.dialect_kazoo import Kazoo
 from tests.linearizability.histories import AnyEvent, History, judge
 from tests.linearizability.order_search import Event
 from tests.linearizability.worker import Begun, Ended
-from tests.support.stored import DEVICES, Stored
+from tests.support.stored import Stored
 
 KILLS = int(os.environ.get("KILLS", "50"))
 WORKERS = 3

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ConnectionClosedError
 
+from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
 from tests.support.calls import Engagement, Kazoo, Places, Reply, answered
 from tests.support.contract.in_process import Gateway
-from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS, Stored
+from tests.support.stored import Stored
 
 pytestmark = pytest.mark.engine
 

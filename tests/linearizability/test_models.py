@@ -11,7 +11,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from pushreg.dynamodb import Item, to_attributes
+from pushreg.dynamodb import to_attributes
+from pushreg.schema import SUBSCRIBERS, TABLE_KEYS, Item
 from pushreg_ops.records.invariants import Violation, check_subscribers
 from tests.linearizability.dialect_engagement import Engagement
 from tests.linearizability.dialect_kazoo import Kazoo
@@ -19,7 +20,7 @@ from tests.linearizability.dialect_places import Places
 from tests.linearizability.histories import LIFETIME, RECENT, AnyDialect
 from tests.linearizability.stack import TABLES, to_day, to_moment
 from tests.support.contract.in_process import Gateway
-from tests.support.stored import CHECKS, KEYS, SUBSCRIBERS, Stored
+from tests.support.stored import CHECKS, Stored
 
 pytestmark = pytest.mark.engine
 
@@ -78,7 +79,7 @@ class AgeingComparison(Comparison):
         expired = [item for item in self._items() if to_day(item.get("expires_at")) <= self._day]
         if expired:
             item = random.choice(sorted(expired, key=describe))
-            key = to_attributes({name: item[name] for name in KEYS[self._table]})
+            key = to_attributes({name: item[name] for name in TABLE_KEYS[self._table]})
             self._stored.client.delete_item(TableName=self._table, Key=key)
 
 

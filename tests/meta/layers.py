@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-LONGEST_MODULE = 250
-
 # Lowest first: a module imports what stands before it, or its own package.
 ORDER = (
     ("pushreg.errors", "pushreg.clock"),
+    ("pushreg.schema",),
     ("pushreg.config", "pushreg.models", "pushreg.codecs"),
     ("pushreg.dynamodb", "pushreg.metrics"),
     ("pushreg.stores",),
@@ -63,12 +62,6 @@ class Module:
 def read_modules(*roots: Path) -> list[Module]:
     """Every module of the packages in the roots, each root being a folder on the import path."""
     return [_read(path, root) for root in roots for path in sorted(root.glob("*/**/*.py"))]
-
-
-def too_long(folders: Iterable[Path]) -> list[str]:
-    """The names of the Python files in the folders that should be split."""
-    files = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
-    return [path.name for path in files if len(path.read_text(encoding="utf-8").splitlines()) > LONGEST_MODULE]
 
 
 def faults(modules: Iterable[Module]) -> list[str]:

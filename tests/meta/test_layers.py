@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.meta.layers import LONGEST_MODULE, Module, faults, read_modules, too_long
+from tests.meta.layers import Module, faults, read_modules
 
 PROJECT = Path(__file__).parents[2]
 DEPLOYED = [PROJECT / "layers" / "common", PROJECT / "functions"]
@@ -35,16 +35,6 @@ def test_layers_of_project_have_no_faults() -> None:
         "pushreg_ops",
     }
     assert faults(modules) == []
-
-
-def test_layers_no_python_file_is_too_long() -> None:
-    assert too_long(PROJECT / folder for folder in ("layers", "functions", "ops", "tests", "bench")) == []
-
-
-def test_layers_too_long_file_is_reported(tmp_path: Path) -> None:
-    (tmp_path / "fits.py").write_text("\n" * LONGEST_MODULE, encoding="utf-8")
-    (tmp_path / "long.py").write_text("\n" * (LONGEST_MODULE + 1), encoding="utf-8")
-    assert too_long([tmp_path]) == ["long.py"]
 
 
 def test_import_of_deployed_code_does_no_io() -> None:

@@ -13,10 +13,11 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
+from pushreg.schema import PLACES, TABLE_KEYS
 from tests.linearizability.faults import Fault
 from tests.linearizability.proxy import Proxy
 from tests.linearizability.stack import connect_to
-from tests.support.stored import KEYS, PLACES, Stored
+from tests.support.stored import Stored
 
 PATIENCE = 0.3
 ITEM = {"place_id": {"S": "place"}, "token_digest": {"S": "digest"}}
@@ -88,7 +89,7 @@ def test_proxy_without_faults_is_transparent(endpoint: str, stored: Stored) -> N
 
 def test_proxy_chunked_response_passes_whole(endpoint: str, stored: Stored) -> None:
     item = {**ITEM, "device_token": {"S": "x" * 300_000}}
-    key = {name: ITEM[name] for name in KEYS[PLACES]}
+    key = {name: ITEM[name] for name in TABLE_KEYS[PLACES]}
     with Proxy(endpoint, 0.0, "none", PATIENCE).run() as address, connect_to(address, PATIENCE) as client:
         client.put_item(TableName=PLACES, Item=item)
         answer = client.get_item(TableName=PLACES, Key=key)

@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 
 from botocore.exceptions import ConnectionClosedError
 
-from pushreg.models.directory import digest
-from pushreg.stores.directory import DirectoryWriter
+from pushreg.schema import digest
+from pushreg_ops.directory_writer import DirectoryWriter
 from tests.support.contract.in_process import Gateway, read_template
 from tests.support.contract.playing import Answer
 from tests.support.tenants import (

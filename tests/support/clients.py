@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
-from pushreg.dynamodb import Client, Item, from_attributes, to_attributes
+from pushreg.dynamodb import Client, from_attributes, to_attributes
+from pushreg.schema import Item
 
 
 class ScriptedClient:

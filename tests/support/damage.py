@@ -6,14 +6,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pushreg.dynamodb import Item, to_attributes
-from pushreg.models.directory import digest
+from pushreg.dynamodb import to_attributes
+from pushreg.schema import (
+    DEVICES,
+    DIRECTORY,
+    OTHER_CLAIM_DIGEST,
+    PLACES,
+    SUBSCRIBERS,
+    TABLE_KEYS,
+    Item,
+    device_claim_key,
+    device_key,
+    digest,
+    ksid_key,
+    mobile_claim_key,
+    place_key,
+    sid_claim_key,
+)
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
 from pushreg_ops.records.entities import Head
 from pushreg_ops.records.invariants import Rule
 from pushreg_ops.targets import Registry
 from pushreg_ops.verify.job import Mender, Proposal, verify
-from tests.support.stored import DEVICES, DIRECTORY, KEYS, PLACES, SUBSCRIBERS, Stored
+from tests.support.stored import Stored
 
 EPOCH = 1_900_000_000
 Change = Callable[["Damage"], object]
@@ -27,26 +42,29 @@ class Damage:
     ksids: list[str]
 
     def mobile(self, name: str) -> Item:
-        return self._get(DEVICES, {"account_id": ACCOUNT_ID, "record": f"mobile#{digest(name)}"})
+        return self._get(DEVICES, mobile_claim_key(ACCOUNT_ID, digest(name)))
 
     def device(self, name: str) -> Item:
-        return self._get(DEVICES, {"account_id": ACCOUNT_ID, "record": f"device#{name}"})
+        return self._get(DEVICES, device_key(ACCOUNT_ID, name))
 
     def subscriber(self, index: int) -> Item:
-        return self._get(SUBSCRIBERS, {"record": f"ksid#{self.ksids[index]}"})
+        return self._get(SUBSCRIBERS, ksid_key(self.ksids[index]))
 
     def claim(self, kind: str, name: str) -> Item:
-        return self._get(SUBSCRIBERS, {"record": f"{kind}#demo-app#{digest(name)}"})
+        build = {"device": device_claim_key, "sid": sid_claim_key}[kind]
+        return self._get(SUBSCRIBERS, build("demo-app", digest(name)))
 
     def token(self, text: str) -> Item:
-        return self._get(PLACES, {"place_id": PLACE_ID, "token_digest": digest(text)})
+        return self._get(PLACES, place_key(PLACE_ID, text))
 
     def change(self, table: str, item: Item, **changes: Any) -> None:
         """Store the item with the changes; None takes an attribute away."""
         self.stored.put(table, item | changes)
 
     def remove(self, table: str, item: Item) -> None:
-        self.stored.client.delete_item(TableName=table, Key=to_attributes({name: item[name] for name in KEYS[table]}))
+        self.stored.client.delete_item(
+            TableName=table, Key=to_attributes({name: item[name] for name in TABLE_KEYS[table]})
+        )
 
     def _get(self, table: str, key: dict[str, str]) -> Item:
         item = self.stored.get(table, key)
@@ -121,7 +139,7 @@ MENDABLE: dict[str, tuple[Change, Rule]] = {
         Rule.AGREEING,
     ),
     "a claim with another partner": (
-        lambda it: it.change(SUBSCRIBERS, it.claim("sid", "sid1"), partner=digest("x")),
+        lambda it: it.change(SUBSCRIBERS, it.claim("sid", "sid1"), **{OTHER_CLAIM_DIGEST: digest("x")}),
         Rule.AGREEING,
     ),
     "a claim with another end": (
@@ -134,7 +152,7 @@ MENDABLE: dict[str, tuple[Change, Rule]] = {
     ),
     "a subscriber that is gone": (lambda it: it.remove(SUBSCRIBERS, it.subscriber(0)), Rule.NO_ORPHAN),
     "a claim of a device that the subscriber had once": (
-        lambda it: it.change(SUBSCRIBERS, it.claim("sid", "sid1"), record=f"sid#demo-app#{digest('old')}"),
+        lambda it: it.change(SUBSCRIBERS, it.claim("sid", "sid1"), **sid_claim_key("demo-app", digest("old"))),
         Rule.NO_ORPHAN,
     ),
     "a claim of a subscriber that has expired": (

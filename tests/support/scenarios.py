@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
 from tests.support.calls import APPLICATION, Engagement, Kazoo, Places, Reply, Send, answered
-from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS, Stored
+from tests.support.stored import Stored
 
 KSID = re.compile(r"\b[1-9][0-9]{18}\b")
 REQUEST_ID = re.compile(r'"request_id":"[0-9a-f]{32}"')

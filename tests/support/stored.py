@@ -7,15 +7,24 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from pushreg.dynamodb import Item, Key, from_attributes, to_attributes
-from pushreg.models.directory import digest
-from pushreg.stores.directory import DirectoryWriter
+from pushreg.dynamodb import from_attributes, to_attributes
+from pushreg.schema import (
+    DEVICES,
+    DIRECTORY,
+    PLACES,
+    SUBSCRIBERS,
+    TABLE_KEYS,
+    Item,
+    Key,
+    device_key,
+    digest,
+    ksid_key,
+    mobile_claim_key,
+    place_key,
+)
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID, list_entries
+from pushreg_ops.directory_writer import DirectoryWriter
 from pushreg_ops.records.invariants import (
-    DEVICES_KEY,
-    DIRECTORY_KEY,
-    PLACES_KEY,
-    SUBSCRIBERS_KEY,
     Violation,
     check_devices,
     check_directory,
@@ -24,8 +33,6 @@ from pushreg_ops.records.invariants import (
 )
 from tests.support.contract.in_process import create_tables
 
-DEVICES, SUBSCRIBERS, PLACES, DIRECTORY = "DevicesTable", "SubscribersTable", "PlacesTable", "DirectoryTable"
-KEYS = {DEVICES: DEVICES_KEY, SUBSCRIBERS: SUBSCRIBERS_KEY, PLACES: PLACES_KEY, DIRECTORY: DIRECTORY_KEY}
 CHECKS: dict[str, Callable[[list[Item]], Iterable[Violation]]] = {
     DEVICES: check_devices,
     SUBSCRIBERS: lambda items: check_subscribers(items, int(time.time())),
@@ -75,20 +82,20 @@ class Stored:
 
     def device(self, device_id: str) -> Item | None:
         """Return the device's subscription in the demo account."""
-        return self.get(DEVICES, {"account_id": ACCOUNT_ID, "record": f"device#{device_id}"})
+        return self.get(DEVICES, device_key(ACCOUNT_ID, device_id))
 
     def holder(self, mobile_device_id: str) -> str | None:
         """Return the device that the mobile device's claim names."""
-        claim = self.get(DEVICES, {"account_id": ACCOUNT_ID, "record": f"mobile#{digest(mobile_device_id)}"})
+        claim = self.get(DEVICES, mobile_claim_key(ACCOUNT_ID, digest(mobile_device_id)))
         return claim["device_id"] if claim is not None else None
 
     def subscriber(self, ksid: str) -> Item | None:
         """Return the subscriber."""
-        return self.get(SUBSCRIBERS, {"record": f"ksid#{ksid}"})
+        return self.get(SUBSCRIBERS, ksid_key(ksid))
 
     def token(self, token: str) -> Item | None:
         """Return the token's row at the demo place."""
-        return self.get(PLACES, {"place_id": PLACE_ID, "token_digest": digest(token)})
+        return self.get(PLACES, place_key(PLACE_ID, token))
 
     def settled(self, table: str) -> list[Item]:
         """Return all items of the table once they are known to keep the invariants."""
@@ -99,4 +106,4 @@ class Stored:
 
 
 def _key(table: str, item: Item) -> Item:
-    return to_attributes({name: item[name] for name in KEYS[table]})
+    return to_attributes({name: item[name] for name in TABLE_KEYS[table]})

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from pushreg.models.directory import Account, Application, Credential, Entry, Place, Scope, digest
-from pushreg.stores.directory import DirectoryWriter
+from pushreg.models.directory import Account, Application, Credential, Entry, Place, Scope
+from pushreg.schema import digest
+from pushreg_ops.directory_writer import DirectoryWriter
 
 MOMENT = "2024-01-01T00:00:00Z"
 ACCOUNT, FOREIGN_ACCOUNT, UNKNOWN_ACCOUNT = "a" * 32, "b" * 32, "c" * 32

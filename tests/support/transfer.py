@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pushreg.dynamodb import Client
+from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
 from pushreg_ops.migrate.formats.engagement import EngagementConverter, create_subscriber
 from pushreg_ops.migrate.formats.kazoo import GREGORIAN_EPOCH, MEMBER, KazooConverter, create_device, read_content
@@ -21,7 +22,7 @@ from pushreg_ops.migrate.sources import Files
 from pushreg_ops.records.entities import Candidate, Head
 from pushreg_ops.targets import Registry
 from tests.support.calls import APP, subscription
-from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS, Stored
+from tests.support.stored import Stored
 
 EPOCH = 1_795_305_600
 EARLIER, LATER, LATEST = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z"

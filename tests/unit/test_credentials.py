@@ -7,8 +7,9 @@ import pytest
 from pushreg.credentials import authenticate, bearer
 from pushreg.dynamodb import Session
 from pushreg.errors import ForbiddenError, UnauthenticatedError
-from pushreg.models.directory import Account, Credential, Entry, Place, digest
-from pushreg.stores.directory import Directory, Kind, to_item
+from pushreg.models.directory import Account, Credential, Entry, Place
+from pushreg.schema import EntryKind, digest
+from pushreg.stores.directory import Directory, to_item
 from tests.support.clients import ReadOnlyClient
 
 MOMENT = "2024-01-01T00:00:00Z"
@@ -20,9 +21,9 @@ ENTRIES = (
     Account("b" * 32, MOMENT),
     Place("place", MOMENT),
 )
-ACCOUNT: tuple[Kind, str] = ("account", "a" * 32)
-FOREIGN: tuple[Kind, str] = ("account", "b" * 32)
-UNKNOWN: tuple[Kind, str] = ("account", "c" * 32)
+ACCOUNT: tuple[EntryKind, str] = ("account", "a" * 32)
+FOREIGN: tuple[EntryKind, str] = ("account", "b" * 32)
+UNKNOWN: tuple[EntryKind, str] = ("account", "c" * 32)
 
 
 class Door:
@@ -36,7 +37,7 @@ class Door:
     def knock(
         self,
         secret: str | None,
-        target: tuple[Kind, str] | None = ACCOUNT,
+        target: tuple[EntryKind, str] | None = ACCOUNT,
         family: Literal["kazoo", "places"] = "kazoo",
     ) -> Entry | None:
         self.client.calls = 0
@@ -111,7 +112,7 @@ def test_authenticate_key_of_other_family_raises_unauthenticated() -> None:
 
 
 @pytest.mark.parametrize("target", [FOREIGN, UNKNOWN])
-def test_authenticate_forbidden_target_costs_same_calls_as_unknown(target: tuple[Kind, str]) -> None:
+def test_authenticate_forbidden_target_costs_same_calls_as_unknown(target: tuple[EntryKind, str]) -> None:
     door = ClosedDoor()
     with pytest.raises(ForbiddenError):
         door.knock("kazoo-key", target)

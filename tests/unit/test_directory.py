@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from pushreg.dynamodb import Session, to_attributes
-from pushreg.models.directory import Account, Application, Place, digest
-from pushreg.stores.directory import Directory, DirectoryWriter, to_item
+from pushreg.models.directory import Account, Application, Place
+from pushreg.schema import digest
+from pushreg.stores.directory import Directory, to_item
+from pushreg_ops.directory_writer import DirectoryWriter
 from tests.support.clients import ReadOnlyClient, ScriptedClient
 from tests.support.time import Time
 

@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 
 from pushreg.codecs import json
-from pushreg.dynamodb import Item
-from pushreg.models.directory import digest
 from pushreg.models.kazoo import Content
+from pushreg.schema import Item, digest
 from pushreg_ops.records.invariants import Rule, Violation, check_devices
 from tests.support.calls import subscription
 from tests.support.violations import rules

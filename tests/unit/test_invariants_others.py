@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from pushreg.dynamodb import Item
-from pushreg.models.directory import Account, Application, Credential, Place, digest
+from pushreg.models.directory import Account, Application, Credential, Place
+from pushreg.schema import Item, digest
 from pushreg.stores.directory import to_item
 from pushreg_ops.records.invariants import Rule, check_directory, check_places, check_subscribers
 from tests.support.violations import rules

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushreg.models.directory import Account, Application, Credential, Entry, Place, Scope, digest
+from pushreg.models.directory import Account, Application, Credential, Entry, Place, Scope
+from pushreg.schema import digest
 from pushreg.stores.directory import to_entry, to_item
 
 MOMENT = "2024-01-01T00:00:00Z"

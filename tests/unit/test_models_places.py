@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pushreg.models.places import Registration, to_place_id
+from pushreg.models.places import Registration
+from pushreg.schema import to_place_id
 
 
 @given(st.uuids())

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pushreg.models.engagement import MAX_SID_BYTES, OS_TYPES, Subscribe, Unsubscribe
+from pushreg.models.engagement import OS_TYPES, Subscribe, Unsubscribe
 from pushreg.models.text import BLANKS, VISIBLE
+from pushreg.schema import MAX_TOKEN_BYTES
 from tools.openapi.description import ALLOW, Answer, Family, Operation, Schema, refer
 from tools.openapi.schemas import JSON, XML, fix, list_cases, list_object, read_model
 
@@ -33,8 +34,8 @@ _SUBSCRIBE = read_model(
         "appId": _APP_ID,
         "deviceId": _DEVICE_ID,
         "sid": {
-            "description": f"The push provider's token, at most {MAX_SID_BYTES:,} bytes in UTF-8.",
-            "maxLength": MAX_SID_BYTES,
+            "description": f"The push provider's token, at most {MAX_TOKEN_BYTES:,} bytes in UTF-8.",
+            "maxLength": MAX_TOKEN_BYTES,
             "examples": ["s-demo"],
         },
         "osType": {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pushreg.models.places import MAX_TOKEN_BYTES, Registration
+from pushreg.models.places import Registration
+from pushreg.schema import MAX_TOKEN_BYTES
 from tools.openapi.description import ALLOW, Answer, Family, Operation, refer
 from tools.openapi.schemas import JSON, fix, list_object, read_model
 

@@ -7,8 +7,9 @@ from typing import Literal
 
 from pushreg.dynamodb import Session
 from pushreg.errors import UnauthenticatedError
-from pushreg.models.directory import Credential, Entry, digest
-from pushreg.stores.directory import Directory, Kind
+from pushreg.models.directory import Credential, Entry
+from pushreg.schema import EntryKind, digest
+from pushreg.stores.directory import Directory
 
 
 def authenticate(
@@ -17,7 +18,7 @@ def authenticate(
     family: Literal["kazoo", "places"],
     secret: str | None,
     check: Callable[[Credential], None],
-    target: tuple[Kind, str] | None = None,
+    target: tuple[EntryKind, str] | None = None,
 ) -> Entry | None:
     """Return the target's directory entry, or None if there is none, once the caller is known and `check` has passed.
 
@@ -27,7 +28,7 @@ def authenticate(
     """
     if not secret:
         raise UnauthenticatedError
-    name: tuple[Kind, str] = ("credential", digest(secret))
+    name: tuple[EntryKind, str] = ("credential", digest(secret))
     targets = () if target is None else (target,)
     credential = directory.get_cached(*name)
     entries: list[Entry | None] = []

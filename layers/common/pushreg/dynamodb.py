@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, cast
 
@@ -15,11 +16,11 @@ from botocore.parsers import ResponseParserError
 
 from pushreg.config import Settings
 from pushreg.errors import ConditionFailedError, StoreError
-
-Item = dict[str, Any]
-Key = dict[str, str]
+from pushreg.schema import Item, Key
 
 MAX_ATTEMPTS = 12
+# DynamoDB's limit for one BatchGetItem or one transaction.
+MAX_KEYS = 100
 # So many callers may want one item at once, served soonest without a pause. More refusals than that mean trouble.
 FREE_REFUSALS = 16
 BASE_DELAY = 0.02
@@ -106,7 +107,16 @@ class Session:
         return from_attributes(answer["Item"]) if "Item" in answer else None
 
     def get_many(self, table: str, keys: Sequence[Key]) -> list[Item | None]:
-        """Return the items at distinct keys in their order, each strongly consistent, as separate moments."""
+        """Return the items at distinct keys in their order, each read strongly consistent; together no snapshot.
+
+        MAX_KEYS are read by one call.
+        """
+        items: list[Item | None] = []
+        for start in range(0, len(keys), MAX_KEYS):
+            items += self._get_batch(table, keys[start : start + MAX_KEYS])
+        return items
+
+    def _get_batch(self, table: str, keys: Sequence[Key]) -> list[Item | None]:
         found: dict[frozenset[tuple[str, str]], Item] = {}
         pending: list[dict[str, Any]] = [to_attributes(key) for key in keys]
         attempt = 0
@@ -117,7 +127,7 @@ class Session:
             for attributes in answer["Responses"].get(table, []):
                 item = from_attributes(attributes)
                 found[frozenset((name, item[name]) for name in keys[0])] = item
-            # How throttling shows where it strikes some keys only.
+            # Throttling of some of the keys shows here, not as an error.
             pending = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
             if pending:
                 attempt += 1
@@ -125,7 +135,10 @@ class Session:
         return [found.get(frozenset(key.items())) for key in keys]
 
     def get_snapshot(self, table: str, keys: Sequence[Key]) -> list[Item | None]:
-        """Return the items at distinct keys in their order, as they all stood at one moment."""
+        """Return the items at distinct keys in their order, read in one transaction.
+
+        At most MAX_KEYS.
+        """
         reads = [{"Get": {"TableName": table, "Key": to_attributes(key)}} for key in keys]
         answer = self._call(self._client.transact_get_items, TransactItems=reads)
         return [from_attributes(each["Item"]) if each.get("Item") else None for each in answer["Responses"]]
@@ -135,12 +148,13 @@ class Session:
         answer = self._call(self._client.update_item, **write["Update"], ReturnValues=returning)
         return from_attributes(answer.get("Attributes", {}))
 
-    def transact(self, writes: Sequence[dict[str, Any]], token: str) -> None:
+    def transact(self, writes: Sequence[dict[str, Any]], idempotency_token: str | None = None) -> None:
         """Make all writes or none; ConditionFailedError if a condition fails.
 
-        The token (at most 36 characters) makes the call happen once, however often its answer is lost; DynamoDB keeps
-        it for ten minutes (API reference, TransactWriteItems).
+        The idempotency token, by default a new one, keeps retries after a lost response from writing again. It has at
+        most 36 characters and is valid for ten minutes (API reference, TransactWriteItems).
         """
+        token = idempotency_token or uuid.uuid4().hex
         self._call(self._client.transact_write_items, TransactItems=list(writes), ClientRequestToken=token)
 
     def _call(self, operation: Callable[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:

@@ -54,15 +54,27 @@ class ForbiddenError(PushregError):
 
 
 class ConditionFailedError(PushregError):
-    """A conditional write was refused; `items` holds what stood at each written key (None: nothing, or no objection).
+    """A conditional write was refused; `items[i]` is the stored item that made write i fail.
 
-    `failed` tells for each key whether its own condition was the one that failed.
+    It is None if no item exists, or if write i did not fail: `failed[i]` tells which.
     """
 
     def __init__(self, items: list[dict[str, Any] | None], failed: list[bool]) -> None:
         super().__init__("condition failed")
         self.items = items
         self.failed = failed
+
+
+class StaleReadError(PushregError):
+    """A conditional write was refused because what was read has changed since; read again and decide again."""
+
+
+class WriteConflictError(PushregError):
+    """A conditional write was refused by the stored item or entity in its way: `stored`, None if there is none."""
+
+    def __init__(self, stored: Any, reason: str = "refused by what is stored") -> None:
+        super().__init__(reason)
+        self.stored = stored
 
 
 class StoreError(PushregError):

@@ -18,7 +18,7 @@ from pushreg_ops.commands.options import (
 from pushreg_ops.terminal import Terminal
 
 _PARSERS = {"account": parse_account_id, "place": parse_place_id}
-_HINTS = {"account": "32 hexadecimal digits", "place": "a UUID"}
+_HINTS = {"account": "32 characters", "place": "a UUID"}
 
 
 def create_group(kind: Literal["account", "place"]) -> typer.Typer:

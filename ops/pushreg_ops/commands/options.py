@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -12,6 +10,7 @@ from typing import Annotated
 import typer
 
 from pushreg.errors import StoreError
+from pushreg.schema import MAX_IDENTIFIER, is_account_id, is_application_id, to_place_id
 from pushreg_local.client import explain
 from pushreg_local.errors import OperatorError
 from pushreg_ops.provision import Provisioner
@@ -24,9 +23,6 @@ Local = Annotated[
     bool, typer.Option("--local", help="The local stack that is running, or the one at PUSHREG_ENDPOINT.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-
-MAX_APPLICATION_ID = 255
-_ACCOUNT_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @contextmanager
@@ -48,28 +44,24 @@ def provision(stack: str | None, local: bool) -> Iterator[Provisioner]:
 
 
 def parse_account_id(text: str) -> str:
-    """Return the id in lower case."""
-    if not _ACCOUNT_ID.fullmatch(text.lower()):
-        raise typer.BadParameter(f"{text!r} is no account id, which has 32 hexadecimal digits")
-    return text.lower()
+    """Return the id as it is; letter case matters."""
+    if not is_account_id(text):
+        raise typer.BadParameter(f"{text!r} is no account id: 32 characters, none of them a slash")
+    return text
 
 
 def parse_place_id(text: str) -> str:
     """Return the UUID in lower case, with its hyphens."""
-    try:
-        place_id = str(uuid.UUID(text))
-    except ValueError:
-        place_id = ""
-    if place_id != text.lower():
+    place_id = to_place_id(text)
+    if place_id is None:
         raise typer.BadParameter(f"{text!r} is no place id, which is a UUID with hyphens")
     return place_id
 
 
 def parse_application_id(text: str) -> str:
     """Return the id as it is."""
-    # The functions trim what they receive, so an id with spaces around it could never be met.
-    if not text or len(text) > MAX_APPLICATION_ID or text != text.strip():
+    if not is_application_id(text):
         raise typer.BadParameter(
-            f"{text!r} is no application id: 1 to {MAX_APPLICATION_ID} characters, no space at either end"
+            f"{text!r} is no application id: 1 to {MAX_IDENTIFIER} characters, no space at either end"
         )
     return text

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from pushreg.clock import now
+from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
 from pushreg_local.errors import OperatorError
-from pushreg_local.tables import DEVICES, PLACES, SUBSCRIBERS
 from pushreg_ops.commands.options import Json, Local, Stack, reach
 from pushreg_ops.progress import meter
 from pushreg_ops.records.inspection import MAX_SHOWN, Inspector

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from pushreg.clock import now
+from pushreg.schema import TABLE_KEYS
 from pushreg_ops.commands.options import Json, Local, Stack, reach
 from pushreg_ops.migrate.checkpoint import Displaced
 from pushreg_ops.migrate.formats.pushreg import to_line
 from pushreg_ops.progress import meter
 from pushreg_ops.records.entities import Head
-from pushreg_ops.records.neighbors import KEYS
 from pushreg_ops.records.redaction import shorten
 from pushreg_ops.records.scanning import estimate
 from pushreg_ops.targets import Registry
@@ -93,7 +93,7 @@ def _keep_in(path: Path) -> Callable[[Head], None]:
 
 
 def _count(verifier: Verifier) -> dict[str, dict[str, int]]:
-    return {table: {name: verifier.counts[table, name] for name in ("items", "expired")} for table in KEYS}
+    return {table: {name: verifier.counts[table, name] for name in ("items", "expired")} for table in TABLE_KEYS}
 
 
 def _describe(proposal: Proposal) -> dict[str, Any]:

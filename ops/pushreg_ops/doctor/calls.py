@@ -13,9 +13,9 @@ from pushreg.clock import now, to_iso
 from pushreg.codecs import json
 from pushreg.dynamodb import Session, delete, to_attributes
 from pushreg.errors import ConditionFailedError, MalformedError, PushregError
-from pushreg.models.directory import Account, Application, Credential, Place, digest
-from pushreg.stores.directory import DirectoryWriter
-from pushreg_local.tables import DEVICES, PLACES, SUBSCRIBERS
+from pushreg.models.directory import Account, Application, Credential, Place
+from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS, device_claim_key, digest, ksid_key, sid_claim_key
+from pushreg_ops.directory_writer import DirectoryWriter
 from pushreg_ops.doctor.checks import Finding
 from pushreg_ops.targets import Registry
 
@@ -159,12 +159,12 @@ class Patient:
     def _remove_subscriber(self, application: str) -> None:
         table = self._registry.tables[SUBSCRIBERS]
         session = Session(self._registry.client)
-        keys = [{"record": f"{kind}#{application}#{digest(NAME)}"} for kind in ("device", "sid")]
+        keys = [build(application, digest(NAME)) for build in (device_claim_key, sid_claim_key)]
         claim = session.get(table, keys[0])
         if claim is None:
             return
         ksid = claim["ksid"]
-        writes = [delete(table, key, "ksid = :ksid", ksid=ksid) for key in (*keys, {"record": f"ksid#{ksid}"})]
+        writes = [delete(table, key, "ksid = :ksid", ksid=ksid) for key in (*keys, ksid_key(ksid))]
         try:
             session.transact(writes, uuid.uuid4().hex)
         except ConditionFailedError:

@@ -10,14 +10,13 @@ from typing import Any, Literal
 
 from pushreg.clock import to_iso
 from pushreg.models.directory import EVERY_PLACE, Account, Application, Credential, Entry, Place
-from pushreg.stores.directory import DirectoryWriter, Kind
-from pushreg_local.tables import PLACES, SUBSCRIBERS
+from pushreg.schema import PLACES, SUBSCRIBERS, TABLE_KEYS, EntryKind
 from pushreg_ops.aws import ask
-from pushreg_ops.records.neighbors import KEYS
+from pushreg_ops.directory_writer import DirectoryWriter
 from pushreg_ops.targets import Registry
 
 Verdict = Literal["good", "note", "bad"]
-KINDS: tuple[Kind, ...] = ("account", "application", "place", "credential")
+KINDS: tuple[EntryKind, ...] = ("account", "application", "place", "credential")
 # How local engines say that there is nothing of this to be had from them.
 _UNKNOWN = ("UnknownOperationException", "ValidationException", "InvalidAction")
 
@@ -34,7 +33,7 @@ class Finding:
 
 def check_tables(registry: Registry) -> Iterator[Finding]:
     """Yield what there is to say of each table."""
-    for table in KEYS:
+    for table in TABLE_KEYS:
         name = registry.tables[table]
         answer = ask(registry.client.describe_table, "ResourceNotFoundException", TableName=name)
         if answer is None:
@@ -83,7 +82,7 @@ def _check_form(table: str, description: dict[str, Any]) -> Finding:
     order = {"HASH": 0, "RANGE": 1}
     schema = sorted(description["KeySchema"], key=lambda key: order[key["KeyType"]])
     names = tuple(key["AttributeName"] for key in schema)
-    if names != KEYS[table]:
+    if names != TABLE_KEYS[table]:
         fix = "this is another table: check the stack's outputs"
         return Finding("bad", table, f"has the keys {', '.join(names)}", fix)
     return Finding("good", table, f"active, items: about {description.get('ItemCount', 0):,}")

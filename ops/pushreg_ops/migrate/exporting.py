@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from pushreg.dynamodb import Item
-from pushreg_local.tables import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
+from pushreg.schema import DEVICES, DIRECTORY, PLACES, REGISTRATION_PREFIXES, SUBSCRIBERS, Item, entry_prefix
 from pushreg_ops.migrate.formats.pushreg import ENTRIES, to_line
 from pushreg_ops.records.entities import is_alive
 from pushreg_ops.records.items import Device, PlaceToken, Stored, Subscriber, UnreadableError, read
@@ -15,8 +14,6 @@ from pushreg_ops.records.scanning import Progress, scan
 from pushreg_ops.targets import Registry
 
 FAMILIES = {"directory": DIRECTORY, "kazoo": DEVICES, "engagement": SUBSCRIBERS, "places": PLACES}
-# Records of heads; the claims beside them follow from them.
-_PREFIXES = {"kazoo": "device#", "engagement": "ksid#"}
 _KINDS: dict[str, dict[str, type[Stored]]] = {
     "directory": {**ENTRIES},
     "kazoo": {"device": Device},
@@ -50,14 +47,18 @@ class Exporter:
                         yield line
 
     def _scan(self, family: str, table: str) -> Iterator[list[Item]]:
-        prefix = _PREFIXES.get(family)
+        prefix = REGISTRATION_PREFIXES.get(FAMILIES[family])
         if prefix is None:
             return scan(self._registry.client, table, self._progress)
         condition = "begins_with(#record, :prefix)"
         return scan(self._registry.client, table, self._progress, condition, prefix=prefix)
 
     def _read(self, family: str, item: Item) -> dict[str, Any] | None:
-        if family == "directory" and not self._with_keys and str(item.get("record")).startswith("credential#"):
+        if (
+            family == "directory"
+            and not self._with_keys
+            and str(item.get("record")).startswith(entry_prefix("credential"))
+        ):
             return None
         try:
             head: Any = PlaceToken.from_item(item) if family == "places" else read(item, _KINDS[family])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pushreg.clock import Clock, now
+from pushreg.schema import DAY
 from pushreg_local.errors import OperatorError
 from pushreg_ops.migrate.checkpoint import Checkpoint, Displaced, Refusals
 from pushreg_ops.migrate.formats.pushreg import to_line
@@ -71,7 +72,7 @@ class Job:
 
     def run(self, checkpoint: Checkpoint, progress: Progress = lambda position, rows: None) -> Counter[str]:
         """Import what is left and return the counts of all; OperatorError tells how to go on after a failure."""
-        run = Run(checkpoint.epoch, self.stale_after_days * 86_400)
+        run = Run(checkpoint.epoch, self.stale_after_days * DAY)
         client = self.registry.client
         displaced = Displaced(self.displaced_path)
 

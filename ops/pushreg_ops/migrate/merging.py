@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pushreg.dynamodb import Client, Item, Key, Session
-from pushreg.errors import ConditionFailedError, StoreError
-from pushreg_ops.migrate.settling import ChangedError, StandingError, plan
+from pushreg.dynamodb import Client, Session
+from pushreg.errors import ConditionFailedError, StaleReadError, StoreError, WriteConflictError
+from pushreg.schema import Item, Key
+from pushreg_ops.migrate.settling import plan
 from pushreg_ops.records.entities import (
     TIME_LIMIT,
     Candidate,
@@ -144,9 +145,9 @@ class Merger:
         for _ in range(MAX_ROUNDS):
             try:
                 step = plan(candidate, self._read, self._tables, self._epoch)
-            except ChangedError:
+            except StaleReadError:
                 continue
-            except StandingError as error:
+            except WriteConflictError as error:
                 return Outcome("refused", str(error))
             if not step.writes:
                 return Outcome("unchanged")

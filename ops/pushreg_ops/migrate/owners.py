@@ -10,12 +10,12 @@ from typing import Any
 from pushreg.dynamodb import Client, Session, put
 from pushreg.errors import ConditionFailedError
 from pushreg.models.directory import Account, Application, Place
+from pushreg.schema import entry_key
 from pushreg.stores.directory import to_item
 from pushreg_ops.records.entities import TIME_LIMIT, Candidate, Owner, owned_by
 
 # More than this many are looked up again now and then.
 MAX_KNOWN = 100_000
-MAX_KEYS = 100
 _COMMANDS = {"account": "accounts", "application": "apps", "place": "places"}
 
 
@@ -50,12 +50,9 @@ class Owners:
 
     def _look_up(self, owners: set[Owner]) -> set[Owner]:
         ordered = sorted(owners)
-        unknown = set()
-        for start in range(0, len(ordered), MAX_KEYS):
-            part = ordered[start : start + MAX_KEYS]
-            keys = [{"record": f"{kind}#{key}"} for kind, key in part]
-            items = Session(self._client, TIME_LIMIT).get_many(self._table, keys)
-            unknown |= {owner for owner, item in zip(part, items, strict=True) if item is None}
+        keys = [entry_key(*owner) for owner in ordered]
+        items = Session(self._client, TIME_LIMIT).get_many(self._table, keys)
+        unknown = {owner for owner, item in zip(ordered, items, strict=True) if item is None}
         self._remember(owners - unknown)
         return unknown
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pushreg.dynamodb import Item, Key, delete, put
-from pushreg.errors import PushregError
+from pushreg.dynamodb import delete, put
+from pushreg.errors import StaleReadError, WriteConflictError
+from pushreg.schema import Item, Key
 from pushreg_ops.records.entities import (
     Candidate,
     Claim,
@@ -30,14 +31,6 @@ Reader = Callable[[str, Sequence[Key]], list[Item | None]]
 Record = TypeVar("Record", bound=Stored)
 
 
-class StandingError(PushregError):
-    """What stands is to stay; the message says why and names no token."""
-
-
-class ChangedError(PushregError):
-    """Live traffic came between two reads."""
-
-
 @dataclass(frozen=True, slots=True)
 class Step:
     """The writes that bring a candidate in, none if there is nothing to do, and the registrations they remove."""
@@ -47,10 +40,10 @@ class Step:
 
 
 def plan(candidate: Candidate, read: Reader, tables: Mapping[str, str], epoch: int) -> Step:
-    """Return how the candidate comes in, pinned on what was read; StandingError if it must not.
+    """Return how the candidate comes in, pinned on what was read; WriteConflictError if it must not.
 
     The registration refreshed last wins, both against its own earlier self and against those that hold its device or
-    its sid. At a tie what stands stays. ChangedError if the rows changed while they were read.
+    its sid. At a tie what stands stays. StaleReadError if the rows changed while they were read.
     """
     head = candidate.head
     table = tables[table_of(head)]
@@ -63,14 +56,14 @@ def plan(candidate: Candidate, read: Reader, tables: Mapping[str, str], epoch: i
         if is_merged(candidate, living):
             return Step()
         if not candidate.is_newer(living):
-            raise StandingError(f"superseded: what stands was refreshed at {refreshed_at(living)}")
+            raise WriteConflictError(living, f"superseded: what stands was refreshed at {refreshed_at(living)}")
     claims = [claim for claim in held if claim is not None and is_alive(claim, epoch)]
     rival_keys = _without_repeats(key for key in map(holder_of, claims) if key != keys[0])
     rivals: list[Head] = []
     if rival_keys:
         both = read(table, [*keys, *rival_keys])
         if both[: len(keys)] != items:
-            raise ChangedError("changed while it was read")
+            raise StaleReadError
         rivals = [_challenge(candidate, claims, item) for item in both[len(keys) :]]
     records: list[tuple[Head | Claim, Head | Claim | None]] = [(_combine(head, living), own)]
     records += zip(candidate.claims, held, strict=True)
@@ -83,12 +76,14 @@ def plan(candidate: Candidate, read: Reader, tables: Mapping[str, str], epoch: i
 
 
 def _challenge(candidate: Candidate, claims: Sequence[Claim], item: Item | None) -> Head:
-    """Return the registration that has to go because it holds the claims; StandingError if it is to stay."""
+    """Return the registration that has to go because it holds the claims; WriteConflictError if it is to stay."""
     rival = _parse(type(candidate.head), item)
     if rival is None or not any(claim in claims_of(rival) for claim in claims):
-        raise StandingError("a claim that leads astray is in the way: run `pushreg verify --repair`")
+        raise WriteConflictError(rival, "a claim that leads astray is in the way: run `pushreg verify --repair`")
     if not candidate.is_newer(rival):
-        raise StandingError(f"superseded: {_describe(rival)} holds the same, refreshed at {refreshed_at(rival)}")
+        raise WriteConflictError(
+            rival, f"superseded: {_describe(rival)} holds the same, refreshed at {refreshed_at(rival)}"
+        )
     return rival
 
 
@@ -121,7 +116,9 @@ def _parse(kind: type[Record], item: Item | None) -> Record | None:
     try:
         return kind.from_item(item)
     except UnreadableError as error:
-        raise StandingError(f"what stands in the way cannot be read ({error.detail}): run `pushreg verify`") from error
+        raise WriteConflictError(
+            item, f"what stands in the way cannot be read ({error.detail}): run `pushreg verify`"
+        ) from error
 
 
 def _without_repeats(keys: Iterable[Key]) -> list[Key]:

@@ -5,10 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pushreg.dynamodb import Item, Key, put
-from pushreg.models.directory import digest
-from pushreg.stores.directory import Kind
-from pushreg_local.tables import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
+from pushreg.dynamodb import put
+from pushreg.schema import (
+    DEVICES,
+    DIRECTORY,
+    PLACES,
+    SUBSCRIBERS,
+    EntryName,
+    Item,
+    Key,
+    device_key,
+    entry_key,
+    ksid_key,
+    mobile_claim,
+    parse_record,
+)
 from pushreg_ops.records.items import (
     Account,
     Application,
@@ -27,7 +38,7 @@ Entry = Account | Application | Credential | Place
 Head = Device | Subscriber | PlaceToken | Entry
 Claim = Mobile | DeviceClaim | SidClaim
 Name = tuple[str, str, str]
-Owner = tuple[Kind, str]
+Owner = EntryName
 
 # What one call to the store may take, retries and all.
 TIME_LIMIT = 60.0
@@ -56,7 +67,7 @@ class Candidate:
     @property
     def needs(self) -> frozenset[Name]:
         """The names of the items that have to be there before it."""
-        return frozenset() if self.owner is None else frozenset({(DIRECTORY, "#".join(self.owner), "")})
+        return frozenset() if self.owner is None else frozenset({(DIRECTORY, entry_key(*self.owner)["record"], "")})
 
     @property
     def records(self) -> tuple[Head | Claim, ...]:
@@ -104,11 +115,11 @@ def owned_by(head: Head) -> Owner | None:
     """Return what the head lets others be owned by, if it is such a one."""
     match head:
         case Account():
-            return "account", head.record.partition("#")[2]
+            return "account", parse_record(head.record)[1]
         case Application():
-            return "application", head.record.partition("#")[2]
+            return "application", parse_record(head.record)[1]
         case Place():
-            return "place", head.record.partition("#")[2]
+            return "place", parse_record(head.record)[1]
     return None
 
 
@@ -116,8 +127,7 @@ def claims_of(head: Head) -> tuple[Claim, ...]:
     """Return the claims that must stand beside the head."""
     match head:
         case Device():
-            record = f"mobile#{digest(head.mobile_device_id)}"
-            return (Mobile(account_id=head.account_id, record=record, device_id=head.device_id),)
+            return (Mobile.from_item(mobile_claim(head.model_dump())),)
         case Subscriber():
             return head.claims()
     return ()
@@ -126,8 +136,8 @@ def claims_of(head: Head) -> tuple[Claim, ...]:
 def holder_of(claim: Claim) -> Key:
     """Return the key of the head that the claim leads to."""
     if isinstance(claim, Mobile):
-        return {"account_id": claim.account_id, "record": f"device#{claim.device_id}"}
-    return {"record": f"ksid#{claim.ksid}"}
+        return device_key(claim.account_id, claim.device_id)
+    return ksid_key(claim.ksid)
 
 
 def refreshed_at(head: Head) -> str:
@@ -153,7 +163,7 @@ def is_merged(candidate: Candidate, standing: Head) -> bool:
 
 def to_item(record: Head | Claim) -> Item:
     """Return the item that stores the record."""
-    return record.model_dump()
+    return record.model_dump(by_alias=True)
 
 
 def create(table: str, record: Head | Claim) -> dict[str, Any]:

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from pushreg.clock import to_iso
 from pushreg.codecs import json
-from pushreg.dynamodb import Item, Key, Session, from_attributes, to_attributes
-from pushreg.models.directory import Account, Application, Entry, Place, digest
+from pushreg.dynamodb import Session, from_attributes, to_attributes
+from pushreg.models.directory import Account, Application, Entry, Place
 from pushreg.models.engagement import strip_hex_prefix
-from pushreg.models.places import to_place_id
+from pushreg.schema import (
+    DEVICE_PREFIX,
+    DEVICES,
+    KSID_PREFIX,
+    PLACES,
+    SUBSCRIBERS,
+    EntryKind,
+    Item,
+    Key,
+    device_claim_key,
+    device_key,
+    digest,
+    entry_key,
+    entry_prefix,
+    is_account_id,
+    is_ksid,
+    ksid_key,
+    mobile_claim_key,
+    place_key,
+    sid_claim_key,
+    to_place_id,
+)
 from pushreg.stores.directory import to_entry
-from pushreg_local.tables import DEVICES, PLACES, SUBSCRIBERS
 from pushreg_ops.records.entities import TIME_LIMIT, Claim, Owner, claims_of, holder_of, key_of, name_of, table_of
 from pushreg_ops.records.invariants import Rule, Violation
 from pushreg_ops.records.items import Device, Expiring, PlaceToken, Stored, Subscriber, UnreadableError, read
@@ -24,12 +43,10 @@ from pushreg_ops.records.scanning import Progress, ignore, scan
 from pushreg_ops.targets import Registry
 
 Registration = Device | Subscriber | PlaceToken
-MAX_KEYS = 100
 # Of an account or a place, more are not for one screen.
 MAX_SHOWN = 20
 # With more places than this it is quicker to look through the tokens than to ask for one at each place.
 MAX_PLACES = 2000
-_KSID = re.compile(r"[1-9][0-9]{18}", re.ASCII)
 
 
 class Inspector:
@@ -46,16 +63,15 @@ class Inspector:
         place_id = to_place_id(text)
         if place_id is not None:
             found += self._list(PLACES, "place_id = :owner", owner=place_id)
-        if len(text) == 32:
+        if is_account_id(text):
             condition = "account_id = :owner AND begins_with(#record, :kind)"
-            found += self._list(DEVICES, condition, owner=text, kind="device#")
+            found += self._list(DEVICES, condition, owner=text, kind=DEVICE_PREFIX)
         entries = list(self._read_directory())
         found += self._get(DEVICES, _device_keys(text, entries))
         found += self._get(SUBSCRIBERS, _subscriber_keys(text, entries))
         places = [entry.place_id for entry in entries if isinstance(entry, Place)]
         if len(places) <= MAX_PLACES:
-            token = digest(text)
-            found += self._get(PLACES, [{"place_id": place, "token_digest": token} for place in places])
+            found += self._get(PLACES, [place_key(place, text) for place in places])
         return self._follow(found)
 
     def search(self, text: str, progress: Progress) -> Iterator[Registration]:
@@ -63,14 +79,14 @@ class Inspector:
         client, names = self._registry.client, self._registry.tables
         quoted = json.encode(text).decode()[1:-1]
         devices = "begins_with(#record, :kind) AND contains(document, :text)"
-        for page in scan(client, names[DEVICES], progress, devices, kind="device#", text=quoted):
+        for page in scan(client, names[DEVICES], progress, devices, kind=DEVICE_PREFIX, text=quoted):
             for device in self._parse(DEVICES, page):
                 if isinstance(device, Device) and text in _read_document(device).get(
                     "notification_registration_ids", {}
                 ):
                     yield device
         subscribers = "begins_with(#record, :kind) AND (sid = :text OR deviceId = :text OR ufid = :text)"
-        for page in scan(client, names[SUBSCRIBERS], progress, subscribers, kind="ksid#", text=text):
+        for page in scan(client, names[SUBSCRIBERS], progress, subscribers, kind=KSID_PREFIX, text=text):
             yield from self._follow(self._parse(SUBSCRIBERS, page))
         for page in scan(client, names[PLACES], progress, "token_digest = :digest", digest=digest(text)):
             yield from self._follow(self._parse(PLACES, page))
@@ -88,7 +104,7 @@ class Inspector:
             "in_order": "yes" if not faults else "; ".join(faults),
         }
         kind, owner = _own(head)
-        entry = self._session().get(self._registry.directory, {"record": f"{kind}#{owner}"})
+        entry = self._session().get(self._registry.directory, entry_key(kind, owner))
         common["reachable"] = "yes" if entry is not None else f"no: {kind} {owner} is not known"
         return {**_describe(head), **common}
 
@@ -105,8 +121,9 @@ class Inspector:
         return [f"{claim.kind}: {_judge(head, claim, item)}" for claim, item in zip(claims, items, strict=True)]
 
     def _read_directory(self) -> Iterator[Entry]:
-        wanted = "begins_with(#record, :account) OR begins_with(#record, :app) OR begins_with(#record, :place)"
-        values = {"account": "account#", "app": "application#", "place": "place#"}
+        wanted = "begins_with(#record, :account) OR begins_with(#record, :application) OR begins_with(#record, :place)"
+        kinds: tuple[EntryKind, ...] = ("account", "application", "place")
+        values = {kind: entry_prefix(kind) for kind in kinds}
         for page in scan(self._registry.client, self._registry.directory, ignore, wanted, **values):
             yield from map(to_entry, page)
 
@@ -124,9 +141,7 @@ class Inspector:
         return self._parse(table, map(from_attributes, answer["Items"]))
 
     def _get(self, table: str, keys: Sequence[Key]) -> list[Stored]:
-        found: list[Item | None] = []
-        for start in range(0, len(keys), MAX_KEYS):
-            found += self._session().get_many(self._registry.tables[table], keys[start : start + MAX_KEYS])
+        found = self._session().get_many(self._registry.tables[table], keys)
         return self._parse(table, (item for item in found if item is not None))
 
     def _follow(self, records: Iterable[Stored]) -> list[Registration]:
@@ -155,17 +170,17 @@ class Inspector:
 
 
 def _device_keys(text: str, entries: Iterable[Entry]) -> list[Key]:
-    records = (f"device#{text}", f"mobile#{digest(text)}")
     accounts = [entry.account_id for entry in entries if isinstance(entry, Account)]
-    return [{"account_id": account, "record": record} for account in accounts for record in records]
+    keys = [(device_key(account, text), mobile_claim_key(account, digest(text))) for account in accounts]
+    return [key for pair in keys for key in pair]
 
 
 def _subscriber_keys(text: str, entries: Iterable[Entry]) -> list[Key]:
     names = [digest(variant) for variant in dict.fromkeys((text, strip_hex_prefix(text)))]
     applications = [entry.application_id for entry in entries if isinstance(entry, Application)]
-    claims = [f"device#{app}#{name}" for app in applications for name in names]
-    claims += [f"sid#{app}#{names[0]}" for app in applications]
-    return [{"record": record} for record in ([f"ksid#{text}"] if _KSID.fullmatch(text) else []) + claims]
+    claims = [device_claim_key(app, name) for app in applications for name in names]
+    claims += [sid_claim_key(app, names[0]) for app in applications]
+    return ([ksid_key(text)] if is_ksid(text) else []) + claims
 
 
 def _judge(head: Registration, claim: Claim, item: Item | None) -> str:

@@ -12,10 +12,23 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pushreg.codecs import json
-from pushreg.dynamodb import Item, Key
 from pushreg.errors import MalformedError
-from pushreg.models.directory import digest
 from pushreg.models.kazoo import Content, InvalidError
+from pushreg.schema import (
+    DEVICES,
+    DIRECTORY,
+    PLACES,
+    SUBSCRIBERS,
+    TABLE_KEYS,
+    Item,
+    Key,
+    device_key,
+    digest,
+    key_id_of,
+    ksid_key,
+    mobile_claim_key,
+    parse_record,
+)
 from pushreg_ops.records.items import (
     Account,
     Application,
@@ -30,11 +43,6 @@ from pushreg_ops.records.items import (
     UnreadableError,
     read,
 )
-
-DEVICES_KEY = ("account_id", "record")
-SUBSCRIBERS_KEY = ("record",)
-PLACES_KEY = ("place_id", "token_digest")
-DIRECTORY_KEY = ("record",)
 
 
 class Rule(StrEnum):
@@ -70,16 +78,16 @@ def check_devices(items: Iterable[Item]) -> Iterator[Violation]:
             record = read(item, {"device": Device, "mobile": Mobile})
         except UnreadableError as error:
             unreadable.add((str(item.get("account_id")), str(item.get("record"))))
-            yield Violation(Rule.READABLE, (_key(item, DEVICES_KEY),), error.detail)
+            yield Violation(Rule.READABLE, (_key(item, DEVICES),), error.detail)
             continue
         if isinstance(record, Device):
             holders[record.account_id, digest(record.mobile_device_id)].append(record.device_id)
             yield from _check_document(record)
         elif isinstance(record, Mobile):
-            claims[record.account_id, record.record.partition("#")[2]] = record.device_id
+            claims[record.account_id, parse_record(record.record)[1]] = record.device_id
     for (account_id, mobile), device_ids in holders.items():
-        claim = {"account_id": account_id, "record": f"mobile#{mobile}"}
-        devices = tuple({"account_id": account_id, "record": f"device#{each}"} for each in sorted(device_ids))
+        claim = mobile_claim_key(account_id, mobile)
+        devices = tuple(device_key(account_id, each) for each in sorted(device_ids))
         if len(devices) > 1:
             yield Violation(Rule.ONE_HOLDER, (*devices, claim), f"{len(devices)} devices hold the mobile device")
         claimed = claims.pop((account_id, mobile), None)
@@ -88,9 +96,10 @@ def check_devices(items: Iterable[Item]) -> Iterator[Violation]:
         elif claimed not in device_ids:
             yield Violation(Rule.AGREEING, (claim, *devices), f"the claim names device {claimed}")
     for (account_id, mobile), device_id in claims.items():
-        if (account_id, f"device#{device_id}") not in unreadable:
-            keys = ({"account_id": account_id, "record": name} for name in (f"mobile#{mobile}", f"device#{device_id}"))
-            yield Violation(Rule.NO_ORPHAN, tuple(keys), f"device {device_id} does not hold the mobile device")
+        key = device_key(account_id, device_id)
+        if (account_id, key["record"]) not in unreadable:
+            keys = (mobile_claim_key(account_id, mobile), key)
+            yield Violation(Rule.NO_ORPHAN, keys, f"device {device_id} does not hold the mobile device")
 
 
 def check_subscribers(items: Iterable[Item], epoch: int) -> Iterator[Violation]:
@@ -103,7 +112,7 @@ def check_subscribers(items: Iterable[Item], epoch: int) -> Iterator[Violation]:
             record = read(item, {"ksid": Subscriber, "device": DeviceClaim, "sid": SidClaim})
         except UnreadableError as error:
             unreadable.add(str(item.get("record")))
-            yield Violation(Rule.READABLE, (_key(item, SUBSCRIBERS_KEY),), error.detail)
+            yield Violation(Rule.READABLE, (_key(item, SUBSCRIBERS),), error.detail)
             continue
         if isinstance(record, Subscriber) and record.is_alive(epoch):
             subscribers[record.ksid] = record
@@ -112,17 +121,18 @@ def check_subscribers(items: Iterable[Item], epoch: int) -> Iterator[Violation]:
     for subscriber in subscribers.values():
         for wanted in subscriber.claims():
             claim = claims.pop(wanted.record, None)
-            keys: tuple[Key, ...] = ({"record": f"ksid#{subscriber.ksid}"}, {"record": wanted.record})
+            keys: tuple[Key, ...] = (ksid_key(subscriber.ksid), {"record": wanted.record})
             if claim is None:
                 if wanted.record not in unreadable:
                     yield Violation(Rule.CLAIMED, keys, f"there is no {wanted.kind} claim")
             elif claim != wanted:
-                found = claim.model_dump()
-                names = [name for name, value in wanted.model_dump().items() if found[name] != value]
+                found = claim.model_dump(by_alias=True)
+                names = [name for name, value in wanted.model_dump(by_alias=True).items() if found[name] != value]
                 yield Violation(Rule.AGREEING, keys[::-1], f"the {wanted.kind} claim differs in {', '.join(names)}")
     for claim in claims.values():
-        if f"ksid#{claim.ksid}" not in unreadable:
-            keys = ({"record": claim.record}, {"record": f"ksid#{claim.ksid}"})
+        key = ksid_key(claim.ksid)
+        if key["record"] not in unreadable:
+            keys = ({"record": claim.record}, key)
             yield Violation(Rule.NO_ORPHAN, keys, f"subscriber {claim.ksid} does not hold the {claim.kind}")
 
 
@@ -132,10 +142,10 @@ def check_places(items: Iterable[Item]) -> Iterator[Violation]:
         try:
             row = PlaceToken.from_item(item)
         except UnreadableError as error:
-            yield Violation(Rule.READABLE, (_key(item, PLACES_KEY),), error.detail)
+            yield Violation(Rule.READABLE, (_key(item, PLACES),), error.detail)
             continue
         if digest(row.device_token) != row.token_digest:
-            yield Violation(Rule.DIGEST, (_key(item, PLACES_KEY),), "token_digest is not the token's")
+            yield Violation(Rule.DIGEST, (_key(item, PLACES),), "token_digest is not the token's")
 
 
 def check_directory(items: Iterable[Item]) -> Iterator[Violation]:
@@ -146,10 +156,10 @@ def check_directory(items: Iterable[Item]) -> Iterator[Violation]:
                 item, {"credential": Credential, "application": Application, "place": Place, "account": Account}
             )
         except UnreadableError as error:
-            yield Violation(Rule.READABLE, (_key(item, DIRECTORY_KEY),), error.detail)
+            yield Violation(Rule.READABLE, (_key(item, DIRECTORY),), error.detail)
             continue
-        if isinstance(record, Credential) and record.key_id != record.record.partition("#")[2][:16]:
-            yield Violation(Rule.DIGEST, (_key(item, DIRECTORY_KEY),), "key_id is not the digest's")
+        if isinstance(record, Credential) and record.key_id != key_id_of(parse_record(record.record)[1]):
+            yield Violation(Rule.DIGEST, (_key(item, DIRECTORY),), "key_id is not the digest's")
 
 
 def _check_document(device: Device) -> Iterator[Violation]:
@@ -165,5 +175,5 @@ def _check_document(device: Device) -> Iterator[Violation]:
         yield Violation(Rule.DIGEST, keys, "digest is not the document's")
 
 
-def _key(item: Item, names: tuple[str, ...]) -> Key:
-    return {name: str(item[name]) for name in names}
+def _key(item: Item, table: str) -> Key:
+    return {name: str(item[name]) for name in TABLE_KEYS[table]}

@@ -7,17 +7,15 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from pushreg.dynamodb import Item
+from pushreg import schema
 from pushreg.errors import PushregError
-from pushreg.models.directory import digest
 from pushreg.models.engagement import OS_TYPES
 
 Text = Annotated[str, StringConstraints(min_length=1)]
-Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Digest = Annotated[str, StringConstraints(pattern=f"^{schema.DIGEST}$")]
 Moment = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
-Ksid = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{18}$")]
+Ksid = Annotated[str, StringConstraints(pattern=f"^{schema.KSID}$")]
 OsType = Annotated[str, StringConstraints(pattern=rf"^({'|'.join(sorted(OS_TYPES))})$")]
-UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
 class UnreadableError(PushregError):
@@ -34,7 +32,7 @@ class Stored(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
     @classmethod
-    def from_item(cls, item: Item) -> Self:
+    def from_item(cls, item: schema.Item) -> Self:
         """Return the item as what it is; UnreadableError if it is not that."""
         try:
             return cls.model_validate(item)
@@ -51,7 +49,7 @@ class Expiring(Stored):
 
     def is_alive(self, epoch: int) -> bool:
         """Whether the item still counts."""
-        return self.expires_at is None or self.expires_at > epoch
+        return schema.is_alive(self.expires_at, epoch)
 
 
 class Device(Stored):
@@ -70,7 +68,7 @@ class Device(Stored):
 
     @model_validator(mode="after")
     def _check_record(self) -> Self:
-        if self.record != f"device#{self.device_id}":
+        if self.record != schema.device_key(self.account_id, self.device_id)["record"]:
             raise ValueError("the record is another's")
         return self
 
@@ -81,7 +79,7 @@ class Mobile(Stored):
     kind: ClassVar[str] = "mobile device"
 
     account_id: Text
-    record: Annotated[str, StringConstraints(pattern=r"^mobile#[0-9a-f]{64}$")]
+    record: Annotated[str, StringConstraints(pattern=schema.MOBILE_CLAIM_RECORD)]
     device_id: Text
 
 
@@ -90,9 +88,9 @@ class DeviceClaim(Expiring):
 
     kind: ClassVar[str] = "device"
 
-    record: Annotated[str, StringConstraints(pattern=r"(?s)^device#.+#[0-9a-f]{64}$")]
+    record: Annotated[str, StringConstraints(pattern=schema.DEVICE_CLAIM_RECORD)]
     ksid: Ksid
-    partner: Digest
+    other_claim_digest: Digest = Field(alias=schema.OTHER_CLAIM_DIGEST)
     ufid: str | None = None
     osType: OsType
     active: bool
@@ -103,9 +101,9 @@ class SidClaim(Expiring):
 
     kind: ClassVar[str] = "sid"
 
-    record: Annotated[str, StringConstraints(pattern=r"(?s)^sid#.+#[0-9a-f]{64}$")]
+    record: Annotated[str, StringConstraints(pattern=schema.SID_CLAIM_RECORD)]
     ksid: Ksid
-    partner: Digest
+    other_claim_digest: Digest = Field(alias=schema.OTHER_CLAIM_DIGEST)
     ufid: str | None = None
 
 
@@ -125,37 +123,20 @@ class Subscriber(Expiring):
 
     @model_validator(mode="after")
     def _check_record(self) -> Self:
-        if self.record != f"ksid#{self.ksid}":
+        if self.record != schema.ksid_key(self.ksid)["record"]:
             raise ValueError("the record is another's")
         return self
 
     def claims(self) -> tuple[DeviceClaim, SidClaim]:
         """Return the claims that must stand beside it."""
-        device, sid = digest(self.deviceId), digest(self.sid)
-        return (
-            DeviceClaim(
-                record=f"device#{self.appId}#{device}",
-                ksid=self.ksid,
-                partner=sid,
-                ufid=self.ufid,
-                osType=self.osType,
-                active=self.active,
-                expires_at=self.expires_at,
-            ),
-            SidClaim(
-                record=f"sid#{self.appId}#{sid}",
-                ksid=self.ksid,
-                partner=device,
-                ufid=self.ufid,
-                expires_at=self.expires_at,
-            ),
-        )
+        device, sid = schema.subscriber_claims(self.model_dump())
+        return DeviceClaim.from_item(device), SidClaim.from_item(sid)
 
 
 class Credential(Stored):
     """A credential, known by the digest of its secret."""
 
-    record: Annotated[str, StringConstraints(pattern=r"^credential#[0-9a-f]{64}$")]
+    record: Annotated[str, StringConstraints(pattern=schema.CREDENTIAL_RECORD)]
     key_id: Text
     family: Literal["kazoo", "places"]
     scope: Literal["read", "write", "admin"]
@@ -173,7 +154,7 @@ class Credential(Stored):
 class Application(Stored):
     """An engagement application."""
 
-    record: Annotated[str, StringConstraints(pattern=r"(?s)^application#.+$")]
+    record: Annotated[str, StringConstraints(pattern=schema.APPLICATION_RECORD)]
     auth_token_digest: Digest | None = None
     created_at: Moment
 
@@ -181,30 +162,30 @@ class Application(Stored):
 class Place(Stored):
     """A place that tokens may be registered for."""
 
-    record: Annotated[str, StringConstraints(pattern=rf"^place#{UUID}$")]
+    record: Annotated[str, StringConstraints(pattern=schema.PLACE_RECORD)]
     created_at: Moment
 
 
 class Account(Stored):
     """A Kazoo account."""
 
-    record: Annotated[str, StringConstraints(pattern=r"(?s)^account#.{32}$")]
+    record: Annotated[str, StringConstraints(pattern=schema.ACCOUNT_RECORD)]
     created_at: Moment
 
 
 class PlaceToken(Expiring):
     """A token registered for a place."""
 
-    place_id: Annotated[str, StringConstraints(pattern=f"^{UUID}$")]
+    place_id: Annotated[str, StringConstraints(pattern=f"^{schema.UUID}$")]
     token_digest: Digest
     device_token: Text
     created_at: Moment
     updated_at: Moment
 
 
-def read(item: Item, kinds: Mapping[str, type[Stored]]) -> Stored:
+def read(item: schema.Item, kinds: Mapping[str, type[Stored]]) -> Stored:
     """Return the item as the kind that its record begins with; UnreadableError if it is none of them."""
-    kind = str(item.get("record", "")).partition("#")[0]
+    kind, _ = schema.parse_record(str(item.get("record", "")))
     if kind not in kinds:
         raise UnreadableError("record is of no known kind")
     return kinds[kind].from_item(item)

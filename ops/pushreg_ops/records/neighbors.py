@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
-from pushreg.dynamodb import Client, Item, Key, Session
-from pushreg.models.directory import digest
-from pushreg_local.tables import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
+from pushreg.dynamodb import MAX_KEYS, Client, Session
+from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, TABLE_KEYS, Item, Key, place_key
 from pushreg_ops.records.entities import claims_of, holder_of, key_of
 from pushreg_ops.records.invariants import (
-    DEVICES_KEY,
-    DIRECTORY_KEY,
-    PLACES_KEY,
-    SUBSCRIBERS_KEY,
     Violation,
     check_devices,
     check_directory,
@@ -32,17 +27,10 @@ from pushreg_ops.records.items import (
     read,
 )
 
-KEYS: Mapping[str, tuple[str, ...]] = {
-    DIRECTORY: DIRECTORY_KEY,
-    DEVICES: DEVICES_KEY,
-    SUBSCRIBERS: SUBSCRIBERS_KEY,
-    PLACES: PLACES_KEY,
-}
 KINDS: Mapping[str, Mapping[str, type[Stored]]] = {
     DEVICES: {"device": Device, "mobile": Mobile},
     SUBSCRIBERS: {"ksid": Subscriber, "device": DeviceClaim, "sid": SidClaim},
 }
-MAX_KEYS = 100
 TIME_LIMIT = 60.0
 
 Check = Callable[[Iterable[Item]], Iterable[Violation]]
@@ -67,10 +55,7 @@ class Reader:
         known = set(map(freeze, own))
         missing = {freeze(key): key for item in page for key in find_related(table, item)}
         wanted = [key for frozen, key in missing.items() if frozen not in known]
-        found: list[Item] = []
-        for start in range(0, len(wanted), MAX_KEYS):
-            part = self._session().get_many(self._tables[table], wanted[start : start + MAX_KEYS])
-            found += [item for item in part if item is not None]
+        found = [item for item in self._session().get_many(self._tables[table], wanted) if item is not None]
         violations = self._checks[table]([*page, *found])
         return [each for each in violations if not known.isdisjoint(map(freeze, each.keys))]
 
@@ -83,7 +68,7 @@ class Reader:
         return [
             each
             for each in self._checks[table](present)
-            # Of items at the edge not all that belongs to them was read.
+            # Items on the edge may be incomplete: not all of their claims were read.
             if known.issuperset(map(freeze, each.keys)) and not core.isdisjoint(map(freeze, each.keys))
         ]
 
@@ -108,7 +93,7 @@ def find_related(table: str, item: Item) -> list[Key]:
     try:
         if table == PLACES:
             row = PlaceToken.from_item(item)
-            return [{"place_id": row.place_id, "token_digest": digest(row.device_token)}]
+            return [place_key(row.place_id, row.device_token)]
         record = read(item, KINDS.get(table, {}))
     except UnreadableError:
         return []
@@ -121,7 +106,7 @@ def find_related(table: str, item: Item) -> list[Key]:
 
 def key_in(table: str, item: Item) -> Key:
     """Return the item's key."""
-    return {name: item[name] for name in KEYS[table]}
+    return {name: item[name] for name in TABLE_KEYS[table]}
 
 
 def freeze(key: Key) -> frozenset[tuple[str, str]]:

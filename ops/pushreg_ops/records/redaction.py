@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from pushreg.dynamodb import Key
+from pushreg.schema import DIGEST, Key
 
 SHOWN = 6
 # A shorter one would be given away by its ends.
 LONG_ENOUGH = 24
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+_DIGEST = re.compile(DIGEST)
 
 
 def redact(secret: str) -> str:

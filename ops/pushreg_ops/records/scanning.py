@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pushreg.dynamodb import Item, from_attributes, to_attributes
+from pushreg.dynamodb import from_attributes, to_attributes
+from pushreg.schema import Item
 from pushreg_local.client import AdminClient
 
 # Without a limit DynamoDB Local goes through the whole table for a page: of 100,000 items that took more than 10 s.

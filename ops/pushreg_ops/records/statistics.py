@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from pushreg.codecs import json
-from pushreg_local.tables import DEVICES, PLACES, SUBSCRIBERS
+from pushreg.schema import DAY, DEVICES, PLACES, REGISTRATION_PREFIXES, SUBSCRIBERS
 from pushreg_ops.records.items import Device, Expiring, PlaceToken, Subscriber, UnreadableError
 from pushreg_ops.records.scanning import Progress, scan
 from pushreg_ops.targets import Registry
@@ -19,7 +19,6 @@ from pushreg_ops.targets import Registry
 MAX_OWNERS = 10
 # Days since the last refresh; 270 is when FCM drops a token.
 AGES = (1, 7, 30, 90, 180, 270)
-DAY = 86_400
 _SPANS = [
     f"under {AGES[0]} day",
     *(f"{begin} to {end} days" for begin, end in pairwise(AGES)),
@@ -95,7 +94,7 @@ class Census:
         return tally
 
     def _read(self, table: str) -> Iterator[dict[str, Any]]:
-        prefix = {DEVICES: "device#", SUBSCRIBERS: "ksid#"}.get(table)
+        prefix = REGISTRATION_PREFIXES.get(table)
         name = self._registry.tables[table]
         if prefix is None:
             pages = scan(self._registry.client, name, self._progress)

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pushreg.dynamodb import Item
+from pushreg.schema import TABLE_KEYS, Item, is_alive
 from pushreg_ops.records.invariants import Violation
-from pushreg_ops.records.neighbors import KEYS, Reader
+from pushreg_ops.records.neighbors import Reader
 from pushreg_ops.records.scanning import Progress, scan
 from pushreg_ops.targets import Registry
 
@@ -40,7 +40,7 @@ class Verifier:
         What a page shows is read again, together and at one moment, before it is believed: live traffic goes on.
         """
         seen: set[str] = set()
-        for table in KEYS:
+        for table in TABLE_KEYS:
             for page in scan(self._registry.client, self._registry.tables[table], self._progress):
                 self.counts[table, "items"] += len(page)
                 self.counts[table, "expired"] += sum(has_expired(item, self._epoch) for item in page)
@@ -58,4 +58,4 @@ class Verifier:
 def has_expired(item: Item, epoch: int) -> bool:
     """Whether the item counts no longer, and DynamoDB has yet to remove it."""
     expires_at = item.get("expires_at")
-    return isinstance(expires_at, int) and expires_at <= epoch
+    return isinstance(expires_at, int) and not is_alive(expires_at, epoch)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pushreg.dynamodb import Session, delete
 from pushreg.errors import ConditionFailedError
-from pushreg_local.tables import PLACES, SUBSCRIBERS
+from pushreg.schema import EXPIRED, PLACES, SUBSCRIBERS
 from pushreg_ops.records.entities import Head
 from pushreg_ops.records.neighbors import TIME_LIMIT, Reader, key_in
 from pushreg_ops.records.scanning import Progress, ignore, scan
@@ -57,7 +57,7 @@ class Mender:
         count = 0
         for table in EXPIRING:
             name = self._registry.tables[table]
-            expired = scan(self._registry.client, name, progress, "expires_at <= :epoch", epoch=self._epoch)
+            expired = scan(self._registry.client, name, progress, EXPIRED, epoch=self._epoch)
             for page in expired:
                 count += sum(self._delete_expired(table, name, item) for item in page)
         return count
@@ -76,7 +76,7 @@ class Mender:
         return self._transact(repair.writes)
 
     def _delete_expired(self, table: str, name: str, item: dict[str, object]) -> bool:
-        return self._transact([delete(name, key_in(table, item), "expires_at <= :epoch", epoch=self._epoch)])
+        return self._transact([delete(name, key_in(table, item), EXPIRED, epoch=self._epoch)])
 
     def _transact(self, writes: Sequence[dict[str, object]]) -> bool:
         try:

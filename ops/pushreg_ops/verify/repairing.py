@@ -7,10 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from pushreg.codecs import json
-from pushreg.dynamodb import Item, Key, delete, put, update
-from pushreg.models.directory import digest
+from pushreg.dynamodb import delete, put, update
 from pushreg.models.kazoo import Content
-from pushreg_local.tables import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
+from pushreg.schema import (
+    DEVICES,
+    DIRECTORY,
+    PLACES,
+    REGISTRATION_PREFIXES,
+    SUBSCRIBERS,
+    Item,
+    Key,
+    key_id_of,
+    parse_record,
+    place_key,
+)
 from pushreg_ops.records.entities import Claim, Head, claims_of, create, holder_of, key_of, pin, to_item
 from pushreg_ops.records.invariants import Rule
 from pushreg_ops.records.items import (
@@ -51,7 +61,7 @@ def plan(finding: Finding, items: Items, name: str, epoch: int) -> Repair | None
     if violation.rule is Rule.DIGEST:
         item = items.get(freeze(violation.keys[0]))
         return _DIGESTS[table](name, item, items) if item is not None else None
-    claims = [key for key in violation.keys if not key["record"].startswith(_HEADS[table])]
+    claims = [key for key in violation.keys if not key["record"].startswith(REGISTRATION_PREFIXES[table])]
     # Without a claim in it, the record says one thing and its document another.
     return _settle(table, name, claims[0], items, epoch) if len(claims) == 1 else None
 
@@ -110,7 +120,7 @@ def _renew_digest(name: str, item: Item, items: Items) -> Repair | None:
 
 def _move_token(name: str, item: Item, items: Items) -> Repair | None:
     row = PlaceToken.from_item(item)
-    moved = row.model_copy(update={"token_digest": digest(row.device_token)})
+    moved = row.model_copy(update=place_key(row.place_id, row.device_token))
     if moved == row:
         return None
     writes = [_remove(name, row)]
@@ -121,11 +131,11 @@ def _move_token(name: str, item: Item, items: Items) -> Repair | None:
 
 def _rename_key(name: str, item: Item, items: Items) -> Repair | None:
     key = Credential.from_item(item)
-    key_id = key.record.partition("#")[2][:16]
+    key_id = key_id_of(parse_record(key.record)[1])
     if key_id == key.key_id:
         return None
     change = update(name, {"record": key.record}, "SET key_id = :new", "key_id = :old", new=key_id, old=key.key_id)
-    return Repair(f"name the key {key.key_id} by its digest, {key_id}", (change,))
+    return Repair(f"name the key {key.key_id} by its {key_id}", (change,))
 
 
 _DIGESTS: dict[str, Callable[[str, Item, Items], Repair | None]] = {
@@ -133,7 +143,6 @@ _DIGESTS: dict[str, Callable[[str, Item, Items], Repair | None]] = {
     PLACES: _move_token,
     DIRECTORY: _rename_key,
 }
-_HEADS = {DEVICES: "device#", SUBSCRIBERS: "ksid#"}
 
 
 def _parse(kinds: Mapping[str, type[Stored]], item: Item | None) -> Any:

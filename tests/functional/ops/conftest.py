@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from pushreg.dynamodb import Item
+from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Item
 from pushreg_local.client import connect_endpoint
 from pushreg_local.tables import create_missing
 from pushreg_ops.targets import Registry
@@ -16,7 +16,7 @@ from tests.support.command import Run, make_run
 from tests.support.contract.in_process import Gateway, read_template
 from tests.support.damage import Damage, Hands
 from tests.support.engine import endpoint
-from tests.support.stored import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Stored
+from tests.support.stored import Stored
 
 __all__ = ["endpoint"]
 TABLES = (DEVICES, SUBSCRIBERS, PLACES, DIRECTORY)

@@ -9,10 +9,11 @@ from typing import Any, cast
 
 import pytest
 
-from pushreg.models.directory import Credential, digest
-from pushreg.stores.directory import DirectoryWriter
+from pushreg.models.directory import Credential
+from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, digest
 from pushreg_local.client import AdminClient
 from pushreg_local.demo import ACCOUNT_ID
+from pushreg_ops.directory_writer import DirectoryWriter
 from pushreg_ops.doctor.calls import ACCOUNT, NAME, PLACE, Patient
 from pushreg_ops.doctor.checks import Finding, check_directory, check_tables
 from pushreg_ops.targets import Registry
@@ -20,7 +21,7 @@ from tests.support.calls import Send
 from tests.support.contract.in_process import Gateway
 from tests.support.engine import find_port
 from tests.support.serving import serve
-from tests.support.stored import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Stored
+from tests.support.stored import Stored
 
 pytestmark = pytest.mark.engine
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pushreg.models.directory import digest
+from pushreg.schema import digest
 from pushreg_local.demo import PLACE_ID
 from pushreg_ops.migrate.formats.places import PlacesConverter
 from pushreg_ops.records.items import PlaceToken

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from pushreg.models.directory import digest
+from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS, digest
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
 from pushreg_ops.records.inspection import Inspector
 from pushreg_ops.records.items import Device, Subscriber
 from pushreg_ops.records.redaction import redact
 from pushreg_ops.targets import Registry
-from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS, Stored
+from tests.support.stored import Stored
 from tests.support.transfer import EARLIER, EPOCH, KSIDS, LATER, Merge, device, subscriber, token
 
 pytestmark = pytest.mark.engine

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from pushreg.dynamodb import from_attributes
-from pushreg.models.directory import digest
+from pushreg.schema import digest
 from pushreg_local.client import AdminClient, connect_endpoint
 from pushreg_local.engines.memory import MemoryEngine
 from pushreg_local.tables import create_missing
@@ -40,7 +40,7 @@ def stored(client: AdminClient) -> dict[str, Any]:
 
 
 def test_accounts_add_list_remove_round_trip(client: AdminClient, run: Run) -> None:
-    assert run("accounts", "add", ACCOUNT.upper()) == (0, f"account {ACCOUNT} added\n", "")
+    assert run("accounts", "add", ACCOUNT) == (0, f"account {ACCOUNT} added\n", "")
     first = client.scan(TableName="DirectoryTable")["Items"]
     assert run("accounts", "add", ACCOUNT, "--local") == (0, f"account {ACCOUNT} already there, unchanged\n", "")
     assert client.scan(TableName="DirectoryTable")["Items"] == first

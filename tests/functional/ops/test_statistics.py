@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pushreg.models.directory import digest
+from pushreg.schema import DEVICES, PLACES, digest
 from pushreg_local.demo import ACCOUNT_ID
 from pushreg_ops.records.statistics import Census
 from pushreg_ops.targets import Registry
-from tests.support.stored import DEVICES, PLACES, Stored
+from tests.support.stored import Stored
 from tests.support.transfer import EPOCH, KSIDS, Merge, device, subscriber, token
 
 pytestmark = pytest.mark.engine

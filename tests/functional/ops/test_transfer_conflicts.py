@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from pushreg.schema import DEVICES, SUBSCRIBERS
 from pushreg_ops.records.entities import Candidate, Head, name_of
 from pushreg_ops.records.items import Device, Subscriber
 from pushreg_ops.targets import Registry
 from tests.support.calls import Engagement, Kazoo
 from tests.support.contract.in_process import Gateway
-from tests.support.stored import DEVICES, SUBSCRIBERS, Stored
+from tests.support.stored import Stored
 from tests.support.transfer import EARLIER, KSIDS, LATER, LATEST, Merge, device, subscriber
 
 pytestmark = pytest.mark.engine

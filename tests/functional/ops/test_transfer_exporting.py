@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from pushreg.models.directory import digest
+from pushreg.schema import PLACES, digest
 from pushreg_local.demo import PLACE_ID
 from pushreg_ops.migrate.exporting import Exporter
 from pushreg_ops.migrate.formats.pushreg import PushregConverter
 from pushreg_ops.targets import Registry
 from tests.support.calls import Engagement, Kazoo, Places, answered
 from tests.support.contract.in_process import Gateway
-from tests.support.stored import PLACES, Stored
+from tests.support.stored import Stored
 from tests.support.transfer import create_job, read_all, run, write_lines
 
 pytestmark = pytest.mark.engine

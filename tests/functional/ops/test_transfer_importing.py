@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
 from pushreg_local.demo import PLACE_ID
 from pushreg_local.errors import OperatorError
 from pushreg_ops.migrate.checkpoint import Checkpoint, Refusals
@@ -21,7 +22,7 @@ from pushreg_ops.migrate.merging import Outcome
 from pushreg_ops.migrate.sources import Row
 from pushreg_ops.records.entities import Candidate
 from pushreg_ops.targets import Registry
-from tests.support.stored import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Stored
+from tests.support.stored import Stored
 from tests.support.transfer import create_job, document, read_all, read_lines, run, write_dump, write_lines
 
 pytestmark = pytest.mark.engine

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
 from pushreg_ops.migrate.formats.pushreg import PushregConverter
 from pushreg_ops.targets import Registry
 from tests.support.calls import APP, Engagement, Kazoo, Places, answered, subscription
 from tests.support.contract.in_process import Gateway
-from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS, Stored
+from tests.support.stored import Stored
 from tests.support.transfer import create_job, run
 
 pytestmark = pytest.mark.engine

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from pushreg.models.directory import digest
+from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS, digest
 from pushreg_local.demo import ACCOUNT_ID
 from pushreg_ops.records.entities import Candidate
 from pushreg_ops.targets import Registry
 from tests.support.calls import Engagement, Kazoo, answered
 from tests.support.contract.in_process import Gateway
-from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS, Stored
+from tests.support.stored import Stored
 from tests.support.transfer import EARLIER, EPOCH, KSIDS, LATER, LATEST, Merge, device, subscriber, token
 
 pytestmark = pytest.mark.engine

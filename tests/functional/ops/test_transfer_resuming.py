@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from pushreg.schema import DEVICES
 from pushreg_local.errors import OperatorError
 from pushreg_ops.migrate.checkpoint import Refusals
 from pushreg_ops.targets import Registry
-from tests.support.stored import DEVICES, Stored
+from tests.support.stored import Stored
 from tests.support.transfer import create_job, document, read_all, read_lines, run, write_dump
 
 pytestmark = pytest.mark.engine

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pushreg.models.directory import digest
+from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, digest
 from pushreg_ops.records.invariants import Rule
 from pushreg_ops.verify.job import verify
 from tests.support.damage import EPOCH, MENDABLE, UNSAFE, Damage, Hands, hold_one_mobile_twice
-from tests.support.stored import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
 
 pytestmark = pytest.mark.engine
 

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pushreg.dynamodb import Item, to_attributes
-from pushreg.models.directory import digest
+from pushreg.dynamodb import to_attributes
+from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS, TABLE_KEYS, Item, digest
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
 from pushreg_ops.records.entities import Head, claims_of, to_item
 from pushreg_ops.records.items import Device, PlaceToken
@@ -20,7 +20,7 @@ from pushreg_ops.verify.job import Mender, verify
 from tests.support.calls import Engagement, Kazoo, Places, Reply, answered
 from tests.support.contract.in_process import Gateway
 from tests.support.damage import Damage
-from tests.support.stored import BATCH, DEVICES, KEYS, PLACES, SUBSCRIBERS, Stored
+from tests.support.stored import BATCH, Stored
 from tests.support.transfer import device, subscriber, token
 
 pytestmark = pytest.mark.engine
@@ -157,11 +157,13 @@ def damage(registry: Registry, stored: Stored) -> Damage:
 
 def check(stored: Stored, writers: list[Writer], removed: list[Head]) -> None:
     """Hold the tables to what was answered and to what nobody asked to change."""
-    items = {(table, *(item[name] for name in KEYS[table])): item for table in TABLES for item in stored.settled(table)}
+    items = {
+        (table, *(item[name] for name in TABLE_KEYS[table])): item for table in TABLES for item in stored.settled(table)
+    }
     for number in (*DAMAGED, *STILL):
         for table, wanted in seed(number).items():
             for item in wanted:
-                found = items[table, *(item[name] for name in KEYS[table])]
+                found = items[table, *(item[name] for name in TABLE_KEYS[table])]
                 assert found == {name: value for name, value in item.items() if value is not None}
     for writer in writers:
         for number, (holder, proxy) in writer.holders.items():

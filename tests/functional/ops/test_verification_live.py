@@ -9,13 +9,12 @@ from typing import Any, cast
 
 import pytest
 
-from pushreg.models.directory import digest
+from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS, digest
 from pushreg_local.client import AdminClient
 from pushreg_ops.verify.job import Mender, verify
 from tests.support.calls import Engagement, Kazoo, Places, answered
 from tests.support.contract.in_process import Gateway
 from tests.support.damage import EPOCH, MENDABLE, Damage, Hands
-from tests.support.stored import DEVICES, PLACES, SUBSCRIBERS
 
 pytestmark = pytest.mark.engine
 

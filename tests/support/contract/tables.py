@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
+from pushreg import schema
 from pushreg_local.template import Template
 from tests.support.contract.cases import Given, StoredItem
 from tests.support.contract.filling import fill
 from tests.support.contract.matching import MISSING, Bindings, differences
 
 CREATED_AT = "2024-01-01T00:00:00Z"
-KEYS = {"devices": ("account_id", "record"), "subscribers": ("record",), "places": ("place_id", "token_digest")}
+KEYS = {
+    "devices": schema.TABLE_KEYS[schema.DEVICES],
+    "subscribers": schema.TABLE_KEYS[schema.SUBSCRIBERS],
+    "places": schema.TABLE_KEYS[schema.PLACES],
+}
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
@@ -36,16 +40,18 @@ class Tables:
     def install(self, given: Given) -> None:
         """Add to the directory what the case starts from."""
         for account in given.accounts:
-            self._add(f"account#{account}")
+            self._add(schema.entry_key("account", account))
         for place in given.places:
-            self._add(f"place#{place}")
+            self._add(schema.entry_key("place", place))
         for application in given.applications:
             token = application.get("auth_token")
-            self._add(f"application#{application['id']}", **({"auth_token_digest": _digest(token)} if token else {}))
+            members = {"auth_token_digest": schema.digest(token)} if token else {}
+            self._add(schema.entry_key("application", application["id"]), **members)
         for key in given.keys:
-            digest = _digest(key["value"])
+            digest = schema.digest(key["value"])
             reach = {"account_id": key["account"]} if "account" in key else {"places": set(key["places"])}
-            self._add(f"credential#{digest}", key_id=digest[:16], family=key["family"], scope=key["scope"], **reach)
+            rights = {"family": key["family"], "scope": key["scope"], **reach}
+            self._add(schema.entry_key("credential", digest), key_id=schema.key_id_of(digest), **rights)
 
     def snapshot(self, table: str) -> list[dict[str, Any]]:
         """Return all rows of a family's table, in one order."""
@@ -77,12 +83,8 @@ class Tables:
         pages = self.client.get_paginator("scan").paginate(TableName=self.names[table], ConsistentRead=True)
         return [item for page in pages for item in page["Items"]]
 
-    def _add(self, record: str, **members: Any) -> None:
-        item = {"record": record, "created_at": CREATED_AT, **members}
+    def _add(self, key: schema.Key, **members: Any) -> None:
+        item = {**key, "created_at": CREATED_AT, **members}
         self.client.put_item(
             TableName=self.names["directory"], Item={name: _serialize(value) for name, value in item.items()}
         )
-
-
-def _digest(text: str) -> str:
-    return sha256(text.encode()).hexdigest()

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
 from hmac import compare_digest
 from typing import Literal
 
+from pushreg.schema import digest, key_id_of
+
 Scope = Literal["read", "write", "admin"]
 EVERY_PLACE = "all"
-
-
-def digest(value: str) -> str:
-    """Return the hex SHA-256 of the text: how secrets rest, and how long values become keys."""
-    return sha256(value.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +25,8 @@ class Credential:
 
     @property
     def key_id(self) -> str:
-        """The name a person may see: the first 16 digits of the digest."""
-        return self.secret_digest[:16]
+        """The name by which operators know the credential: the first 16 digits of its digest."""
+        return key_id_of(self.secret_digest)
 
     @property
     def may_write(self) -> bool:

@@ -18,8 +18,8 @@ from pydantic import (
 
 from pushreg.errors import PushregError
 from pushreg.models.text import VISIBLE, is_blank
+from pushreg.schema import MAX_IDENTIFIER, MAX_TOKEN_BYTES
 
-MAX_SID_BYTES = 4096
 OS_TYPES = frozenset({"iphone", "ipad", "androidgcm", "android", "blackberry", "windows", "windows8", "webfcm"})
 
 
@@ -35,8 +35,8 @@ def _to_os_type(text: str) -> str:
 
 
 def _check_sid(text: str) -> str:
-    if len(text.encode()) > MAX_SID_BYTES:
-        raise ValueError(f"longer than {MAX_SID_BYTES} bytes")
+    if len(text.encode()) > MAX_TOKEN_BYTES:
+        raise ValueError(f"longer than {MAX_TOKEN_BYTES} bytes")
     return text
 
 
@@ -50,7 +50,7 @@ def _to_ksid(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-Identifier = Annotated[str, StringConstraints(max_length=255, pattern=VISIBLE)]
+Identifier = Annotated[str, StringConstraints(max_length=MAX_IDENTIFIER, pattern=VISIBLE)]
 Optional = Annotated[Identifier | None, BeforeValidator(_drop_blank)]
 # The parameter table says appID, every sample appId (C1).
 APP_ID = AliasChoices("appId", "appID")

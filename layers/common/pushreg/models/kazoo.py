@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,9 +19,6 @@ Preference = Literal["chat", "incoming_call", "new_unowned_voicemail", "new_voic
 # One and the same text for equal content, whatever the order of its members.
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 JSON_TYPES = {"string_type": "string", "list_type": "array", "dict_type": "object", "model_type": "object"}
-# What a path can carry and a key can hold; Kazoo's own ids are 32 hex digits.
-_ID = re.compile(r"[ -~]{1,255}")
-_NOT_IN_IDS = frozenset('/#%?\\"')
 
 
 class Registration(BaseModel):
@@ -120,11 +116,6 @@ class Precondition:
     def excludes(self, revision: str) -> bool:
         """Whether If-None-Match names this revision."""
         return "*" in self.unwanted or revision in self.unwanted
-
-
-def is_id(text: str) -> bool:
-    """Whether the text may name a device or an app."""
-    return _ID.fullmatch(text) is not None and not _NOT_IN_IDS & set(text)
 
 
 def _revisions(header: str) -> frozenset[str]:

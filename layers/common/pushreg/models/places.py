@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 from pushreg.models.text import VISIBLE
-
-MAX_TOKEN_BYTES = 4096
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
-
-
-def to_place_id(text: str) -> str | None:
-    """Return the UUID in lower case, or None if it is none."""
-    lowered = text.lower()
-    return lowered if _UUID.fullmatch(lowered) else None
+from pushreg.schema import MAX_TOKEN_BYTES
 
 
 def _check_bytes(token: str) -> str:

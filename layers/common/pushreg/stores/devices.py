@@ -1,41 +1,41 @@
 """The Devices table: an account's subscriptions by device, and the claims that tie a mobile device to one of them.
 
-Every write is a transaction. Of a write whose answer is lost only DynamoDB can know, by the request token: what a
-single conditional write leaves in its item may be deleted or written over before it is repeated.
+Every write is a transaction, because only its idempotency token tells a retry whose first response was lost from a new
+request (docs/decisions/transactions-for-single-writes.md).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pushreg.codecs import json
-from pushreg.dynamodb import Item, Key, Session, delete, put, update
-from pushreg.errors import ConditionFailedError, PushregError, StoreError
-from pushreg.models.directory import digest
+from pushreg.dynamodb import Session, delete, put, update
+from pushreg.errors import ConditionFailedError, StoreError, WriteConflictError
 from pushreg.models.kazoo import Content, Subscription
+from pushreg.schema import Item, device_key, digest, mobile_claim, mobile_claim_key
 
-MEMORY_ENTRIES = 1000
+MAX_CACHED = 1000
 
-# No more than is used: the client reading its answer, attribute by attribute, is a tenth of a request.
-_READ = ("device_id", "app_name", "mobile_device_id", "document", "digest", "writes", "created_at")
-_PINNED = "mobile_device_id = :mobile AND digest = :digest AND writes = :writes"
+# Positions in the list of writes of a transaction; the others follow in any order.
+_DEVICE, _CLAIM = 0, 1
+# Only these are fetched: decoding the response, attribute by attribute, is a tenth of a request's CPU time.
+_ATTRIBUTES = ("device_id", "app_name", "mobile_device_id", "document", "digest", "writes", "created_at")
+# Optimistic locking: the stored subscription is still the one that the decision was based on.
+_UNCHANGED = "mobile_device_id = :mobile AND digest = :digest AND writes = :writes"
 _FREE_OR_OWN = "attribute_not_exists(device_id) OR device_id = :device"
 
 
-class StandingError(PushregError):
-    """A write was refused: if `own`, by the device's `subscription` or its absence, else by the claim's `holder`."""
+@dataclass(frozen=True, slots=True)
+class MobileClaim:
+    """A stored claim on a mobile device; `owner_device_id` None means that there is no claim."""
 
-    def __init__(self, own: bool, subscription: Subscription | None, holder: str | None) -> None:
-        super().__init__("refused by what is stored")
-        self.own = own
-        self.subscription = subscription
-        self.holder = holder
+    owner_device_id: str | None
 
 
 class SubscriptionCache:
-    """Subscriptions as a function last saw them, without their documents; others may have changed them since.
+    """Subscriptions as this process last saw them, without their documents; other processes may have changed them.
 
-    A write may build on one, being pinned to it; a decision not to write may not.
+    A conditional write may be based on one, a decision not to write may not.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class SubscriptionCache:
 
     def keep(self, account_id: str, subscription: Subscription) -> None:
         """Remember the subscription."""
-        if len(self._subscriptions) >= MEMORY_ENTRIES:
+        if len(self._subscriptions) >= MAX_CACHED:
             self._subscriptions = {}
         content = replace(subscription.content, document={})
         self._subscriptions[account_id, subscription.device_id] = replace(subscription, content=content)
@@ -64,85 +64,100 @@ class Devices:
         self._cache = cache
 
     def get_cached(self, device_id: str) -> Subscription | None:
-        """Return the device's subscription as this function last saw it, its document empty."""
+        """Return the device's subscription as this process last saw it, its document empty."""
         return self._cache.get_cached(self._account_id, device_id)
 
     def get(self, device_id: str) -> Subscription | None:
         """Return the device's subscription."""
-        item = self._session.get(self._table, self._device(device_id), *_READ)
-        return self._from_item(item) if item is not None else None
+        item = self._session.get(self._table, device_key(self._account_id, device_id), *_ATTRIBUTES)
+        return None if item is None else self._from_item(item)
 
-    def create(self, device_id: str, content: Content, holder: str | None, token: str) -> Subscription:
-        """Store the first subscription of a device together with its claim, taking both from `holder` if named.
+    def create(self, device_id: str, content: Content, owner_device_id: str | None) -> Subscription:
+        """Store the first subscription of a device and its claim.
 
-        StandingError if the device has one already or the claim is another's.
+        A takeover names the claim's present owner, which loses its subscription in the same transaction.
+        WriteConflictError holds the device's Subscription if it has one already, or the MobileClaim if another device
+        owns the claim.
         """
         subscription = Subscription(device_id, content, 1, self._moment)
-        device = put(self._table, self._item(subscription), "attribute_not_exists(device_id)")
-        self._transact([device, *self._claim(device_id, content, holder)], token)
+        item = self._to_item(subscription)
+        device = put(self._table, item, "attribute_not_exists(device_id)")
+        self._transact([device, *self._claim(item, owner_device_id)])
         return self._remember(subscription)
 
-    def replace(self, standing: Subscription, content: Content, holder: str | None, token: str) -> Subscription:
-        """Replace exactly the standing subscription, and its claim with it if the content has another mobile device.
+    def replace(self, stored: Subscription, content: Content, owner_device_id: str | None) -> Subscription:
+        """Replace exactly the stored subscription, and its claim too if the content has another mobile device.
 
-        StandingError if the subscription changed meanwhile or the new claim is not `holder`'s.
+        A takeover names the new claim's present owner. WriteConflictError holds the Subscription, or None, if it has
+        changed since it was read, or the MobileClaim if another device owns the new claim.
         """
-        replaced = Subscription(standing.device_id, content, standing.writes + 1, standing.created_at)
-        if content.mobile_device_id == standing.content.mobile_device_id:
-            writes = [self._update(replaced, standing)]
+        replaced = Subscription(stored.device_id, content, stored.writes + 1, stored.created_at)
+        if content.mobile_device_id == stored.content.mobile_device_id:
+            writes = [self._update(replaced, stored)]
         else:
-            device = put(self._table, self._item(replaced), _PINNED, **_pin(standing))
-            writes = [device, *self._claim(standing.device_id, content, holder), self._release(standing)]
-        self._transact(writes, token)
+            item = self._to_item(replaced)
+            device = put(self._table, item, _UNCHANGED, **_unchanged_values(stored))
+            writes = [device, *self._claim(item, owner_device_id), self._release(stored)]
+        self._transact(writes)
         return self._remember(replaced)
 
-    def remove(self, standing: Subscription, token: str) -> None:
-        """Delete exactly the standing subscription and its claim; StandingError if it changed meanwhile."""
-        device = delete(self._table, self._device(standing.device_id), _PINNED, **_pin(standing))
-        self._transact([device, self._release(standing)], token)
+    def remove(self, stored: Subscription) -> None:
+        """Delete exactly the stored subscription and its claim.
 
-    def _transact(self, writes: list[dict[str, object]], token: str) -> None:
-        # writes[0] is the device's own record, writes[1] the claim's, if it changes.
+        WriteConflictError holds the Subscription, or None, if it has changed since it was read.
+        """
+        key = device_key(self._account_id, stored.device_id)
+        device = delete(self._table, key, _UNCHANGED, **_unchanged_values(stored))
         try:
-            self._session.transact(writes, token)
-        except ConditionFailedError as error:
-            if not any(error.failed[:2]):
-                # The claim names a device that holds another mobile device: `pushreg verify` tells more.
+            self._transact([device, self._release(stored)])
+        except WriteConflictError as error:
+            if isinstance(error.stored, MobileClaim):
                 raise StoreError("InvariantViolated") from error
-            item, *claims = error.items[:2]
-            subscription = self._from_item(item) if item is not None else None
-            holder = next((claim["device_id"] for claim in claims if claim is not None), None)
-            raise StandingError(error.failed[0], subscription, holder) from error
+            raise
 
-    def _claim(self, device_id: str, content: Content, holder: str | None) -> list[dict[str, object]]:
-        """Return the writes that give the mobile device's claim to the device: from nobody, itself, or the holder."""
-        item = {**self._mobile(content.mobile_device_id), "device_id": device_id}
-        if holder is None:
-            return [put(self._table, item, _FREE_OR_OWN, device=device_id)]
-        # The one who held it loses its subscription in the same moment (invariant 2).
+    def _transact(self, writes: list[dict[str, object]]) -> None:
+        try:
+            self._session.transact(writes)
+        except ConditionFailedError as error:
+            if error.failed[_DEVICE]:
+                item = error.items[_DEVICE]
+                raise WriteConflictError(None if item is None else self._from_item(item)) from error
+            if any(error.failed[_CLAIM : _CLAIM + 1]):
+                claim = error.items[_CLAIM]
+                raise WriteConflictError(MobileClaim(None if claim is None else claim["device_id"])) from error
+            # The claim names a device whose subscription has another mobile device: `pushreg verify` reports it.
+            raise StoreError("InvariantViolated") from error
+
+    def _claim(self, subscription: Item, owner_device_id: str | None) -> list[dict[str, object]]:
+        """Return the writes that give the claim to the subscription: a free or own one, or the owner's by takeover."""
+        claim = mobile_claim(subscription)
+        if owner_device_id is None:
+            return [put(self._table, claim, _FREE_OR_OWN, device=subscription["device_id"])]
+        # A mobile device is in at most one subscription (docs/data-model.md), so the owner loses its own.
         lost = "attribute_not_exists(device_id) OR mobile_device_id = :mobile"
+        owner_key = device_key(self._account_id, owner_device_id)
         return [
-            put(self._table, item, "device_id = :holder", holder=holder),
-            delete(self._table, self._device(holder), lost, mobile=content.mobile_device_id),
+            put(self._table, claim, "device_id = :owner", owner=owner_device_id),
+            delete(self._table, owner_key, lost, mobile=subscription["mobile_device_id"]),
         ]
 
-    def _release(self, standing: Subscription) -> dict[str, object]:
-        key = self._mobile(standing.content.mobile_device_id)
-        return delete(self._table, key, _FREE_OR_OWN, device=standing.device_id)
+    def _release(self, stored: Subscription) -> dict[str, object]:
+        key = mobile_claim_key(self._account_id, digest(stored.content.mobile_device_id))
+        return delete(self._table, key, _FREE_OR_OWN, device=stored.device_id)
 
-    def _update(self, replaced: Subscription, standing: Subscription) -> dict[str, object]:
+    def _update(self, replaced: Subscription, stored: Subscription) -> dict[str, object]:
         content = replaced.content
         return update(
             self._table,
-            self._device(replaced.device_id),
+            device_key(self._account_id, replaced.device_id),
             "SET app_name = :app, document = :document, digest = :new, updated_at = :moment, writes = :count",
-            _PINNED,
+            _UNCHANGED,
             app=content.app_name,
             document=_encode(content),
             new=content.digest,
             moment=self._moment,
             count=replaced.writes,
-            **_pin(standing),
+            **_unchanged_values(stored),
         )
 
     def _remember(self, subscription: Subscription) -> Subscription:
@@ -154,10 +169,10 @@ class Devices:
         content = Content(item["app_name"], item["mobile_device_id"], document, item["digest"])
         return self._remember(Subscription(item["device_id"], content, item["writes"], item["created_at"]))
 
-    def _item(self, subscription: Subscription) -> Item:
+    def _to_item(self, subscription: Subscription) -> Item:
         content = subscription.content
         return {
-            **self._device(subscription.device_id),
+            **device_key(self._account_id, subscription.device_id),
             "device_id": subscription.device_id,
             "app_name": content.app_name,
             "mobile_device_id": content.mobile_device_id,
@@ -168,17 +183,11 @@ class Devices:
             "updated_at": self._moment,
         }
 
-    def _device(self, device_id: str) -> Key:
-        return {"account_id": self._account_id, "record": f"device#{device_id}"}
-
-    def _mobile(self, mobile_device_id: str) -> Key:
-        return {"account_id": self._account_id, "record": f"mobile#{digest(mobile_device_id)}"}
-
 
 def _encode(content: Content) -> str:
     return json.encode(content.document).decode()
 
 
-def _pin(standing: Subscription) -> dict[str, str | int]:
-    content = standing.content
-    return {"mobile": content.mobile_device_id, "digest": content.digest, "writes": standing.writes}
+def _unchanged_values(stored: Subscription) -> dict[str, str | int]:
+    content = stored.content
+    return {"mobile": content.mobile_device_id, "digest": content.digest, "writes": stored.writes}

@@ -1,20 +1,18 @@
-"""The Places table: one row per place and token."""
+"""The Places table: one row per place and registration token."""
 
 from __future__ import annotations
 
-import uuid
-
-from pushreg.dynamodb import Key, Session, delete, put, update
+from pushreg.dynamodb import Session, delete, put, update
 from pushreg.errors import ConditionFailedError
-from pushreg.models.directory import digest
+from pushreg.schema import ALIVE, place_key
 
-_ALIVE = "attribute_exists(place_id) AND (attribute_not_exists(expires_at) OR expires_at > :epoch)"
+_EXISTS = f"attribute_exists(place_id) AND {ALIVE}"
 
 
 class Places:
-    """Registrations of one table, written at `moment` (ISO 8601) and gone `lifetime` seconds after their last refresh.
+    """Registrations of one table, written at `moment` (ISO 8601); they expire `lifetime` seconds after their refresh.
 
-    A lifetime of 0 is for ever. DynamoDB removes what has expired hours later, so every condition looks for itself.
+    A lifetime of 0 means that they never expire. Expired rows count as absent before DynamoDB removes them.
     """
 
     def __init__(self, session: Session, table: str, moment: str, epoch: int, lifetime: int) -> None:
@@ -25,9 +23,9 @@ class Places:
         self._expires_at = epoch + lifetime if lifetime else None
 
     def refresh(self, place_id: str, token: str) -> bool:
-        """Renew the row's `updated_at` and expiry, and tell whether there was a row; never makes one.
+        """Renew `updated_at` and the expiry of an existing row, and return whether there was one.
 
-        So a repeated or belated attempt cannot bring back what was deleted meanwhile.
+        It never creates the row, so a delayed request that arrives after its retry cannot restore a deleted row.
         """
         change = "SET updated_at = :moment"
         values: dict[str, str | int] = {"moment": self._moment, "epoch": self._epoch}
@@ -37,31 +35,26 @@ class Places:
             change += ", expires_at = :expires_at"
             values["expires_at"] = self._expires_at
         try:
-            self._session.update(update(self._table, _key(place_id, token), change, _ALIVE, **values))
+            self._session.update(update(self._table, place_key(place_id, token), change, _EXISTS, **values))
         except ConditionFailedError:
             return False
         return True
 
     def create(self, place_id: str, token: str) -> None:
-        """Make the row, exactly once even if the answer is lost and the call repeated."""
+        """Store the row; the idempotency token makes a retry after a lost response write nothing."""
         item = {
-            **_key(place_id, token),
+            **place_key(place_id, token),
             "device_token": token,
             "created_at": self._moment,
             "updated_at": self._moment,
             "expires_at": self._expires_at,
         }
-        self._session.transact([put(self._table, item)], uuid.uuid4().hex)
+        self._session.transact([put(self._table, item)])
 
     def remove(self, place_id: str, token: str) -> bool:
-        """Delete the row and tell whether there was one; a repeated call gives the first one's answer."""
-        write = delete(self._table, _key(place_id, token), _ALIVE, epoch=self._epoch)
+        """Delete the row and return whether there was one, also when the call is retried after a lost response."""
         try:
-            self._session.transact([write], uuid.uuid4().hex)
+            self._session.transact([delete(self._table, place_key(place_id, token), _EXISTS, epoch=self._epoch)])
         except ConditionFailedError:
             return False
         return True
-
-
-def _key(place_id: str, token: str) -> Key:
-    return {"place_id": place_id, "token_digest": digest(token)}

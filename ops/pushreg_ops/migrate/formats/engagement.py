@@ -11,11 +11,11 @@ from pydantic import ValidationError
 
 from pushreg.clock import to_iso
 from pushreg.models.engagement import Subscribe
+from pushreg.schema import is_ksid, ksid_key
 from pushreg_ops.migrate.formats.rows import RowError, Run, explain
 from pushreg_ops.records.entities import Candidate
 from pushreg_ops.records.items import Subscriber
 
-_KSID = re.compile(r"[1-9][0-9]{18}", re.ASCII)
 # strptime takes several times as long, which is felt in an import.
 _MOMENT = re.compile(
     r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4}) (0?[1-9]|1[0-2]):([0-9]{2}):([0-9]{2}) (AM|PM) (\S+)",
@@ -99,12 +99,12 @@ def create_subscriber(
     ksid = row.get("ksid")
     if isinstance(ksid, int) and not isinstance(ksid, bool):
         ksid = str(ksid)
-    if not isinstance(ksid, str) or not _KSID.fullmatch(ksid):
+    if not isinstance(ksid, str) or not is_ksid(ksid):
         raise RowError("ksid: not a number of 19 digits")
     try:
         form = Subscribe.model_validate(row)
         head = Subscriber(
-            record=f"ksid#{ksid}",
+            **ksid_key(ksid),
             ksid=ksid,
             appId=form.appId,
             deviceId=form.deviceId,

@@ -13,7 +13,8 @@ from pushreg.clock import to_iso
 from pushreg.codecs import json
 from pushreg.errors import MalformedError
 from pushreg.http import MAX_BODY
-from pushreg.models.kazoo import Content, InvalidError, is_id
+from pushreg.models.kazoo import Content, InvalidError
+from pushreg.schema import device_key, is_account_id, is_path_id
 from pushreg_ops.migrate.formats.rows import RowError, Run, explain
 from pushreg_ops.records.entities import Candidate
 from pushreg_ops.records.items import Device
@@ -49,7 +50,7 @@ class KazooConverter:
     def _convert(self, document: dict[str, Any], data: dict[str, Any]) -> Candidate:
         account_id = document.get("pvt_account_id") or self._account_id
         device_id = document.get("_id")
-        if not isinstance(account_id, str) or len(account_id) != 32:
+        if not isinstance(account_id, str) or not is_account_id(account_id):
             raise RowError("no pvt_account_id of 32 characters: name the account with --account")
         content = read_content(data, data.get("app_name"))
         updated_at = _moment(document.get("pvt_modified")) or _moment(document.get("pvt_created"))
@@ -82,7 +83,7 @@ def read_content(data: dict[str, Any], app_name: Any) -> Content:
         # The path's other parts may be push tokens.
         faults = {f"{path.partition('.')[0]}: {next(iter(problem))}" for path, problem in error.problems.items()}
         raise RowError(f"{error.message}: {'; '.join(sorted(faults))}") from error
-    if not is_id(content.app_name):
+    if not is_path_id(content.app_name):
         raise RowError("app_name: not an id that a path can carry")
     return content
 
@@ -91,12 +92,11 @@ def create_device(
     account_id: str, device_id: Any, content: Content, *, writes: int, created_at: str, updated_at: str
 ) -> Device:
     """Return the device's head; RowError if the API could not reach it."""
-    if not isinstance(device_id, str) or not is_id(device_id):
+    if not isinstance(device_id, str) or not is_path_id(device_id):
         raise RowError("the device's id is not one that a path can carry")
     try:
         return Device(
-            account_id=account_id,
-            record=f"device#{device_id}",
+            **device_key(account_id, device_id),
             device_id=device_id,
             app_name=content.app_name,
             mobile_device_id=content.mobile_device_id,

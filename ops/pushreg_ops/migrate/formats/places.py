@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pushreg.models.directory import digest
-from pushreg.models.places import Registration, to_place_id
+from pushreg.models.places import Registration
+from pushreg.schema import place_key, to_place_id
 from pushreg_ops.migrate.formats.rows import RowError, Run, explain, read_moment
 from pushreg_ops.records.entities import Candidate
 from pushreg_ops.records.items import PlaceToken
@@ -51,8 +51,7 @@ def create_token(
     try:
         device_token = Registration.model_validate({"device_token": token}).device_token
         head = PlaceToken(
-            place_id=place_id,
-            token_digest=digest(device_token),
+            **place_key(place_id, device_token),
             device_token=device_token,
             created_at=created_at,
             updated_at=updated_at,

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pushreg.codecs import json
+from pushreg.schema import is_account_id, parse_record
 from pushreg_ops.migrate.formats.engagement import create_subscriber
 from pushreg_ops.migrate.formats.kazoo import create_device, read_content
 from pushreg_ops.migrate.formats.places import create_token
@@ -66,7 +67,7 @@ class PushregConverter:
         data, account_id, writes = row.get("data"), row.get("account_id"), row.get("writes", 1)
         if not isinstance(data, dict):
             raise RowError("data: no object")
-        if not isinstance(account_id, str) or len(account_id) != 32:
+        if not isinstance(account_id, str) or not is_account_id(account_id):
             raise RowError("account_id: not 32 characters")
         content = read_content(data, data.get("app_name"))
         created_at, updated_at, is_timed = self._read_moments(row)
@@ -102,7 +103,7 @@ class PushregConverter:
 
     def _convert_entry(self, row: dict[str, Any]) -> Candidate:
         entry = row.get("entry")
-        kind = ENTRIES.get(str(entry.get("record")).partition("#")[0]) if isinstance(entry, dict) else None
+        kind = ENTRIES.get(parse_record(str(entry.get("record")))[0]) if isinstance(entry, dict) else None
         if kind is None or not isinstance(entry, dict):
             raise RowError("entry: none that a directory holds")
         places = entry.get("places")

@@ -1,0 +1,46 @@
+"""Writes to the Directory table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pushreg.dynamodb import Client, from_attributes, to_attributes
+from pushreg.models.directory import Entry
+from pushreg.schema import EntryKind, entry_key, entry_prefix
+from pushreg.stores.directory import to_entry, to_item
+
+
+class DirectoryWriter:
+    """Adds, lists and removes entries; the roles of the functions do not allow it."""
+
+    def __init__(self, client: Client, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def add(self, entry: Entry) -> None:
+        """Store the entry in place of one with the same key."""
+        self._client.put_item(TableName=self._table, Item=to_attributes(to_item(entry)))
+
+    def remove(self, kind: EntryKind, entry_id: str) -> bool:
+        """Remove the entry and return whether there was one."""
+        answer = self._client.delete_item(
+            TableName=self._table, Key=to_attributes(entry_key(kind, entry_id)), ReturnValues="ALL_OLD"
+        )
+        return "Attributes" in answer
+
+    def list(self, kind: EntryKind) -> Iterator[Entry]:
+        """Yield all entries of the kind in no order."""
+        start: dict[str, object] = {}
+        while True:
+            page = self._client.scan(
+                TableName=self._table,
+                FilterExpression="begins_with(#record, :prefix)",
+                ExpressionAttributeNames={"#record": "record"},
+                ExpressionAttributeValues={":prefix": {"S": entry_prefix(kind)}},
+                ConsistentRead=True,
+                **start,
+            )
+            yield from (to_entry(from_attributes(attributes)) for attributes in page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
