@@ -18,7 +18,6 @@ from pathlib import Path
 import snapshot_restore_py
 
 from pushreg_local.errors import OperatorError
-from pushreg_local.intrinsics import parse
 from pushreg_local.template import FILE_NAME, Function, load_template
 
 # For the layer and one function together (docs/performance.md).
@@ -68,14 +67,16 @@ class Build:
 
 
 def load_build(folder: Path) -> Build:
-    """Return the build in the folder; OperatorError if there is none."""
+    """Return the build in the folder; OperatorError if there is none, or none for a processor of Lambda's."""
     path = folder / FILE_NAME
     if not path.is_file():
         raise OperatorError(f"no build in {folder}; run: make build")
-    text = path.read_text(encoding="utf-8")
-    # `sam build` has put in what the parameter stood for.
-    architecture = parse(text)["Resources"]["CommonLayer"]["Metadata"]["BuildArchitecture"]
-    return Build(folder, architecture, load_template(text).functions)
+    # The built template keeps the parameter, so what the layer was built for is read from its first compiled module.
+    library = next(iter(sorted((folder / "CommonLayer").rglob("*.so"))), None)
+    architecture = None if library is None else _read_architecture(library)
+    if architecture is None:
+        raise OperatorError(f"{library or folder / 'CommonLayer'}: no module compiled for {' or '.join(MACHINES)}")
+    return Build(folder, architecture, load_template(path.read_text(encoding="utf-8")).functions)
 
 
 def find_faults(build: Build, requirements: str) -> Iterator[str]:
@@ -85,8 +86,6 @@ def find_faults(build: Build, requirements: str) -> Iterator[str]:
             fault = _fault(path, path.relative_to(part), build.architecture)
             if fault is not None:
                 yield f"{path.relative_to(build.folder)}: {fault}"
-    if not any(build.layer.rglob("*.so")):
-        yield "CommonLayer: no compiled module at all"
     wanted = _importable(requirements) | {"pushreg"}
     found = {path.stem for path in build.layer.iterdir() if not path.name.endswith((".dist-info", "__pycache__"))}
     yield from (f"CommonLayer: {name} is not in requirements.txt" for name in sorted(found - wanted))
@@ -111,15 +110,19 @@ def _fault(path: Path, name: Path, architecture: str) -> str | None:
         return None if RECORD.fullmatch(name.name) or "licenses" in name.parts else "of no use in Lambda"
     if path.suffix not in SUFFIXES and not RECORD.fullmatch(name.name) and name != Path(SETTINGS):
         return "of no use in Lambda"
-    if path.suffix == ".so":
-        header = path.read_bytes()[:20]
-        if header[:4] != b"\x7fELF" or int.from_bytes(header[18:20], "little") != MACHINES[architecture]:
-            return f"not for {architecture}"
+    if path.suffix == ".so" and _read_architecture(path) != architecture:
+        return f"not for {architecture}"
     if path.suffix == ".py":
         return _bytecode_fault(path)
     if path.suffix == ".pyc" and not (path.parents[1] / f"{path.name.split('.')[0]}.py").is_file():
         return "bytecode without its source"
     return None
+
+
+def _read_architecture(library: Path) -> str | None:
+    header = library.read_bytes()[:20]
+    machine = int.from_bytes(header[18:20], "little")
+    return next((name for name, number in MACHINES.items() if header[:4] == b"\x7fELF" and number == machine), None)
 
 
 def _bytecode_fault(source: Path) -> str | None:

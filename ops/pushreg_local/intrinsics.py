@@ -47,14 +47,51 @@ _Loader.add_multi_constructor("!", _construct_tag)
 
 
 def parse(text: str) -> dict[str, Any]:
-    """Return the document with short tags in their long forms; TemplateError if it is not a mapping in YAML."""
+    """Return the document with short tags in their long forms and its loops over resources written out.
+
+    TemplateError if it is not a mapping in YAML.
+    """
     try:
         document = yaml.load(text, Loader=_Loader)  # noqa: S506 A SafeLoader that knows CloudFormation's tags.
     except yaml.YAMLError as error:
         raise TemplateError(f"the template is not YAML: {error}") from error
     if not isinstance(document, dict):
         raise TemplateError("the template is not a mapping")
-    return document
+    resources = document.get("Resources")
+    return {**document, "Resources": _expand_loops(resources)} if isinstance(resources, dict) else document
+
+
+def _expand_loops(resources: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the resources with those that each Fn::ForEach makes in its place, as AWS::LanguageExtensions does."""
+    expanded: dict[str, Any] = {}
+    for name, resource in resources.items():
+        if not name.startswith("Fn::ForEach::"):
+            expanded[name] = resource
+            continue
+        match resource:
+            case [str() as variable, list() as values, dict() as body]:
+                for value in values:
+                    expanded |= _fill_in(body, variable, value)
+            case _:
+                raise TemplateError(f"{name} is not understood by the local stack: its values have to be listed in it")
+    return expanded
+
+
+def _fill_in(part: Any, variable: str, value: str) -> Any:
+    if isinstance(part, str):
+        return part.replace(f"${{{variable}}}", value)
+    if isinstance(part, list):
+        return [_fill_in(each, variable, value) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if part == {"Ref": variable}:
+        return value
+    filled = {_fill_in(name, variable, value): _fill_in(each, variable, value) for name, each in part.items()}
+    match filled:
+        case {"Fn::Sub": str() as text} if "${" not in text:
+            # Ref takes a name, which AWS::LanguageExtensions lets a Fn::Sub make.
+            return text
+    return filled
 
 
 class Resolver:

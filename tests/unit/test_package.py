@@ -8,7 +8,7 @@ from tools.package import MACHINES, MAGIC, Build, find_faults, load_build, measu
 
 TEMPLATE = """
 Resources:
-  CommonLayer: {Type: "AWS::Serverless::LayerVersion", Metadata: {BuildArchitecture: arm64}}
+  CommonLayer: {Type: "AWS::Serverless::LayerVersion", Metadata: {BuildArchitecture: !Ref Architecture}}
   PlacesFunction:
     Type: AWS::Serverless::Function
     Properties: {Handler: places.app.handler, Events: {Any: {Type: HttpApi, Properties: {Path: /, Method: ANY}}}}
@@ -56,6 +56,16 @@ def test_package_folder_without_build_raises(tmp_path: Path) -> None:
         load_build(tmp_path)
 
 
+def test_build_without_lambda_module_is_refused(build: Build) -> None:
+    library = build.layer / "pushreg" / "fast.so"
+    write_library(library, 3)
+    with pytest.raises(OperatorError, match=r"fast\.so: no module compiled for arm64 or x86_64"):
+        load_build(build.folder)
+    library.unlink()
+    with pytest.raises(OperatorError, match="CommonLayer: no module compiled"):
+        load_build(build.folder)
+
+
 def _drop_bytecode(folder: Path) -> None:
     (folder / "__pycache__" / "six.cpython-313.pyc").unlink()
 
@@ -91,7 +101,6 @@ def _set_bytes(folder: Path, start: int, replacement: bytes) -> None:
         ),
         (lambda folder: write_library(folder / "fast.so", MACHINES["x86_64"]), "fast.so: not for arm64"),
         (lambda folder: (folder / "fast.so").write_bytes(b"no library"), "fast.so: not for arm64"),
-        (lambda folder: (folder / "pushreg" / "fast.so").unlink(), "CommonLayer: no compiled module at all"),
         (lambda folder: write_module(folder / "pip", "__init__"), "CommonLayer: pip is not in requirements.txt"),
         (lambda folder: write_module(folder / "boto3", "__init__"), "CommonLayer: boto3 is not in requirements.txt"),
         (lambda folder: write_module(folder / "pushreg" / "tests", "test_a"), "test_a.py: of no use in Lambda"),

@@ -79,10 +79,10 @@ def test_template_function_timeout_exceeds_database_deadline() -> None:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_template_functions_deploy_as_canary_with_alarm(name: str) -> None:
     family = name.removesuffix("Function")
-    preference = FUNCTIONS[name]["DeploymentPreference"]
-    assert preference == {"Type": "Canary10Percent5Minutes", "Alarms": [f"{family}FaultAlarm"]}
-    everywhere = Resolver(DOCUMENT, {"Rollout": "AllAtOnce"}).resolve(DOCUMENT["Resources"][name])
-    assert everywhere["Properties"]["DeploymentPreference"]["Type"] == "AllAtOnce"
+    assert FUNCTIONS[name]["DeploymentPreference"] == {"Alarms": [f"{family}FaultAlarm"]}
+    for rollout, expected in (("Canary", "Canary10Percent5Minutes"), ("AllAtOnce", "AllAtOnce")):
+        shared = Resolver(DOCUMENT, {"Rollout": rollout}).resolve(DOCUMENT["Globals"]["Function"])
+        assert shared["DeploymentPreference"] == {"Type": expected}
     # A change of the layer alone has to make a new version.
     assert FUNCTIONS[name]["AutoPublishAliasAllProperties"] is True
     assert RESOLVED["CommonLayer"]["Properties"]["PublishLambdaVersion"] is True
@@ -202,12 +202,32 @@ def test_template_alarms_notify_optional_topic() -> None:
 def test_template_dashboard_shows_emitted_metrics(emitted: set[tuple[str, tuple[str, ...]]]) -> None:
     body = json.loads(RESOLVED["Dashboard"]["Properties"]["DashboardBody"])
     rows = [row for widget in body["widgets"] for row in widget["properties"].get("metrics", [])]
-    own = [row for row in rows if row[0] == STACK_NAMESPACE]
-    assert {(row[1], (row[2],)) for row in own} <= emitted
-    assert {row[3] for row in own} == {"kazoo", "engagement", "places"}
     searches = [row[0]["expression"] for row in rows if isinstance(row[0], dict)]
-    assert [search.count(f'{{"{STACK_NAMESPACE}",service,operation,outcome}}') for search in searches] == [1] * 6
-    assert ("Requests", ("service", "operation", "outcome")) in emitted
+    pattern = re.compile(rf"SEARCH\('\{{\"{STACK_NAMESPACE}\",([a-z,]+)\}} MetricName=\"(\w+)\"', '\w+'\)")
+    own = {(match[2], tuple(match[1].split(","))) for search in searches if (match := pattern.fullmatch(search))}
+    assert {name for name, _ in own} == {"Latency", "Faults", "Denied", "ColdStart", "Requests"}
+    assert own <= emitted
+    foreign = {search.partition(" FunctionName=")[0] for search in searches if STACK_NAMESPACE not in search}
+    assert foreign == {f'SEARCH(\'{{AWS/Lambda,FunctionName}} MetricName="{name}"' for name in ("Errors", "Throttles")}
+
+
+def test_dashboard_shows_every_function_and_table() -> None:
+    body = RESOLVED["Dashboard"]["Properties"]["DashboardBody"]
+    for name in FUNCTIONS:
+        assert body.count(f'\\"{name}\\"') == 2
+        assert body.count(f"SOURCE '{name.removesuffix('Function')}Log'") == 1
+    for name in TABLES:
+        assert body.count(f'"TableName", "{name}"') == 4
+
+
+def test_every_family_and_table_has_alarms() -> None:
+    families = {name.removesuffix("Function") for name in FUNCTIONS}
+    expected = {f"{family}{kind}Alarm" for family in families for kind in ("Fault", "Latency", "Throttle", "Denied")}
+    assert set(ALARMS) == expected | {f"{table}ThrottleAlarm" for table in TABLES}
+    services = {name: each["Service"] for name, each in DOCUMENT["Mappings"]["Families"].items()}
+    assert services == {
+        family: FUNCTIONS[f"{family}Function"]["Environment"]["Variables"]["FAMILY"] for family in families
+    }
 
 
 def test_operations_guide_names_every_alarm_parameter_and_output() -> None:

@@ -63,7 +63,8 @@ class Sam:
 
 
 def _environ() -> dict[str, str]:
-    return {**os.environ, "SAM_CLI_TELEMETRY": "0"}
+    # As samconfig.toml says, which `sam` does not find beside a built template.
+    return {**os.environ, "SAM_CLI_TELEMETRY": "0", "SAM_CLI_ENABLE_LANGUAGE_EXTENSIONS": "1"}
 
 
 def choose_options(**parameters: str) -> list[str]:

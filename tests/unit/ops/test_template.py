@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from pushreg_local.errors import TemplateError
+from pushreg_local.intrinsics import parse
 from pushreg_local.template import ENDPOINT_PARAMETER, Cors, Route, find_template, load_template
 
 PROJECT = Path(__file__).parents[3]
@@ -116,6 +117,31 @@ def test_template_tables_have_keys_ttl_and_name() -> None:
     assert (named.name, named.expiry_attribute) == ("pushreg-local-named-30", None)
 
 
+def test_template_foreach_is_expanded() -> None:
+    text = """
+Resources:
+  Fn::ForEach::Alarms:
+    - Family
+    - [Kazoo, Places]
+    - ${Family}Alarm:
+        Type: AWS::CloudWatch::Alarm
+        Properties:
+          AlarmDescription: !Sub Faults of ${Family}.
+          Namespace: !Sub Pushreg/${AWS::StackName}/${Family}
+          Dimensions: [{Name: FunctionName, Value: {Ref: !Sub "${Family}Function"}}]
+          Threshold: !FindInMap [Thresholds, !Ref Family, Faults]
+  Other: {Type: AWS::Logs::LogGroup}
+"""
+    resources = parse(text)["Resources"]
+    assert list(resources) == ["KazooAlarm", "PlacesAlarm", "Other"]
+    assert resources["PlacesAlarm"]["Properties"] == {
+        "AlarmDescription": "Faults of Places.",
+        "Namespace": {"Fn::Sub": "Pushreg/${AWS::StackName}/Places"},
+        "Dimensions": [{"Name": "FunctionName", "Value": {"Ref": "PlacesFunction"}}],
+        "Threshold": {"Fn::FindInMap": ["Thresholds", "Places", "Faults"]},
+    }
+
+
 def test_template_cors_comes_from_api() -> None:
     expected = Cors(("https://a.example", "https://b.example"), ("GET",), ("x-a",), (), 60)
     assert load_template(TEMPLATE).cors == expected
@@ -129,6 +155,10 @@ def test_template_cors_comes_from_api() -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
+        (
+            TEMPLATE.replace("Resources:", "Resources:\n  Fn::ForEach::All: [Name, !Ref Origins, {}]"),
+            "Fn::ForEach::All",
+        ),
         ("a: [", "not YAML"),
         ("- a", "not a mapping"),
         ("Resources: {}", "no function with a route"),
