@@ -29,13 +29,13 @@ from pushreg_local.template import Template, find_template, load_template
 from pushreg_ops.migrate.formats.engagement import EngagementConverter
 from pushreg_ops.migrate.formats.kazoo import GREGORIAN_EPOCH, MEMBER, KazooConverter
 from pushreg_ops.migrate.formats.places import PlacesConverter
-from pushreg_ops.migrate.formats.rows import Converter, Run
+from pushreg_ops.migrate.formats.rows import Converter, ImportRun
 from pushreg_ops.migrate.importing import MAX_WRITES
-from pushreg_ops.migrate.job import Job
-from pushreg_ops.migrate.sources import Files
+from pushreg_ops.migrate.job import ImportJob
+from pushreg_ops.migrate.sources import FileSource
 from pushreg_ops.provision import Provisioner
-from pushreg_ops.records.entities import Claim, Head, create, table_of, to_item
-from pushreg_ops.targets import Registry
+from pushreg_ops.records.entities import StoredClaim, StoredEntity, create, table_of, to_item
+from pushreg_ops.registry import Registry
 
 WORKERS = 4
 # The most that one BatchWriteItem takes.
@@ -63,13 +63,13 @@ def run(rows: int, rounds: int, folder: Path | None = None) -> tuple[str, dict[s
             path = Path(data) / family
             path = path.with_suffix(".csv" if family == "places" else ".json")
             write(path, rows)
-            source = Files([path], member)
-            records = list(_convert(source, converter(Run(1_800_000_000, DAYS * 86_400))))
+            source = FileSource([path], member)
+            records = list(_convert(source, converter(ImportRun(1_800_000_000, DAYS * 86_400))))
             # All of a family's are in one table.
             name = table_of(records[0])
             items = [to_attributes(to_item(record)) for record in records]
             creations = [create(registry.tables[name], record) for record in records]
-            job = Job(registry, source, converter, {}, path, DAYS, workers=WORKERS)
+            job = ImportJob(registry, source, converter, {}, path, DAYS, workers=WORKERS)
             ways: dict[str, Callable[[], None]] = {
                 "batches": partial(_write_batches, registry, name, items),
                 "transactions": partial(_write_transactions, registry, creations),
@@ -142,14 +142,14 @@ def _write_tokens(path: Path, count: int) -> None:
     path.write_text(f"place_id,device_token\n{rows}", encoding="utf-8")
 
 
-FAMILIES: dict[str, tuple[Callable[[Path, int], None], str | None, Callable[[Run], Converter]]] = {
+FAMILIES: dict[str, tuple[Callable[[Path, int], None], str | None, Callable[[ImportRun], Converter]]] = {
     "kazoo": (_write_devices, "rows", KazooConverter),
     "engagement": (_write_subscribers, "subscribers", EngagementConverter),
     "places": (_write_tokens, None, PlacesConverter),
 }
 
 
-def _convert(source: Files, convert: Converter) -> Iterator[Head | Claim]:
+def _convert(source: FileSource, convert: Converter) -> Iterator[StoredEntity | StoredClaim]:
     for row in source.read(0):
         candidate = convert(row.content)
         if candidate is not None:
@@ -178,7 +178,7 @@ def _write(items: Sequence[Any], size: int, write: Callable[[Sequence[Any]], obj
             pass
 
 
-def _import(job: Job, rows: int) -> None:
+def _import(job: ImportJob, rows: int) -> None:
     counts = job.run(job.open_checkpoint(restart=True))
     assert counts["created"] == rows, counts
 

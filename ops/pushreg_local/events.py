@@ -46,8 +46,8 @@ class HttpResponse:
     headers: tuple[tuple[str, str], ...] = field(default=())
 
 
-class AnswerError(ValueError):
-    """The function's answer is none that API Gateway would take."""
+class InvalidLambdaResponseError(ValueError):
+    """The function returned something that API Gateway answers with 500."""
 
 
 def build_event(
@@ -102,19 +102,22 @@ def build_event(
 
 
 def render_answer(answer: object) -> HttpResponse:
-    """Return the HTTP form of what a function returned; AnswerError if the gateway would answer 500 for it."""
+    """Return a function's result as an HTTP response.
+
+    Raises InvalidLambdaResponseError where API Gateway would answer 500.
+    """
     if not isinstance(answer, dict) or "statusCode" not in answer:
-        raise AnswerError("no statusCode")
+        raise InvalidLambdaResponseError("no statusCode")
     status = answer["statusCode"]
     if not isinstance(status, int) or not 200 <= status <= 599:
-        raise AnswerError(f"statusCode {status!r}")
+        raise InvalidLambdaResponseError(f"statusCode {status!r}")
     text = answer.get("body") or ""
     if not isinstance(text, str):
-        raise AnswerError("the body is no string")
+        raise InvalidLambdaResponseError("the body is no string")
     try:
         body = base64.b64decode(text, validate=True) if answer.get("isBase64Encoded") else text.encode()
     except (binascii.Error, UnicodeEncodeError) as error:
-        raise AnswerError(f"the body cannot be sent: {error}") from error
+        raise InvalidLambdaResponseError(f"the body cannot be sent: {error}") from error
     headers = [(str(name).lower(), str(value)) for name, value in (answer.get("headers") or {}).items()]
     headers += [("set-cookie", str(cookie)) for cookie in answer.get("cookies") or []]
     if body and not any(name == "content-type" for name, _ in headers):

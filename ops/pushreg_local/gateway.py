@@ -22,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 
 from pushreg.clock import Clock, now
 from pushreg_local.errors import TemplateError
-from pushreg_local.events import AnswerError, HttpRequest, HttpResponse, build_event, render_answer
+from pushreg_local.events import HttpRequest, HttpResponse, InvalidLambdaResponseError, build_event, render_answer
 from pushreg_local.intrinsics import ACCOUNT_ID, REGION
 from pushreg_local.routing import Router
 from pushreg_local.template import Cors, Function, Template
@@ -124,7 +124,7 @@ class Gateway:
         )
         try:
             return render_answer(self._handlers[function.name](event, context))
-        except AnswerError as error:
+        except InvalidLambdaResponseError as error:
             print(f"{function.name} answered what API Gateway refuses: {error}")  # noqa: T201
         except Exception:  # noqa: BLE001 Lambda survives whatever a handler raises, and so must this.
             traceback.print_exc()

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 from pushreg.schema import DIRECTORY
 from pushreg_local.client import connect_endpoint, explain
 from pushreg_local.demo import list_commands, list_credentials, list_secrets, store_entries
-from pushreg_local.docs_page.routes import PAGE, create_routes
+from pushreg_local.docs_page.routes import PAGE_PATH, create_routes
 from pushreg_local.engines import HOST, Engine
 from pushreg_local.engines.bundle import check_machine, find_bundle
 from pushreg_local.engines.dynamodb_local import DynamoDbLocal
@@ -146,7 +146,7 @@ def _prepare(engine: Engine, template: Template, handlers: Mapping[str, Handler]
 def _announce(address: str, engine: Engine, template: Template, options: Options, say: Say) -> None:
     say(f"\nPushreg answers at {address} (Ctrl-C stops it)", "bold green")
     say(f"Store: {engine.description}")
-    say(f"Documentation to try the API in: {address}{PAGE}")
+    say(f"Documentation to try the API in: {address}{PAGE_PATH}")
     say("\nRoutes", "bold")
     for route in template.routes:
         say(f"  {route.key}")

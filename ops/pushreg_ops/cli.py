@@ -8,22 +8,22 @@ from collections.abc import Sequence
 import typer
 
 from pushreg_local.errors import OperatorError
-from pushreg_ops.commands import directory, doctor, export, import_, keys, local, show, verify
-from pushreg_ops.targets import NoTargetError
+from pushreg_ops.commands import accounts, apps, doctor, export, import_, keys, local, places, show, stats, verify
+from pushreg_ops.registry import NoTargetError
 from pushreg_ops.terminal import complain
 
-HELP = """Run a push-subscription registry on this machine, and look after deployed ones.
+HELP = """Run a push-subscription registry locally and operate deployed ones.
 
 \b
 Examples:
-  pushreg local                                    serve the API here, for trying out
-  pushreg keys issue --places all --stack prod     let a caller in
-  pushreg show 4927562634448402412 --stack prod    find a registration
-  pushreg export all.jsonl --stack prod            take all of them along
-  pushreg doctor --stack prod                      see whether it works
+  pushreg local                                    serve the API on this machine
+  pushreg keys issue --places all --stack prod     issue an API key
+  pushreg show 4927562634448402412 --stack prod    look up a registration
+  pushreg export all.jsonl --stack prod            export everything
+  pushreg doctor --stack prod                      run a health check
 
---stack NAME is a deployed stack, --local the one that `pushreg local` serves; --json prints for machines. Exit code
-0: done; 1: refused, or something is wrong; 2: wrong usage.
+Select a registry with --stack NAME (a deployed stack) or --local (the one that `pushreg local` serves). --json prints
+machine-readable output. Exit codes: 0 success, 1 failure or problems found, 2 usage error.
 """
 
 app = typer.Typer(
@@ -31,16 +31,16 @@ app = typer.Typer(
     help=HELP,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    # Rich's boxes leave half of 80 columns for the text, and break the examples.
+    # Rich's boxes leave half of 80 columns for the text and break the examples.
     rich_markup_mode=None,
 )
 app.command("local")(local.run)
 app.command("doctor")(doctor.run)
-app.command("show")(show.show)
-app.command("stats")(show.stats)
-app.add_typer(directory.create_group("account"), name="accounts")
-app.add_typer(directory.create_group("place"), name="places")
-app.add_typer(directory.create_application_group(), name="apps")
+app.command("show")(show.run)
+app.command("stats")(stats.run)
+app.add_typer(accounts.app, name="accounts")
+app.add_typer(places.app, name="places")
+app.add_typer(apps.app, name="apps")
 app.add_typer(keys.app, name="keys")
 app.command("import")(import_.run)
 app.command("export")(export.run)

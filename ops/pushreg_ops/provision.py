@@ -15,7 +15,7 @@ from pushreg.schema import EntryKind, digest, entry_key
 from pushreg.stores.directory import to_item
 from pushreg_local.errors import OperatorError
 from pushreg_ops.directory_writer import DirectoryWriter
-from pushreg_ops.targets import Registry
+from pushreg_ops.registry import Registry
 
 SECRET_BYTES = 32
 

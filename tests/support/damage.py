@@ -24,10 +24,11 @@ from pushreg.schema import (
     sid_claim_key,
 )
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
-from pushreg_ops.records.entities import Head
+from pushreg_ops.records.entities import StoredEntity
 from pushreg_ops.records.invariants import Rule
-from pushreg_ops.targets import Registry
-from pushreg_ops.verify.job import Mender, Proposal, verify
+from pushreg_ops.registry import Registry
+from pushreg_ops.verify.checking import verify
+from pushreg_ops.verify.repairing import Proposal, Repairer
 from tests.support.stored import Stored
 
 EPOCH = 1_900_000_000
@@ -77,8 +78,8 @@ class Hands:
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
-        self.removed: list[Head] = []
-        self.mender = Mender(registry, EPOCH, self.removed.append)
+        self.removed: list[StoredEntity] = []
+        self.mender = Repairer(registry, EPOCH, self.removed.append)
 
     def look(self) -> list[Proposal]:
         _, findings = verify(self.registry, EPOCH)

@@ -8,13 +8,13 @@ import pytest
 
 from pushreg_local.demo import ACCOUNT_ID
 from pushreg_ops.migrate.formats.kazoo import GREGORIAN_EPOCH
-from pushreg_ops.migrate.formats.rows import Converter, RowError, Run
+from pushreg_ops.migrate.formats.rows import Converter, ImportRun, RowError
 from tests.support.calls import subscription
 
 # 2026-11-22T00:00:00Z
 EPOCH = 1_795_305_600
-RUN = Run(EPOCH, 270 * 86_400)
-FOREVER = Run(EPOCH, 0)
+RUN = ImportRun(EPOCH, 270 * 86_400)
+FOREVER = ImportRun(EPOCH, 0)
 
 
 def document(**changes: Any) -> dict[str, Any]:

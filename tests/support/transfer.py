@@ -15,12 +15,12 @@ from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
 from pushreg_ops.migrate.formats.engagement import EngagementConverter, create_subscriber
 from pushreg_ops.migrate.formats.kazoo import GREGORIAN_EPOCH, MEMBER, KazooConverter, create_device, read_content
 from pushreg_ops.migrate.formats.places import create_token
-from pushreg_ops.migrate.formats.rows import Converter, Run
-from pushreg_ops.migrate.job import Job
+from pushreg_ops.migrate.formats.rows import Converter, ImportRun
+from pushreg_ops.migrate.job import ImportJob
 from pushreg_ops.migrate.merging import Merger
-from pushreg_ops.migrate.sources import Files
-from pushreg_ops.records.entities import Candidate, Head
-from pushreg_ops.targets import Registry
+from pushreg_ops.migrate.sources import FileSource
+from pushreg_ops.records.entities import Candidate, StoredEntity
+from pushreg_ops.registry import Registry
 from tests.support.calls import APP, subscription
 from tests.support.stored import Stored
 
@@ -60,7 +60,7 @@ class Merge:
     """Merges into the registry behind the handlers, and remembers what was displaced."""
 
     def __init__(self, registry: Registry, client: Client | None = None, dry_run: bool = False) -> None:
-        self.displaced: list[Head] = []
+        self.displaced: list[StoredEntity] = []
         self._merger = Merger(client or registry.client, registry.tables, EPOCH, self.displaced.append, dry_run=dry_run)
 
     def __call__(self, *candidates: Candidate, token: str | None = None) -> list[str]:
@@ -94,16 +94,16 @@ def write_lines(path: Path, rows: Sequence[Any]) -> Path:
 def create_job(
     registry: Registry,
     path: Path,
-    converter: Callable[[Run], Converter] = KazooConverter,
+    converter: Callable[[ImportRun], Converter] = KazooConverter,
     stale_after_days: int = 0,
     **options: Any,
-) -> Job:
+) -> ImportJob:
     member = {KazooConverter: "rows", EngagementConverter: "subscribers"}.get(converter)  # type: ignore[call-overload]
     options = {"sleep": lambda seconds: None, **options}
-    return Job(registry, Files([path], member), converter, {}, path, stale_after_days, **options)
+    return ImportJob(registry, FileSource([path], member), converter, {}, path, stale_after_days, **options)
 
 
-def run(job: Job, restart: bool = False) -> Counter[str]:
+def run(job: ImportJob, restart: bool = False) -> Counter[str]:
     return Counter({word: count for word, count in job.run(job.open_checkpoint(restart=restart)).items() if count})
 
 

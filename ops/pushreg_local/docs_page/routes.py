@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
 
-PAGE = "/docs"
+PAGE_PATH = "/docs"
 DOCUMENT = "/openapi.json"
 _OWN = Path(__file__).parent
 # Nothing from elsewhere, nothing written into the page: not even a mistake in it can make the browser ask other hosts.
@@ -56,8 +56,8 @@ def create_routes(
         "/icon.png": vendor / "favicon-32x32.png",
     }
     return [
-        *(Route(f"{PAGE}{path}", _serve_file(file)) for path, file in files.items()),
-        Route(f"{PAGE}/settings.json", _serve_json(lambda: _to_json(settings))),
+        *(Route(f"{PAGE_PATH}{path}", _serve_file(file)) for path, file in files.items()),
+        Route(f"{PAGE_PATH}/settings.json", _serve_json(lambda: _to_json(settings))),
         Route(DOCUMENT, _serve_json(read_document)),
     ]
 

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from pushreg_ops.commands.options import Json, Local, Stack, reach
-from pushreg_ops.doctor.calls import Patient
-from pushreg_ops.doctor.checks import Finding, check_directory, check_tables
+from pushreg_ops.doctor.checks import CheckResult, check_directory, check_tables
+from pushreg_ops.doctor.smoke_test import SmokeTest
 from pushreg_ops.progress import meter
 from pushreg_ops.terminal import Terminal, complain, count
 
@@ -37,13 +37,13 @@ def run(
       pushreg doctor --local --json
     """
     terminal = Terminal(as_json=json)
-    findings: list[Finding] = []
+    findings: list[CheckResult] = []
     with reach(stack, local) as registry, meter("Looking"):
         findings += check_tables(registry)
         if not any(each.verdict == "bad" for each in findings):
             findings += check_directory(registry)
             if calls:
-                findings += Patient(registry, api or registry.address).examine()
+                findings += SmokeTest(registry, api or registry.address).examine()
     if json:
         terminal.list([], map(asdict, findings))
     for each in findings:

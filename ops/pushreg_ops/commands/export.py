@@ -13,8 +13,8 @@ from pushreg.clock import now
 from pushreg.codecs import json as codec
 from pushreg_local.errors import OperatorError
 from pushreg_ops.commands.options import Json, Local, Stack, reach
-from pushreg_ops.migrate.checkpoint import write_file
-from pushreg_ops.migrate.exporting import FAMILIES, Exporter
+from pushreg_ops.migrate.exporting import TABLE_OF_FAMILY, Exporter
+from pushreg_ops.migrate.files import write_file
 from pushreg_ops.progress import meter
 from pushreg_ops.records.scanning import estimate
 from pushreg_ops.terminal import Terminal, complain
@@ -60,7 +60,7 @@ def run(
         raise typer.BadParameter("the report would mix with the lines: name a FILE", param_hint="--json")
     terminal = Terminal(as_json=json)
     with reach(stack, local) as registry:
-        total = sum(estimate(registry.client, registry.tables[FAMILIES[each]]) for each in wanted)
+        total = sum(estimate(registry.client, registry.tables[TABLE_OF_FAMILY[each]]) for each in wanted)
         with meter("Exporting", total) as bar:
             exporter = Exporter(registry, int(now().timestamp()), bar.advance, with_keys=keys)
 

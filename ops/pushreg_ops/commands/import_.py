@@ -16,10 +16,10 @@ from pushreg_ops.migrate.formats.engagement import EngagementConverter
 from pushreg_ops.migrate.formats.kazoo import KazooConverter
 from pushreg_ops.migrate.formats.places import PlacesConverter
 from pushreg_ops.migrate.formats.pushreg import PushregConverter
-from pushreg_ops.migrate.formats.rows import Converter, Run
-from pushreg_ops.migrate.job import Job
-from pushreg_ops.migrate.pages import Pages
-from pushreg_ops.migrate.sources import Files, Source
+from pushreg_ops.migrate.formats.rows import Converter, ImportRun
+from pushreg_ops.migrate.job import ImportJob
+from pushreg_ops.migrate.listing import ListingSource
+from pushreg_ops.migrate.sources import FileSource, Source
 from pushreg_ops.progress import meter
 from pushreg_ops.terminal import Terminal, complain, count
 
@@ -103,14 +103,14 @@ def run(
     zones = dict(_parse_zone(each) for each in time_zone or [])
     headers = dict(_parse_header(line) for each in header or [] for line in _read_lines(each))
     source = _open(sources, format, headers, page_size)
-    converters: dict[Format, Callable[[Run], Converter]] = {
+    converters: dict[Format, Callable[[ImportRun], Converter]] = {
         Format.PUSHREG: PushregConverter,
         Format.KAZOO: lambda each: KazooConverter(each, account),
         Format.ENGAGEMENT: lambda each: EngagementConverter(each, zones),
         Format.PLACES: PlacesConverter,
     }
     with reach(stack, local) as registry:
-        job = Job(
+        job = ImportJob(
             registry,
             source,
             converters[format],
@@ -129,7 +129,7 @@ def run(
     _report(terminal, job, counts, checkpoint.rows)
 
 
-def _report(terminal: Terminal, job: Job, counts: Mapping[str, int], rows: int) -> None:
+def _report(terminal: Terminal, job: ImportJob, counts: Mapping[str, int], rows: int) -> None:
     words = ("created", "updated", "unchanged", "skipped", "refused", "displaced")
     record: dict[str, Any] = {"rows": rows, "dry_run": job.dry_run} | {word: counts.get(word, 0) for word in words}
     said = ", ".join(f"{record[word]:,} {word}" for word in words if record[word])
@@ -146,10 +146,10 @@ def _report(terminal: Terminal, job: Job, counts: Mapping[str, int], rows: int) 
 def _open(sources: list[str], format: Format, headers: Mapping[str, str], page_size: int) -> Source:  # noqa: A002
     addresses = [each for each in sources if each.startswith(("http://", "https://"))]
     if not addresses:
-        return Files([Path(each) for each in sources], MEMBERS.get(format))
+        return FileSource([Path(each) for each in sources], MEMBERS.get(format))
     if len(sources) > 1 or format is not Format.ENGAGEMENT:
         raise typer.BadParameter("only one address, and only --from engagement, can be fetched")
-    return Pages(addresses[0], headers, page_size)
+    return ListingSource(addresses[0], headers, page_size)
 
 
 def _default_state(sources: list[str]) -> Path:

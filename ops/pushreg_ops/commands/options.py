@@ -1,4 +1,4 @@
-"""Options and arguments that several commands share."""
+"""Options, arguments and parsers that several commands share."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from pushreg.schema import MAX_IDENTIFIER, is_account_id, is_application_id, to_
 from pushreg_local.client import explain
 from pushreg_local.errors import OperatorError
 from pushreg_ops.provision import Provisioner
-from pushreg_ops.targets import Registry, open_registry
+from pushreg_ops.registry import Registry, open_registry
 
 Stack = Annotated[
-    str | None, typer.Option("--stack", metavar="NAME", help="A deployed stack; its outputs name the tables.")
+    str | None, typer.Option("--stack", metavar="NAME", help="Use a deployed stack; its outputs name the tables.")
 ]
 Local = Annotated[
-    bool, typer.Option("--local", help="The local stack that is running, or the one at PUSHREG_ENDPOINT.")
+    bool, typer.Option("--local", help="Use the running local stack, or the DynamoDB endpoint in PUSHREG_ENDPOINT.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.")]
 
 
 @contextmanager
 def reach(stack: str | None, local: bool) -> Iterator[Registry]:
-    """Yield the registry that the options name; OperatorError for whatever goes wrong with it."""
+    """Yield the registry selected by the options; failures inside the block become OperatorError."""
     registry = open_registry(stack, local, os.environ)
     try:
         with explain(registry.description, **registry.fixes):
             yield registry
     except StoreError as error:
-        raise OperatorError(f"{registry.description} gave no usable answer ({error.code}): try again") from error
+        raise OperatorError(f"{registry.description} did not answer ({error.code}): try again") from error
 
 
 @contextmanager
 def provision(stack: str | None, local: bool) -> Iterator[Provisioner]:
-    """Yield the provisioner of the registry that the options name; OperatorError for whatever goes wrong with it."""
+    """Yield the provisioner of the registry selected by the options; see `reach`."""
     with reach(stack, local) as registry:
         yield Provisioner(registry)
 
@@ -46,7 +46,7 @@ def provision(stack: str | None, local: bool) -> Iterator[Provisioner]:
 def parse_account_id(text: str) -> str:
     """Return the id as it is; letter case matters."""
     if not is_account_id(text):
-        raise typer.BadParameter(f"{text!r} is no account id: 32 characters, none of them a slash")
+        raise typer.BadParameter(f"{text!r} is not an account id: 32 characters, none of them a slash")
     return text
 
 
@@ -54,7 +54,7 @@ def parse_place_id(text: str) -> str:
     """Return the UUID in lower case, with its hyphens."""
     place_id = to_place_id(text)
     if place_id is None:
-        raise typer.BadParameter(f"{text!r} is no place id, which is a UUID with hyphens")
+        raise typer.BadParameter(f"{text!r} is not a place id: a UUID with hyphens")
     return place_id
 
 
@@ -62,6 +62,6 @@ def parse_application_id(text: str) -> str:
     """Return the id as it is."""
     if not is_application_id(text):
         raise typer.BadParameter(
-            f"{text!r} is no application id: 1 to {MAX_IDENTIFIER} characters, no space at either end"
+            f"{text!r} is not an application id: 1 to {MAX_IDENTIFIER} characters, no leading or trailing space"
         )
     return text

@@ -11,16 +11,16 @@ import typer
 from pushreg.clock import now
 from pushreg.schema import TABLE_KEYS
 from pushreg_ops.commands.options import Json, Local, Stack, reach
-from pushreg_ops.migrate.checkpoint import Displaced
+from pushreg_ops.migrate.files import SupersededFile
 from pushreg_ops.migrate.formats.pushreg import to_line
 from pushreg_ops.progress import meter
-from pushreg_ops.records.entities import Head
+from pushreg_ops.records.entities import StoredEntity
 from pushreg_ops.records.redaction import shorten
 from pushreg_ops.records.scanning import estimate
-from pushreg_ops.targets import Registry
+from pushreg_ops.registry import Registry
 from pushreg_ops.terminal import Terminal, complain, count
-from pushreg_ops.verify.checking import MAX_FINDINGS, Finding, Verifier
-from pushreg_ops.verify.job import EXPIRING, Mender, Proposal, verify
+from pushreg_ops.verify.checking import MAX_FINDINGS, Finding, Verifier, verify
+from pushreg_ops.verify.repairing import EXPIRING, Proposal, Repairer
 
 # The rest is counted.
 SHOWN = 50
@@ -52,7 +52,7 @@ def run(
     with reach(stack, local) as registry:
         epoch = int(now().timestamp())
         verifier, findings = _verify(registry, epoch)
-        mender = Mender(registry, epoch, _keep_in(keep))
+        mender = Repairer(registry, epoch, _keep_in(keep))
         proposals = [mender.propose(each) for each in findings]
         counts = _count(verifier)
         expired = sum(each["expired"] for each in counts.values())
@@ -79,7 +79,7 @@ def _verify(registry: Registry, epoch: int) -> tuple[Verifier, list[Finding]]:
         return verify(registry, epoch, bar.advance)
 
 
-def _repair(registry: Registry, mender: Mender, proposals: Sequence[Proposal]) -> tuple[int, int]:
+def _repair(registry: Registry, mender: Repairer, proposals: Sequence[Proposal]) -> tuple[int, int]:
     with meter("Repairing", len(proposals)) as bar:
         repaired = mender.apply(proposals, bar.advance)
     total = sum(estimate(registry.client, registry.tables[table]) for table in EXPIRING)
@@ -87,8 +87,8 @@ def _repair(registry: Registry, mender: Mender, proposals: Sequence[Proposal]) -
         return repaired, mender.remove_expired(bar.advance)
 
 
-def _keep_in(path: Path) -> Callable[[Head], None]:
-    removed = Displaced(path)
+def _keep_in(path: Path) -> Callable[[StoredEntity], None]:
+    removed = SupersededFile(path)
     return lambda head: removed.write({"reason": "removed by pushreg verify", "row": None, "record": to_line(head)})
 
 

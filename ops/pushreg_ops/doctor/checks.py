@@ -13,16 +13,16 @@ from pushreg.models.directory import EVERY_PLACE, Account, Application, Credenti
 from pushreg.schema import PLACES, SUBSCRIBERS, TABLE_KEYS, EntryKind
 from pushreg_ops.aws import ask
 from pushreg_ops.directory_writer import DirectoryWriter
-from pushreg_ops.targets import Registry
+from pushreg_ops.registry import Registry
 
 Verdict = Literal["good", "note", "bad"]
-KINDS: tuple[EntryKind, ...] = ("account", "application", "place", "credential")
+ENTRY_KINDS: tuple[EntryKind, ...] = ("account", "application", "place", "credential")
 # How local engines say that there is nothing of this to be had from them.
 _UNKNOWN = ("UnknownOperationException", "ValidationException", "InvalidAction")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """One thing looked at; `fix` is for what is not good."""
 
     verdict: Verdict
@@ -31,14 +31,14 @@ class Finding:
     fix: str | None = None
 
 
-def check_tables(registry: Registry) -> Iterator[Finding]:
+def check_tables(registry: Registry) -> Iterator[CheckResult]:
     """Yield what there is to say of each table."""
     for table in TABLE_KEYS:
         name = registry.tables[table]
         answer = ask(registry.client.describe_table, "ResourceNotFoundException", TableName=name)
         if answer is None:
             fix = "deploy the stack again, or restore the table (docs/operations.md)"
-            yield Finding("bad", table, f"{name} is missing", fix)
+            yield CheckResult("bad", table, f"{name} is missing", fix)
             continue
         description = answer["Table"]
         yield _check_form(table, description)
@@ -47,14 +47,14 @@ def check_tables(registry: Registry) -> Iterator[Finding]:
             yield from _check_expiry(registry, table)
 
 
-def check_directory(registry: Registry) -> Iterator[Finding]:
+def check_directory(registry: Registry) -> Iterator[CheckResult]:
     """Yield what the registry knows, and the keys that lead nowhere."""
     writer = DirectoryWriter(registry.client, registry.directory)
-    entries: list[Entry] = [entry for kind in KINDS for entry in writer.list(kind)]
+    entries: list[Entry] = [entry for kind in ENTRY_KINDS for entry in writer.list(kind)]
     counts = Counter(type(entry).__name__ for entry in entries)
     accounts = {entry.account_id for entry in entries if isinstance(entry, Account)}
     places = {entry.place_id for entry in entries if isinstance(entry, Place)}
-    yield Finding(
+    yield CheckResult(
         "good" if entries else "note",
         "directory",
         f"accounts {counts['Account']:,}, applications {counts['Application']:,}, places {counts['Place']:,},"
@@ -66,57 +66,58 @@ def check_directory(registry: Registry) -> Iterator[Finding]:
         if unknown:
             owners = ", ".join(sorted(unknown))
             fix = f"add it, or run `pushreg keys revoke {key.key_id}`"
-            yield Finding("note", f"key {key.key_id}", f"is for {owners}, which is not known", fix)
+            yield CheckResult("note", f"key {key.key_id}", f"is for {owners}, which is not known", fix)
     for application in (entry for entry in entries if isinstance(entry, Application)):
         if application.auth_token_digest is None:
             detail = "takes subscriptions from anybody who knows its name"
             name = shlex.quote(application.application_id)
             fix = f"run `pushreg apps add {name} --auth-token VALUE`, if its clients send one"
-            yield Finding("note", f"application {application.application_id}", detail, fix)
+            yield CheckResult("note", f"application {application.application_id}", detail, fix)
 
 
-def _check_form(table: str, description: dict[str, Any]) -> Finding:
+def _check_form(table: str, description: dict[str, Any]) -> CheckResult:
     status = description["TableStatus"]
     if status != "ACTIVE":
-        return Finding("bad", table, f"is {status}", "wait, and look again")
+        return CheckResult("bad", table, f"is {status}", "wait, and look again")
     order = {"HASH": 0, "RANGE": 1}
     schema = sorted(description["KeySchema"], key=lambda key: order[key["KeyType"]])
     names = tuple(key["AttributeName"] for key in schema)
     if names != TABLE_KEYS[table]:
         fix = "this is another table: check the stack's outputs"
-        return Finding("bad", table, f"has the keys {', '.join(names)}", fix)
-    return Finding("good", table, f"active, items: about {description.get('ItemCount', 0):,}")
+        return CheckResult("bad", table, f"has the keys {', '.join(names)}", fix)
+    return CheckResult("good", table, f"active, items: about {description.get('ItemCount', 0):,}")
 
 
-def _check_recovery(registry: Registry, table: str, description: dict[str, Any]) -> Iterator[Finding]:
+def _check_recovery(registry: Registry, table: str, description: dict[str, Any]) -> Iterator[CheckResult]:
     answer = ask(registry.client.describe_continuous_backups, *_UNKNOWN, TableName=registry.tables[table])
     if answer is None:
         return
     recovery = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
     if recovery.get("PointInTimeRecoveryStatus") != "ENABLED":
-        yield Finding("bad", table, "has no point-in-time recovery", "deploy the stack again: the template turns it on")
+        fix = "deploy the stack again: the template enables it"
+        yield CheckResult("bad", table, "point-in-time recovery is off", fix)
     else:
         earliest = recovery.get("EarliestRestorableDateTime")
-        yield Finding(
+        yield CheckResult(
             "good",
             table,
             f"can be restored to any second since {to_iso(earliest)}" if earliest else "recovery is on",
         )
     if description.get("SSEDescription", {}).get("Status") not in ("ENABLED", "UPDATING"):
-        yield Finding(
+        yield CheckResult(
             "note", table, "is encrypted with a key of DynamoDB's own", "the template asks for one of AWS KMS"
         )
     if not description.get("DeletionProtectionEnabled"):
-        yield Finding("note", table, "can be deleted", "deploy with DeletionProtection=true")
+        yield CheckResult("note", table, "can be deleted", "deploy with DeletionProtection=true")
 
 
-def _check_expiry(registry: Registry, table: str) -> Iterator[Finding]:
+def _check_expiry(registry: Registry, table: str) -> Iterator[CheckResult]:
     answer = registry.client.describe_time_to_live(TableName=registry.tables[table])["TimeToLiveDescription"]
     is_on = answer.get("TimeToLiveStatus") in ("ENABLED", "ENABLING") and answer.get("AttributeName") == "expires_at"
     if is_on:
         days = registry.stale_after_days
-        yield Finding(
+        yield CheckResult(
             "good", table, f"rows expire after {days} days" if days else "rows live for ever (StaleAfterDays 0)"
         )
     else:
-        yield Finding("bad", table, "what has expired is not removed", "turn on its time to live for expires_at")
+        yield CheckResult("bad", table, "what has expired is not removed", "turn on its time to live for expires_at")

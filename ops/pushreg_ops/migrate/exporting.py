@@ -9,22 +9,22 @@ from typing import Any
 from pushreg.schema import DEVICES, DIRECTORY, PLACES, REGISTRATION_PREFIXES, SUBSCRIBERS, Item, entry_prefix
 from pushreg_ops.migrate.formats.pushreg import ENTRIES, to_line
 from pushreg_ops.records.entities import is_alive
-from pushreg_ops.records.items import Device, PlaceToken, Stored, Subscriber, UnreadableError, read
-from pushreg_ops.records.scanning import Progress, scan
-from pushreg_ops.targets import Registry
+from pushreg_ops.records.items import StoredDevice, StoredItem, StoredSubscriber, StoredToken, UnreadableError, read
+from pushreg_ops.records.scanning import ReportCount, scan
+from pushreg_ops.registry import Registry
 
-FAMILIES = {"directory": DIRECTORY, "kazoo": DEVICES, "engagement": SUBSCRIBERS, "places": PLACES}
-_KINDS: dict[str, dict[str, type[Stored]]] = {
+TABLE_OF_FAMILY = {"directory": DIRECTORY, "kazoo": DEVICES, "engagement": SUBSCRIBERS, "places": PLACES}
+_KINDS: dict[str, dict[str, type[StoredItem]]] = {
     "directory": {**ENTRIES},
-    "kazoo": {"device": Device},
-    "engagement": {"ksid": Subscriber},
+    "kazoo": {"device": StoredDevice},
+    "engagement": {"ksid": StoredSubscriber},
 }
 
 
 class Exporter:
     """Reads a registry at `epoch`; `counts` tells the lines of each family, and what was left out and why."""
 
-    def __init__(self, registry: Registry, epoch: int, progress: Progress, *, with_keys: bool = False) -> None:
+    def __init__(self, registry: Registry, epoch: int, progress: ReportCount, *, with_keys: bool = False) -> None:
         self._registry = registry
         self._epoch = epoch
         self._progress = progress
@@ -37,8 +37,8 @@ class Exporter:
         Each is read at a moment of its own: of what moves meanwhile both the old and the new place may be there. The
         import keeps the newer.
         """
-        for family in (each for each in FAMILIES if each in families):
-            table = self._registry.tables[FAMILIES[family]]
+        for family in (each for each in TABLE_OF_FAMILY if each in families):
+            table = self._registry.tables[TABLE_OF_FAMILY[family]]
             for page in self._scan(family, table):
                 for item in page:
                     line = self._read(family, item)
@@ -47,7 +47,7 @@ class Exporter:
                         yield line
 
     def _scan(self, family: str, table: str) -> Iterator[list[Item]]:
-        prefix = REGISTRATION_PREFIXES.get(FAMILIES[family])
+        prefix = REGISTRATION_PREFIXES.get(TABLE_OF_FAMILY[family])
         if prefix is None:
             return scan(self._registry.client, table, self._progress)
         condition = "begins_with(#record, :prefix)"
@@ -61,7 +61,7 @@ class Exporter:
         ):
             return None
         try:
-            head: Any = PlaceToken.from_item(item) if family == "places" else read(item, _KINDS[family])
+            head: Any = StoredToken.from_item(item) if family == "places" else read(item, _KINDS[family])
             if not is_alive(head, self._epoch):
                 self.counts["expired"] += 1
                 return None

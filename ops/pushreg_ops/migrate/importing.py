@@ -12,12 +12,12 @@ from pathlib import Path
 
 from pushreg.errors import StoreError
 from pushreg_local.errors import OperatorError
-from pushreg_ops.migrate.checkpoint import Checkpoint, Refusals
+from pushreg_ops.migrate.files import Checkpoint, RejectFile
 from pushreg_ops.migrate.formats.rows import Converter, RowError
 from pushreg_ops.migrate.merging import Merger, Outcome
 from pushreg_ops.migrate.owners import Owners
 from pushreg_ops.migrate.sources import Row, Source
-from pushreg_ops.records.entities import Candidate, Name, measure, name_of
+from pushreg_ops.records.entities import Candidate, ItemName, measure, name_of
 
 # A transaction takes 100 writes and 4 MB.
 MAX_WRITES = 100
@@ -38,14 +38,14 @@ class Batch:
     rows: list[Row] = field(default_factory=list)
     candidates: dict[int, Candidate] = field(default_factory=dict)
     outcomes: dict[int, Outcome] = field(default_factory=dict)
-    names: set[Name] = field(default_factory=set)
-    needs: set[Name] = field(default_factory=set)
+    names: set[ItemName] = field(default_factory=set)
+    needs: set[ItemName] = field(default_factory=set)
     size: int = 0
 
     def add(self, row: Row, candidate: Candidate | None, outcome: Outcome | None) -> bool:
         """Add a row unless there is no room for what it writes, and tell whether it was added."""
-        names: set[Name] = set()
-        needs: frozenset[Name] = frozenset()
+        names: set[ItemName] = set()
+        needs: frozenset[ItemName] = frozenset()
         size = 0
         if candidate is not None:
             names, needs = {name_of(record) for record in candidate.records}, candidate.needs
@@ -75,7 +75,7 @@ class Importer:
         owners: Owners,
         checkpoint: Checkpoint,
         path: Path | None,
-        refusals: Refusals,
+        refusals: RejectFile,
         *,
         workers: int = 4,
         progress: Callable[[int, int], None] = lambda position, rows: None,
@@ -99,7 +99,7 @@ class Importer:
     def run(self) -> Counter[str]:
         """Import what is left and return the counts of the whole; OperatorError, with all done so far kept, if not."""
         pending: deque[tuple[Batch, Future[None]]] = deque()
-        names: set[Name] = set()
+        names: set[ItemName] = set()
         with ThreadPoolExecutor(self._workers, "import") as pool:
             try:
                 for batch in self._batches():
@@ -163,7 +163,7 @@ class Importer:
         content = repr((self._checkpoint.run_id, batch.start, [row.content for row in batch.rows]))
         return hashlib.sha256(content.encode()).hexdigest()[:32]
 
-    def _finish(self, pending: deque[tuple[Batch, Future[None]]], names: set[Name]) -> None:
+    def _finish(self, pending: deque[tuple[Batch, Future[None]]], names: set[ItemName]) -> None:
         batch, future = pending[0]
         future.result()
         pending.popleft()

@@ -12,21 +12,21 @@ from typing import Any
 from pushreg.clock import Clock, now
 from pushreg.schema import DAY
 from pushreg_local.errors import OperatorError
-from pushreg_ops.migrate.checkpoint import Checkpoint, Displaced, Refusals
+from pushreg_ops.migrate.files import Checkpoint, RejectFile, SupersededFile
 from pushreg_ops.migrate.formats.pushreg import to_line
-from pushreg_ops.migrate.formats.rows import Converter, Run
+from pushreg_ops.migrate.formats.rows import Converter, ImportRun
 from pushreg_ops.migrate.importing import Importer
 from pushreg_ops.migrate.merging import Merger
 from pushreg_ops.migrate.owners import Owners
 from pushreg_ops.migrate.sources import Source
-from pushreg_ops.records.entities import Head
-from pushreg_ops.targets import Registry
+from pushreg_ops.records.entities import StoredEntity
+from pushreg_ops.registry import Registry
 
-Progress = Callable[[int, int], None]
+ReportPosition = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ImportJob:
     """What to import, and how; `state` is the path that the names of its files begin with.
 
     `settings` are those options that decide what is written.
@@ -34,7 +34,7 @@ class Job:
 
     registry: Registry
     source: Source
-    create_converter: Callable[[Run], Converter]
+    create_converter: Callable[[ImportRun], Converter]
     settings: dict[str, Any]
     state: Path
     stale_after_days: int
@@ -70,18 +70,18 @@ class Job:
             begun = Checkpoint.load(self.checkpoint_path, identity)
         return begun or Checkpoint(identity, int(clock().timestamp()))
 
-    def run(self, checkpoint: Checkpoint, progress: Progress = lambda position, rows: None) -> Counter[str]:
+    def run(self, checkpoint: Checkpoint, progress: ReportPosition = lambda position, rows: None) -> Counter[str]:
         """Import what is left and return the counts of all; OperatorError tells how to go on after a failure."""
-        run = Run(checkpoint.epoch, self.stale_after_days * DAY)
+        run = ImportRun(checkpoint.epoch, self.stale_after_days * DAY)
         client = self.registry.client
-        displaced = Displaced(self.displaced_path)
+        displaced = SupersededFile(self.displaced_path)
 
-        def keep(head: Head) -> None:
+        def keep(head: StoredEntity) -> None:
             displaced.write({"reason": f"superseded by {self.source.name}", "row": None, "record": to_line(head)})
 
         merger = Merger(client, self.registry.tables, run.epoch, keep, dry_run=self.dry_run)
         owners = Owners(client, self.registry.directory, run.moment, adds=self.adds_missing, dry_run=self.dry_run)
-        refusals = Refusals(self.rejects_path, checkpoint.refusals_size)
+        refusals = RejectFile(self.rejects_path, checkpoint.refusals_size)
         path = None if self.dry_run else self.checkpoint_path
         importer = Importer(
             self.source,

@@ -14,13 +14,13 @@ from typing import Literal
 from pushreg.dynamodb import Client, Session
 from pushreg.errors import ConditionFailedError, StaleReadError, StoreError, WriteConflictError
 from pushreg.schema import Item, Key
-from pushreg_ops.migrate.settling import plan
+from pushreg_ops.migrate.conflicts import plan
 from pushreg_ops.records.entities import (
-    TIME_LIMIT,
+    CALL_SECONDS,
     Candidate,
-    Claim,
-    Head,
-    Name,
+    ItemName,
+    StoredEntity,
+    StoredRecord,
     create,
     is_alive,
     is_merged,
@@ -59,7 +59,7 @@ class Merger:
         client: Client,
         tables: Mapping[str, str],
         epoch: int,
-        keep: Callable[[Head], None],
+        keep: Callable[[StoredEntity], None],
         *,
         dry_run: bool = False,
     ) -> None:
@@ -121,12 +121,12 @@ class Merger:
                 outcomes[index] = self._settle(candidate)
         return free
 
-    def _look(self, candidates: Iterable[Candidate]) -> dict[Name, Item | None]:
-        wanted: dict[str, list[Head | Claim]] = {}
+    def _look(self, candidates: Iterable[Candidate]) -> dict[ItemName, Item | None]:
+        wanted: dict[str, list[StoredRecord]] = {}
         for candidate in candidates:
             for record in candidate.records:
                 wanted.setdefault(self._tables[table_of(record)], []).append(record)
-        found: dict[Name, Item | None] = {}
+        found: dict[ItemName, Item | None] = {}
         for table, records in wanted.items():
             items = self._session().get_many(table, [key_of(record) for record in records])
             found.update(zip(map(name_of, records), items, strict=True))
@@ -166,4 +166,4 @@ class Merger:
         return self._session().get_snapshot(table, keys)
 
     def _session(self) -> Session:
-        return Session(self._client, TIME_LIMIT)
+        return Session(self._client, CALL_SECONDS)

@@ -12,7 +12,7 @@ from pushreg.errors import ConditionFailedError
 from pushreg.models.directory import Account, Application, Place
 from pushreg.schema import entry_key
 from pushreg.stores.directory import to_item
-from pushreg_ops.records.entities import TIME_LIMIT, Candidate, Owner, owned_by
+from pushreg_ops.records.entities import CALL_SECONDS, Candidate, Owner, owned_by
 
 # More than this many are looked up again now and then.
 MAX_KNOWN = 100_000
@@ -51,7 +51,7 @@ class Owners:
     def _look_up(self, owners: set[Owner]) -> set[Owner]:
         ordered = sorted(owners)
         keys = [entry_key(*owner) for owner in ordered]
-        items = Session(self._client, TIME_LIMIT).get_many(self._table, keys)
+        items = Session(self._client, CALL_SECONDS).get_many(self._table, keys)
         unknown = {owner for owner, item in zip(ordered, items, strict=True) if item is None}
         self._remember(owners - unknown)
         return unknown
@@ -63,7 +63,7 @@ class Owners:
             write = put(self._table, to_item(types[kind](key, self._moment)), "attribute_not_exists(created_at)")
             # Refused means that somebody else added it meanwhile.
             with suppress(ConditionFailedError):
-                Session(self._client, TIME_LIMIT).transact([write], uuid.uuid4().hex)
+                Session(self._client, CALL_SECONDS).transact([write], uuid.uuid4().hex)
         self._remember([owner])
 
     def _remember(self, owners: Iterable[Owner]) -> None:

@@ -48,7 +48,7 @@ class Source(Protocol):
         """Yield the rows after the first `skip`; OperatorError if the source is broken."""
 
 
-class Files:
+class FileSource:
     """Files read one after the other; `member` names the array that a JSON document in them keeps its rows in."""
 
     def __init__(self, paths: Sequence[Path], member: str | None = None) -> None:

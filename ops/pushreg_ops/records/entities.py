@@ -21,27 +21,28 @@ from pushreg.schema import (
     parse_record,
 )
 from pushreg_ops.records.items import (
-    Account,
-    Application,
-    Credential,
-    Device,
     DeviceClaim,
-    Expiring,
-    Mobile,
-    Place,
-    PlaceToken,
+    ExpiringItem,
+    MobileClaim,
     SidClaim,
-    Subscriber,
+    StoredAccount,
+    StoredApplication,
+    StoredCredential,
+    StoredDevice,
+    StoredPlace,
+    StoredSubscriber,
+    StoredToken,
 )
 
-Entry = Account | Application | Credential | Place
-Head = Device | Subscriber | PlaceToken | Entry
-Claim = Mobile | DeviceClaim | SidClaim
-Name = tuple[str, str, str]
+StoredEntry = StoredAccount | StoredApplication | StoredCredential | StoredPlace
+StoredEntity = StoredDevice | StoredSubscriber | StoredToken | StoredEntry
+StoredClaim = MobileClaim | DeviceClaim | SidClaim
+StoredRecord = StoredEntity | StoredClaim
+ItemName = tuple[str, str, str]
 Owner = EntryName
 
 # What one call to the store may take, retries and all.
-TIME_LIMIT = 60.0
+CALL_SECONDS = 60.0
 
 # What a registration is, apart from when it came and how often it changed. A device's document is known by its digest.
 _CIRCUMSTANCES = {"created_at", "updated_at", "expires_at", "writes", "document"}
@@ -54,131 +55,131 @@ class Candidate:
     Of an untimed one nobody knows when it was last refreshed, so it never replaces anything.
     """
 
-    head: Head
-    claims: tuple[Claim, ...]
+    head: StoredEntity
+    claims: tuple[StoredClaim, ...]
     owner: Owner | None
     is_timed: bool
 
     @classmethod
-    def from_head(cls, head: Head, owner: Owner | None = None, *, is_timed: bool = True) -> Candidate:
+    def from_head(cls, head: StoredEntity, owner: Owner | None = None, *, is_timed: bool = True) -> Candidate:
         """Return the candidate with the claims that belong to the head."""
         return cls(head, claims_of(head), owner, is_timed)
 
     @property
-    def needs(self) -> frozenset[Name]:
+    def needs(self) -> frozenset[ItemName]:
         """The names of the items that have to be there before it."""
         return frozenset() if self.owner is None else frozenset({(DIRECTORY, entry_key(*self.owner)["record"], "")})
 
     @property
-    def records(self) -> tuple[Head | Claim, ...]:
+    def records(self) -> tuple[StoredRecord, ...]:
         """The head and its claims."""
         return (self.head, *self.claims)
 
-    def is_newer(self, standing: Head) -> bool:
+    def is_newer(self, standing: StoredEntity) -> bool:
         """Whether it was refreshed after what stands."""
         return self.is_timed and refreshed_at(self.head) > refreshed_at(standing)
 
 
-def table_of(record: Head | Claim) -> str:
+def table_of(record: StoredRecord) -> str:
     """Return the logical id of the record's table."""
     match record:
-        case Device() | Mobile():
+        case StoredDevice() | MobileClaim():
             return DEVICES
-        case Subscriber() | DeviceClaim() | SidClaim():
+        case StoredSubscriber() | DeviceClaim() | SidClaim():
             return SUBSCRIBERS
-        case PlaceToken():
+        case StoredToken():
             return PLACES
     return DIRECTORY
 
 
-def key_of(record: Head | Claim) -> Key:
+def key_of(record: StoredRecord) -> Key:
     """Return the key of the record's item."""
     match record:
-        case Device() | Mobile():
+        case StoredDevice() | MobileClaim():
             return {"account_id": record.account_id, "record": record.record}
-        case PlaceToken():
+        case StoredToken():
             return {"place_id": record.place_id, "token_digest": record.token_digest}
     return {"record": record.record}
 
 
-def name_of(record: Head | Claim) -> Name:
+def name_of(record: StoredRecord) -> ItemName:
     """Return what tells the record's item from all others of the registry."""
     match record:
-        case Device() | Mobile():
+        case StoredDevice() | MobileClaim():
             return DEVICES, record.account_id, record.record
-        case PlaceToken():
+        case StoredToken():
             return PLACES, record.place_id, record.token_digest
     return table_of(record), record.record, ""
 
 
-def owned_by(head: Head) -> Owner | None:
+def owned_by(head: StoredEntity) -> Owner | None:
     """Return what the head lets others be owned by, if it is such a one."""
     match head:
-        case Account():
+        case StoredAccount():
             return "account", parse_record(head.record)[1]
-        case Application():
+        case StoredApplication():
             return "application", parse_record(head.record)[1]
-        case Place():
+        case StoredPlace():
             return "place", parse_record(head.record)[1]
     return None
 
 
-def claims_of(head: Head) -> tuple[Claim, ...]:
+def claims_of(head: StoredEntity) -> tuple[StoredClaim, ...]:
     """Return the claims that must stand beside the head."""
     match head:
-        case Device():
-            return (Mobile.from_item(mobile_claim(head.model_dump())),)
-        case Subscriber():
+        case StoredDevice():
+            return (MobileClaim.from_item(mobile_claim(head.model_dump())),)
+        case StoredSubscriber():
             return head.claims()
     return ()
 
 
-def holder_of(claim: Claim) -> Key:
+def target_key_of(claim: StoredClaim) -> Key:
     """Return the key of the head that the claim leads to."""
-    if isinstance(claim, Mobile):
+    if isinstance(claim, MobileClaim):
         return device_key(claim.account_id, claim.device_id)
     return ksid_key(claim.ksid)
 
 
-def refreshed_at(head: Head) -> str:
+def refreshed_at(head: StoredEntity) -> str:
     """Return when the head was last known to be wanted."""
-    return head.updated_at if isinstance(head, Device | Subscriber | PlaceToken) else head.created_at
+    return head.updated_at if isinstance(head, StoredDevice | StoredSubscriber | StoredToken) else head.created_at
 
 
-def is_alive(record: Head | Claim, epoch: int) -> bool:
+def is_alive(record: StoredRecord, epoch: int) -> bool:
     """Whether the record still counts."""
-    return not isinstance(record, Expiring) or record.is_alive(epoch)
+    return not isinstance(record, ExpiringItem) or record.is_alive(epoch)
 
 
-def is_same(head: Head, other: Head) -> bool:
+def is_same(head: StoredEntity, other: StoredEntity) -> bool:
     """Whether both say the same, whenever they came."""
     return head.model_dump(exclude=_CIRCUMSTANCES) == other.model_dump(exclude=_CIRCUMSTANCES)
 
 
-def is_merged(candidate: Candidate, standing: Head) -> bool:
+def is_merged(candidate: Candidate, standing: StoredEntity) -> bool:
     """Whether what stands says all that the candidate says, and will do so for as long."""
-    renews = isinstance(standing, Expiring) and candidate.is_newer(standing)
+    renews = isinstance(standing, ExpiringItem) and candidate.is_newer(standing)
     return is_same(candidate.head, standing) and not renews
 
 
-def to_item(record: Head | Claim) -> Item:
+def to_item(record: StoredRecord) -> Item:
     """Return the item that stores the record."""
     return record.model_dump(by_alias=True)
 
 
-def create(table: str, record: Head | Claim) -> dict[str, Any]:
+def create(table: str, record: StoredRecord) -> dict[str, Any]:
     """Return a write that stores the record where nothing stands."""
-    return put(table, to_item(record), f"attribute_not_exists({mark_of(record)})")
+    return put(table, to_item(record), f"attribute_not_exists({presence_attribute(record)})")
 
 
-def mark_of(record: Head | Claim) -> str:
+def presence_attribute(record: StoredRecord) -> str:
     """Return the name of an attribute outside the key that every item of the record's kind has."""
-    if isinstance(record, Mobile):
+    if isinstance(record, MobileClaim):
         return "device_id"
     return "ksid" if isinstance(record, DeviceClaim | SidClaim) else "created_at"
 
 
-def pin(record: Head | Claim) -> tuple[str, dict[str, Any]]:
+def unchanged_condition(record: StoredRecord) -> tuple[str, dict[str, Any]]:
     """Return the condition that nothing of the record has changed, and its values."""
     terms, values = [], {}
     for name, value in to_item(record).items():
@@ -193,14 +194,14 @@ def pin(record: Head | Claim) -> tuple[str, dict[str, Any]]:
     return " AND ".join(terms), values
 
 
-def measure(record: Head | Claim) -> int:
+def measure(record: StoredRecord) -> int:
     """Return about how many bytes the record takes in a request, rather more than less."""
     match record:
-        case Device():
+        case StoredDevice():
             # Quotes are escaped on the way.
             return 2 * len(record.document.encode()) + 1000
-        case Subscriber():
+        case StoredSubscriber():
             return 4 * len(record.sid) + 2000
-        case PlaceToken():
+        case StoredToken():
             return 4 * len(record.device_token) + 500
     return 1000

@@ -34,15 +34,32 @@ from pushreg.schema import (
     to_place_id,
 )
 from pushreg.stores.directory import to_entry
-from pushreg_ops.records.entities import TIME_LIMIT, Claim, Owner, claims_of, holder_of, key_of, name_of, table_of
+from pushreg_ops.records.entities import (
+    CALL_SECONDS,
+    Owner,
+    StoredClaim,
+    claims_of,
+    key_of,
+    name_of,
+    table_of,
+    target_key_of,
+)
 from pushreg_ops.records.invariants import Rule, Violation
-from pushreg_ops.records.items import Device, Expiring, PlaceToken, Stored, Subscriber, UnreadableError, read
-from pushreg_ops.records.neighbors import KINDS, Reader
+from pushreg_ops.records.items import (
+    ExpiringItem,
+    StoredDevice,
+    StoredItem,
+    StoredSubscriber,
+    StoredToken,
+    UnreadableError,
+    read,
+)
 from pushreg_ops.records.redaction import redact, shorten
-from pushreg_ops.records.scanning import Progress, ignore, scan
-from pushreg_ops.targets import Registry
+from pushreg_ops.records.related import ITEM_TYPES, RelatedReader
+from pushreg_ops.records.scanning import ReportCount, ignore, scan
+from pushreg_ops.registry import Registry
 
-Registration = Device | Subscriber | PlaceToken
+Registration = StoredDevice | StoredSubscriber | StoredToken
 # Of an account or a place, more are not for one screen.
 MAX_SHOWN = 20
 # With more places than this it is quicker to look through the tokens than to ask for one at each place.
@@ -55,11 +72,11 @@ class Inspector:
     def __init__(self, registry: Registry, epoch: int) -> None:
         self._registry = registry
         self._epoch = epoch
-        self._reader = Reader(registry.client, registry.tables, epoch)
+        self._reader = RelatedReader(registry.client, registry.tables, epoch)
 
     def find(self, text: str) -> list[Registration]:
         """Return what the text leads to by keys, under every account, application and place that is known."""
-        found: list[Stored] = []
+        found: list[StoredItem] = []
         place_id = to_place_id(text)
         if place_id is not None:
             found += self._list(PLACES, "place_id = :owner", owner=place_id)
@@ -74,14 +91,14 @@ class Inspector:
             found += self._get(PLACES, [place_key(place, text) for place in places])
         return self._follow(found)
 
-    def search(self, text: str, progress: Progress) -> Iterator[Registration]:
+    def search(self, text: str, progress: ReportCount) -> Iterator[Registration]:
         """Yield what the text is a part of, looking through all items: tokens of Kazoo devices have no keys."""
         client, names = self._registry.client, self._registry.tables
         quoted = json.encode(text).decode()[1:-1]
         devices = "begins_with(#record, :kind) AND contains(document, :text)"
         for page in scan(client, names[DEVICES], progress, devices, kind=DEVICE_PREFIX, text=quoted):
             for device in self._parse(DEVICES, page):
-                if isinstance(device, Device) and text in _read_document(device).get(
+                if isinstance(device, StoredDevice) and text in _read_document(device).get(
                     "notification_registration_ids", {}
                 ):
                     yield device
@@ -109,7 +126,7 @@ class Inspector:
         return {**_describe(head), **common}
 
     def _describe_validity(self, head: Registration) -> str:
-        if not isinstance(head, Expiring) or head.expires_at is None:
+        if not isinstance(head, ExpiringItem) or head.expires_at is None:
             return "for ever"
         moment = to_iso(datetime.fromtimestamp(head.expires_at, UTC))
         return f"until {moment}" if head.is_alive(self._epoch) else f"expired at {moment}"
@@ -127,7 +144,7 @@ class Inspector:
         for page in scan(self._registry.client, self._registry.directory, ignore, wanted, **values):
             yield from map(to_entry, page)
 
-    def _list(self, table: str, condition: str, **values: str) -> list[Stored]:
+    def _list(self, table: str, condition: str, **values: str) -> list[StoredItem]:
         """Return the first rows of an owner."""
         names = {"ExpressionAttributeNames": {"#record": "record"}} if "#record" in condition else {}
         answer = self._registry.client.query(
@@ -140,33 +157,33 @@ class Inspector:
         )
         return self._parse(table, map(from_attributes, answer["Items"]))
 
-    def _get(self, table: str, keys: Sequence[Key]) -> list[Stored]:
+    def _get(self, table: str, keys: Sequence[Key]) -> list[StoredItem]:
         found = self._session().get_many(self._registry.tables[table], keys)
         return self._parse(table, (item for item in found if item is not None))
 
-    def _follow(self, records: Iterable[Stored]) -> list[Registration]:
+    def _follow(self, records: Iterable[StoredItem]) -> list[Registration]:
         """Return the registrations, those that claims lead to in place of the claims, each once."""
         found: dict[Any, Registration] = {}
         for record in records:
             heads: list[Any] = [record]
             if not isinstance(record, Registration):
                 claim: Any = record
-                heads = self._get(table_of(claim), [holder_of(claim)])
+                heads = self._get(table_of(claim), [target_key_of(claim)])
             found |= {name_of(head): head for head in heads if isinstance(head, Registration)}
         return list(found.values())
 
-    def _parse(self, table: str, items: Iterable[Item]) -> list[Stored]:
-        records: list[Stored] = []
+    def _parse(self, table: str, items: Iterable[Item]) -> list[StoredItem]:
+        records: list[StoredItem] = []
         for item in items:
             try:
-                records.append(PlaceToken.from_item(item) if table == PLACES else read(item, KINDS[table]))
+                records.append(StoredToken.from_item(item) if table == PLACES else read(item, ITEM_TYPES[table]))
             except UnreadableError:
                 # `pushreg verify` tells of it.
                 continue
         return records
 
     def _session(self) -> Session:
-        return Session(self._registry.client, TIME_LIMIT)
+        return Session(self._registry.client, CALL_SECONDS)
 
 
 def _device_keys(text: str, entries: Iterable[Entry]) -> list[Key]:
@@ -183,11 +200,11 @@ def _subscriber_keys(text: str, entries: Iterable[Entry]) -> list[Key]:
     return ([ksid_key(text)] if is_ksid(text) else []) + claims
 
 
-def _judge(head: Registration, claim: Claim, item: Item | None) -> str:
+def _judge(head: Registration, claim: StoredClaim, item: Item | None) -> str:
     if item is None:
         return "missing"
     try:
-        holder = holder_of(type(claim).from_item(item))
+        holder = target_key_of(type(claim).from_item(item))
     except UnreadableError:
         return "unreadable"
     return "leads here" if holder == key_of(head) else f"leads to {shorten(holder)}"
@@ -195,21 +212,21 @@ def _judge(head: Registration, claim: Claim, item: Item | None) -> str:
 
 def _own(head: Registration) -> Owner:
     match head:
-        case Device():
+        case StoredDevice():
             return "account", head.account_id
-        case Subscriber():
+        case StoredSubscriber():
             return "application", head.appId
     return "place", head.place_id
 
 
-def _read_document(device: Device) -> dict[str, Any]:
+def _read_document(device: StoredDevice) -> dict[str, Any]:
     document: dict[str, Any] = json.decode(device.document.encode())
     return document
 
 
 def _describe(head: Registration) -> dict[str, Any]:
     match head:
-        case Device():
+        case StoredDevice():
             document = _read_document(head)
             registrations = document.get("notification_registration_ids", {})
             return {
@@ -222,7 +239,7 @@ def _describe(head: Registration) -> dict[str, Any]:
                     for token, each in registrations.items()
                 ],
             }
-        case Subscriber():
+        case StoredSubscriber():
             names = {"ksid", "appId", "deviceId", "osType", "ufid", "active"}
             return {"family": "engagement", **head.model_dump(include=names), "sid": redact(head.sid)}
     return {"family": "places", "place_id": head.place_id, "device_token": redact(head.device_token)}

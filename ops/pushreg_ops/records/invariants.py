@@ -30,16 +30,16 @@ from pushreg.schema import (
     parse_record,
 )
 from pushreg_ops.records.items import (
-    Account,
-    Application,
-    Credential,
-    Device,
     DeviceClaim,
-    Mobile,
-    Place,
-    PlaceToken,
+    MobileClaim,
     SidClaim,
-    Subscriber,
+    StoredAccount,
+    StoredApplication,
+    StoredCredential,
+    StoredDevice,
+    StoredPlace,
+    StoredSubscriber,
+    StoredToken,
     UnreadableError,
     read,
 )
@@ -75,15 +75,15 @@ def check_devices(items: Iterable[Item]) -> Iterator[Violation]:
     unreadable: set[tuple[str, str]] = set()
     for item in items:
         try:
-            record = read(item, {"device": Device, "mobile": Mobile})
+            record = read(item, {"device": StoredDevice, "mobile": MobileClaim})
         except UnreadableError as error:
             unreadable.add((str(item.get("account_id")), str(item.get("record"))))
             yield Violation(Rule.READABLE, (_key(item, DEVICES),), error.detail)
             continue
-        if isinstance(record, Device):
+        if isinstance(record, StoredDevice):
             holders[record.account_id, digest(record.mobile_device_id)].append(record.device_id)
             yield from _check_document(record)
-        elif isinstance(record, Mobile):
+        elif isinstance(record, MobileClaim):
             claims[record.account_id, parse_record(record.record)[1]] = record.device_id
     for (account_id, mobile), device_ids in holders.items():
         claim = mobile_claim_key(account_id, mobile)
@@ -104,17 +104,17 @@ def check_devices(items: Iterable[Item]) -> Iterator[Violation]:
 
 def check_subscribers(items: Iterable[Item], epoch: int) -> Iterator[Violation]:
     """Yield what is wrong with the Subscribers table; DynamoDB removes what has expired by `epoch` piece by piece."""
-    subscribers: dict[str, Subscriber] = {}
+    subscribers: dict[str, StoredSubscriber] = {}
     claims: dict[str, DeviceClaim | SidClaim] = {}
     unreadable: set[str] = set()
     for item in items:
         try:
-            record = read(item, {"ksid": Subscriber, "device": DeviceClaim, "sid": SidClaim})
+            record = read(item, {"ksid": StoredSubscriber, "device": DeviceClaim, "sid": SidClaim})
         except UnreadableError as error:
             unreadable.add(str(item.get("record")))
             yield Violation(Rule.READABLE, (_key(item, SUBSCRIBERS),), error.detail)
             continue
-        if isinstance(record, Subscriber) and record.is_alive(epoch):
+        if isinstance(record, StoredSubscriber) and record.is_alive(epoch):
             subscribers[record.ksid] = record
         elif isinstance(record, DeviceClaim | SidClaim) and record.is_alive(epoch):
             claims[record.record] = record
@@ -140,7 +140,7 @@ def check_places(items: Iterable[Item]) -> Iterator[Violation]:
     """Yield what is wrong with the Places table."""
     for item in items:
         try:
-            row = PlaceToken.from_item(item)
+            row = StoredToken.from_item(item)
         except UnreadableError as error:
             yield Violation(Rule.READABLE, (_key(item, PLACES),), error.detail)
             continue
@@ -153,16 +153,22 @@ def check_directory(items: Iterable[Item]) -> Iterator[Violation]:
     for item in items:
         try:
             record = read(
-                item, {"credential": Credential, "application": Application, "place": Place, "account": Account}
+                item,
+                {
+                    "credential": StoredCredential,
+                    "application": StoredApplication,
+                    "place": StoredPlace,
+                    "account": StoredAccount,
+                },
             )
         except UnreadableError as error:
             yield Violation(Rule.READABLE, (_key(item, DIRECTORY),), error.detail)
             continue
-        if isinstance(record, Credential) and record.key_id != key_id_of(parse_record(record.record)[1]):
+        if isinstance(record, StoredCredential) and record.key_id != key_id_of(parse_record(record.record)[1]):
             yield Violation(Rule.DIGEST, (_key(item, DIRECTORY),), "key_id is not the digest's")
 
 
-def _check_document(device: Device) -> Iterator[Violation]:
+def _check_document(device: StoredDevice) -> Iterator[Violation]:
     keys: tuple[Key, ...] = ({"account_id": device.account_id, "record": device.record},)
     try:
         content = Content.from_data(json.decode(device.document.encode()), device.app_name)

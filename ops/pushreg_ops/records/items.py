@@ -26,7 +26,7 @@ class UnreadableError(PushregError):
         self.detail = detail
 
 
-class Stored(BaseModel):
+class StoredItem(BaseModel):
     """One item; attributes beyond those named are of no account."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
@@ -42,7 +42,7 @@ class Stored(BaseModel):
             raise UnreadableError(f"bad or missing: {', '.join(places)}") from error
 
 
-class Expiring(Stored):
+class ExpiringItem(StoredItem):
     """An item that DynamoDB removes some time after `expires_at`."""
 
     expires_at: int | None = None
@@ -52,7 +52,7 @@ class Expiring(Stored):
         return schema.is_alive(self.expires_at, epoch)
 
 
-class Device(Stored):
+class StoredDevice(StoredItem):
     """A device's subscription."""
 
     account_id: Text
@@ -73,7 +73,7 @@ class Device(Stored):
         return self
 
 
-class Mobile(Stored):
+class MobileClaim(StoredItem):
     """The claim of a mobile device."""
 
     kind: ClassVar[str] = "mobile device"
@@ -83,7 +83,7 @@ class Mobile(Stored):
     device_id: Text
 
 
-class DeviceClaim(Expiring):
+class DeviceClaim(ExpiringItem):
     """What leads from an application's device to its subscriber."""
 
     kind: ClassVar[str] = "device"
@@ -96,7 +96,7 @@ class DeviceClaim(Expiring):
     active: bool
 
 
-class SidClaim(Expiring):
+class SidClaim(ExpiringItem):
     """What leads from an application's sid to its subscriber."""
 
     kind: ClassVar[str] = "sid"
@@ -107,7 +107,7 @@ class SidClaim(Expiring):
     ufid: str | None = None
 
 
-class Subscriber(Expiring):
+class StoredSubscriber(ExpiringItem):
     """A subscriber, whom two claims lead to."""
 
     record: Text
@@ -133,7 +133,7 @@ class Subscriber(Expiring):
         return DeviceClaim.from_item(device), SidClaim.from_item(sid)
 
 
-class Credential(Stored):
+class StoredCredential(StoredItem):
     """A credential, known by the digest of its secret."""
 
     record: Annotated[str, StringConstraints(pattern=schema.CREDENTIAL_RECORD)]
@@ -151,7 +151,7 @@ class Credential(Stored):
         return self
 
 
-class Application(Stored):
+class StoredApplication(StoredItem):
     """An engagement application."""
 
     record: Annotated[str, StringConstraints(pattern=schema.APPLICATION_RECORD)]
@@ -159,21 +159,21 @@ class Application(Stored):
     created_at: Moment
 
 
-class Place(Stored):
+class StoredPlace(StoredItem):
     """A place that tokens may be registered for."""
 
     record: Annotated[str, StringConstraints(pattern=schema.PLACE_RECORD)]
     created_at: Moment
 
 
-class Account(Stored):
+class StoredAccount(StoredItem):
     """A Kazoo account."""
 
     record: Annotated[str, StringConstraints(pattern=schema.ACCOUNT_RECORD)]
     created_at: Moment
 
 
-class PlaceToken(Expiring):
+class StoredToken(ExpiringItem):
     """A token registered for a place."""
 
     place_id: Annotated[str, StringConstraints(pattern=f"^{schema.UUID}$")]
@@ -183,7 +183,7 @@ class PlaceToken(Expiring):
     updated_at: Moment
 
 
-def read(item: schema.Item, kinds: Mapping[str, type[Stored]]) -> Stored:
+def read(item: schema.Item, kinds: Mapping[str, type[StoredItem]]) -> StoredItem:
     """Return the item as the kind that its record begins with; UnreadableError if it is none of them."""
     kind, _ = schema.parse_record(str(item.get("record", "")))
     if kind not in kinds:

@@ -10,9 +10,9 @@ from pushreg.schema import Item
 from pushreg_local.client import AdminClient
 
 # Without a limit DynamoDB Local goes through the whole table for a page: of 100,000 items that took more than 10 s.
-PAGE = 1000
+PAGE_SIZE = 1000
 
-Progress = Callable[[int], None]
+ReportCount = Callable[[int], None]
 
 
 def ignore(count: int) -> None:
@@ -20,14 +20,14 @@ def ignore(count: int) -> None:
 
 
 def scan(
-    client: AdminClient, table: str, progress: Progress = ignore, condition: str | None = None, **values: str | int
+    client: AdminClient, table: str, progress: ReportCount = ignore, condition: str | None = None, **values: str | int
 ) -> Iterator[list[Item]]:
     """Yield the table's items page by page, each read strongly consistent at a moment of its own.
 
     Only those that the condition lets pass, in which values stand as `:name`; `progress` is told how many were looked
     at.
     """
-    parameters: dict[str, Any] = {"TableName": table, "ConsistentRead": True, "Limit": PAGE}
+    parameters: dict[str, Any] = {"TableName": table, "ConsistentRead": True, "Limit": PAGE_SIZE}
     if condition is not None:
         parameters["FilterExpression"] = condition
         attributes = to_attributes(values)

@@ -12,9 +12,9 @@ from typing import Any
 
 from pushreg.codecs import json
 from pushreg.schema import DAY, DEVICES, PLACES, REGISTRATION_PREFIXES, SUBSCRIBERS
-from pushreg_ops.records.items import Device, Expiring, PlaceToken, Subscriber, UnreadableError
-from pushreg_ops.records.scanning import Progress, scan
-from pushreg_ops.targets import Registry
+from pushreg_ops.records.items import ExpiringItem, StoredDevice, StoredSubscriber, StoredToken, UnreadableError
+from pushreg_ops.records.scanning import ReportCount, scan
+from pushreg_ops.registry import Registry
 
 MAX_OWNERS = 10
 # Days since the last refresh; 270 is when FCM drops a token.
@@ -26,8 +26,11 @@ _SPANS = [
 ]
 
 
+Registration = StoredDevice | StoredSubscriber | StoredToken
+
+
 @dataclass(slots=True)
-class Tally:
+class FamilyCounts:
     """What was counted of one family; `owners` are the accounts or places with most registrations."""
 
     living: int = 0
@@ -55,24 +58,26 @@ class Tally:
         }
 
 
-class Census:
+class Statistics:
     """Counts one registry as it is at `epoch`."""
 
-    def __init__(self, registry: Registry, epoch: int, progress: Progress) -> None:
+    def __init__(self, registry: Registry, epoch: int, progress: ReportCount) -> None:
         self._registry = registry
         self._epoch = epoch
         self._progress = progress
 
-    def take(self) -> dict[str, Tally]:
+    def take(self) -> dict[str, FamilyCounts]:
         """Return the tally of each family."""
         return {
-            "kazoo": self._count(DEVICES, Device, "account_id"),
-            "engagement": self._count(SUBSCRIBERS, Subscriber, None),
-            "places": self._count(PLACES, PlaceToken, "place_id"),
+            "kazoo": self._count(DEVICES, StoredDevice, "account_id"),
+            "engagement": self._count(SUBSCRIBERS, StoredSubscriber, None),
+            "places": self._count(PLACES, StoredToken, "place_id"),
         }
 
-    def _count(self, table: str, kind: type[Device] | type[Subscriber] | type[PlaceToken], owner: str | None) -> Tally:
-        tally = Tally()
+    def _count(
+        self, table: str, kind: type[StoredDevice | StoredSubscriber | StoredToken], owner: str | None
+    ) -> FamilyCounts:
+        tally = FamilyCounts()
         current, size = None, 0
         for item in self._read(table):
             try:
@@ -80,7 +85,7 @@ class Census:
             except UnreadableError:
                 tally.unreadable += 1
                 continue
-            if isinstance(head, Expiring) and not head.is_alive(self._epoch):
+            if isinstance(head, ExpiringItem) and not head.is_alive(self._epoch):
                 tally.expired += 1
                 continue
             self._add(tally, head)
@@ -104,21 +109,21 @@ class Census:
         for page in pages:
             yield from page
 
-    def _add(self, tally: Tally, head: Device | Subscriber | PlaceToken) -> None:
+    def _add(self, tally: FamilyCounts, head: StoredDevice | StoredSubscriber | StoredToken) -> None:
         tally.living += 1
         age = self._epoch - int(datetime.fromisoformat(head.updated_at).timestamp())
         tally.ages[next((index for index, days in enumerate(AGES) if age < days * DAY), len(AGES))] += 1
         match head:
-            case Device():
+            case StoredDevice():
                 tally.platforms[json.decode(head.document.encode()).get("platform", "unknown")] += 1
                 tally.applications[head.app_name] += 1
-            case Subscriber():
+            case StoredSubscriber():
                 tally.platforms[head.osType] += 1
                 tally.applications[head.appId] += 1
                 tally.inactive += not head.active
 
 
-def _close(tally: Tally, owner: str | None, size: int) -> None:
+def _close(tally: FamilyCounts, owner: str | None, size: int) -> None:
     if owner is None:
         return
     tally.owner_count += 1

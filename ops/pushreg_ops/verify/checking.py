@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from pushreg.schema import TABLE_KEYS, Item, is_alive
 from pushreg_ops.records.invariants import Violation
-from pushreg_ops.records.neighbors import Reader
-from pushreg_ops.records.scanning import Progress, scan
-from pushreg_ops.targets import Registry
+from pushreg_ops.records.related import RelatedReader
+from pushreg_ops.records.scanning import ReportCount, ignore, scan
+from pushreg_ops.registry import Registry
 
 # What a person can look at; a table with more is to be repaired and read again.
 MAX_FINDINGS = 10_000
@@ -27,11 +27,11 @@ class Finding:
 class Verifier:
     """Reads a registry once; `counts` tells of each table the items, and the rows that have expired."""
 
-    def __init__(self, registry: Registry, epoch: int, progress: Progress) -> None:
+    def __init__(self, registry: Registry, epoch: int, progress: ReportCount) -> None:
         self._registry = registry
         self._epoch = epoch
         self._progress = progress
-        self._reader = Reader(registry.client, registry.tables, epoch)
+        self._reader = RelatedReader(registry.client, registry.tables, epoch)
         self.counts: Counter[tuple[str, str]] = Counter()
 
     def find(self) -> Iterator[Finding]:
@@ -59,3 +59,9 @@ def has_expired(item: Item, epoch: int) -> bool:
     """Whether the item counts no longer, and DynamoDB has yet to remove it."""
     expires_at = item.get("expires_at")
     return isinstance(expires_at, int) and not is_alive(expires_at, epoch)
+
+
+def verify(registry: Registry, epoch: int, progress: ReportCount = ignore) -> tuple[Verifier, list[Finding]]:
+    """Read all tables once, and return the counts with what was found."""
+    verifier = Verifier(registry, epoch, progress)
+    return verifier, list(verifier.find())

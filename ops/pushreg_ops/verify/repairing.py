@@ -1,17 +1,20 @@
-"""What is safe to mend, each in one transaction that is pinned on all that it was decided by."""
+"""Repairs of violations, each one transaction conditioned on every item that the repair was decided from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pushreg.codecs import json
-from pushreg.dynamodb import delete, put, update
+from pushreg.dynamodb import Session, delete, put, update
+from pushreg.errors import ConditionFailedError
 from pushreg.models.kazoo import Content
 from pushreg.schema import (
     DEVICES,
     DIRECTORY,
+    EXPIRED,
     PLACES,
     REGISTRATION_PREFIXES,
     SUBSCRIBERS,
@@ -21,21 +24,36 @@ from pushreg.schema import (
     parse_record,
     place_key,
 )
-from pushreg_ops.records.entities import Claim, Head, claims_of, create, holder_of, key_of, pin, to_item
+from pushreg_ops.records.entities import (
+    StoredClaim,
+    StoredEntity,
+    StoredRecord,
+    claims_of,
+    create,
+    key_of,
+    target_key_of,
+    to_item,
+    unchanged_condition,
+)
 from pushreg_ops.records.invariants import Rule
 from pushreg_ops.records.items import (
-    Credential,
-    Device,
-    Expiring,
-    PlaceToken,
-    Stored,
-    Subscriber,
+    ExpiringItem,
+    StoredCredential,
+    StoredDevice,
+    StoredItem,
+    StoredSubscriber,
+    StoredToken,
     UnreadableError,
     read,
 )
-from pushreg_ops.records.neighbors import KINDS, freeze
 from pushreg_ops.records.redaction import shorten
+from pushreg_ops.records.related import CALL_SECONDS, ITEM_TYPES, RelatedReader, freeze, key_in
+from pushreg_ops.records.scanning import ReportCount, ignore, scan
+from pushreg_ops.registry import Registry
 from pushreg_ops.verify.checking import Finding
+
+# Tables whose items carry a TTL.
+EXPIRING = (SUBSCRIBERS, PLACES)
 
 Items = Mapping[frozenset[tuple[str, str]], Item | None]
 
@@ -46,7 +64,73 @@ class Repair:
 
     description: str
     writes: tuple[dict[str, Any], ...]
-    removed: tuple[Head, ...] = ()
+    removed: tuple[StoredEntity, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A finding and what would mend it, if anything safe would."""
+
+    finding: Finding
+    repair: Repair | None
+
+
+class Repairer:
+    """Repairs one registry beside live traffic; `keep` is given what is about to be removed, and makes it durable.
+
+    Each repair is one transaction. Killed at any point, what is left is what another verification finds.
+    """
+
+    def __init__(self, registry: Registry, epoch: int, keep: Callable[[StoredEntity], None]) -> None:
+        self._registry = registry
+        self._epoch = epoch
+        self._keep = keep
+        self._reader = RelatedReader(registry.client, registry.tables, epoch)
+
+    def propose(self, finding: Finding) -> Proposal:
+        """Return what would be done."""
+        return Proposal(finding, self._plan(finding))
+
+    def apply(self, proposals: Sequence[Proposal], progress: ReportCount = ignore) -> int:
+        """Carry out what was proposed, where it is still called for, and return how much was."""
+        done = 0
+        for proposal in proposals:
+            done += self._apply(proposal)
+            progress(1)
+        return done
+
+    def remove_expired(self, progress: ReportCount = ignore) -> int:
+        """Delete what has expired, as DynamoDB will some day, and return how much there was."""
+        count = 0
+        for table in EXPIRING:
+            name = self._registry.tables[table]
+            expired = scan(self._registry.client, name, progress, EXPIRED, epoch=self._epoch)
+            for page in expired:
+                count += sum(self._delete_expired(table, name, item) for item in page)
+        return count
+
+    def _plan(self, finding: Finding) -> Repair | None:
+        items = self._reader.read_around(finding.table, finding.violation.keys)
+        return plan(finding, items, self._registry.tables[finding.table], self._epoch)
+
+    def _apply(self, proposal: Proposal) -> bool:
+        repair = self._plan(proposal.finding)
+        # What was shown is what is done: where things have changed since, the next verification tells.
+        if repair is None or proposal.repair is None or repair.description != proposal.repair.description:
+            return False
+        for head in repair.removed:
+            self._keep(head)
+        return self._transact(repair.writes)
+
+    def _delete_expired(self, table: str, name: str, item: dict[str, object]) -> bool:
+        return self._transact([delete(name, key_in(table, item), EXPIRED, epoch=self._epoch)])
+
+    def _transact(self, writes: Sequence[dict[str, object]]) -> bool:
+        try:
+            Session(self._registry.client, CALL_SECONDS).transact(writes, uuid.uuid4().hex)
+        except ConditionFailedError:
+            return False
+        return True
 
 
 def plan(finding: Finding, items: Items, name: str, epoch: int) -> Repair | None:
@@ -69,19 +153,19 @@ def plan(finding: Finding, items: Items, name: str, epoch: int) -> Repair | None
 def _settle(table: str, name: str, key: Key, items: Items, epoch: int) -> Repair | None:
     """Let the claim at the key lead to the registration that holds it, or go if there is none."""
     item = items.get(freeze(key))
-    claim: Any = _parse(KINDS[table], item)
+    claim: Any = _parse(ITEM_TYPES[table], item)
     if item is not None and claim is None:
         return None
-    records = [_parse(KINDS[table], each) for each in items.values()]
+    records = [_parse(ITEM_TYPES[table], each) for each in items.values()]
     holders: list[Any] = [
-        each for each in records if isinstance(each, Device | Subscriber) and _holds(each, key, epoch)
+        each for each in records if isinstance(each, StoredDevice | StoredSubscriber) and _holds(each, key, epoch)
     ]
     # One write for each item, the later replacing the earlier: whatever is not changed must not have changed.
     writes: dict[frozenset[tuple[str, str]], dict[str, Any]] = {}
-    led = holder_of(claim) if claim is not None else None
+    led = target_key_of(claim) if claim is not None else None
     if led is not None:
         standing = items.get(freeze(led))
-        head = _parse(KINDS[table], standing)
+        head = _parse(ITEM_TYPES[table], standing)
         if standing is not None and head is None:
             return None
         writes[freeze(led)] = _check_absent(name, led, table) if head is None else _check(name, head)
@@ -106,20 +190,20 @@ def _settle(table: str, name: str, key: Key, items: Items, epoch: int) -> Repair
 
 
 def _renew_digest(name: str, item: Item, items: Items) -> Repair | None:
-    device = _parse(KINDS[DEVICES], item)
-    if not isinstance(device, Device):
+    device = _parse(ITEM_TYPES[DEVICES], item)
+    if not isinstance(device, StoredDevice):
         return None
     # What is no document is not of this rule.
     content = Content.from_data(json.decode(device.document.encode()), device.app_name)
     if content.digest == device.digest:
         return None
-    condition, values = pin(device)
+    condition, values = unchanged_condition(device)
     write = update(name, key_of(device), "SET digest = :digest", condition, digest=content.digest, **values)
     return Repair(f"compute the digest of {shorten(key_of(device))} again", (write,))
 
 
 def _move_token(name: str, item: Item, items: Items) -> Repair | None:
-    row = PlaceToken.from_item(item)
+    row = StoredToken.from_item(item)
     moved = row.model_copy(update=place_key(row.place_id, row.device_token))
     if moved == row:
         return None
@@ -130,12 +214,12 @@ def _move_token(name: str, item: Item, items: Items) -> Repair | None:
 
 
 def _rename_key(name: str, item: Item, items: Items) -> Repair | None:
-    key = Credential.from_item(item)
+    key = StoredCredential.from_item(item)
     key_id = key_id_of(parse_record(key.record)[1])
     if key_id == key.key_id:
         return None
     change = update(name, {"record": key.record}, "SET key_id = :new", "key_id = :old", new=key_id, old=key.key_id)
-    return Repair(f"name the key {key.key_id} by its {key_id}", (change,))
+    return Repair(f"name the key {key.key_id} by its digest, {key_id}", (change,))
 
 
 _DIGESTS: dict[str, Callable[[str, Item, Items], Repair | None]] = {
@@ -145,7 +229,7 @@ _DIGESTS: dict[str, Callable[[str, Item, Items], Repair | None]] = {
 }
 
 
-def _parse(kinds: Mapping[str, type[Stored]], item: Item | None) -> Any:
+def _parse(kinds: Mapping[str, type[StoredItem]], item: Item | None) -> Any:
     if item is None:
         return None
     try:
@@ -154,23 +238,23 @@ def _parse(kinds: Mapping[str, type[Stored]], item: Item | None) -> Any:
         return None
 
 
-def _holds(head: Head, key: Key, epoch: int) -> bool:
-    living = not isinstance(head, Expiring) or head.is_alive(epoch)
+def _holds(head: StoredEntity, key: Key, epoch: int) -> bool:
+    living = not isinstance(head, ExpiringItem) or head.is_alive(epoch)
     return living and key in [key_of(claim) for claim in claims_of(head)]
 
 
-def _replace(name: str, claim: Claim, wanted: Claim) -> dict[str, Any]:
-    condition, values = pin(claim)
+def _replace(name: str, claim: StoredClaim, wanted: StoredClaim) -> dict[str, Any]:
+    condition, values = unchanged_condition(claim)
     return put(name, to_item(wanted), condition, **values)
 
 
-def _remove(name: str, record: Head | Claim) -> dict[str, Any]:
-    condition, values = pin(record)
+def _remove(name: str, record: StoredRecord) -> dict[str, Any]:
+    condition, values = unchanged_condition(record)
     return delete(name, key_of(record), condition, **values)
 
 
-def _check(name: str, head: Head) -> dict[str, Any]:
-    condition, values = pin(head)
+def _check(name: str, head: StoredEntity) -> dict[str, Any]:
+    condition, values = unchanged_condition(head)
     return _to_check(delete(name, key_of(head), condition, **values))
 
 

@@ -10,7 +10,7 @@ import pytest
 from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Item
 from pushreg_local.client import connect_endpoint
 from pushreg_local.tables import create_missing
-from pushreg_ops.targets import Registry
+from pushreg_ops.registry import Registry
 from tests.support.calls import Engagement, Kazoo, Places, answered
 from tests.support.command import Run, make_run
 from tests.support.contract.in_process import Gateway, read_template

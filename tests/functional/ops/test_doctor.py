@@ -14,9 +14,9 @@ from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, digest
 from pushreg_local.client import AdminClient
 from pushreg_local.demo import ACCOUNT_ID
 from pushreg_ops.directory_writer import DirectoryWriter
-from pushreg_ops.doctor.calls import ACCOUNT, NAME, PLACE, Patient
-from pushreg_ops.doctor.checks import Finding, check_directory, check_tables
-from pushreg_ops.targets import Registry
+from pushreg_ops.doctor.checks import CheckResult, check_directory, check_tables
+from pushreg_ops.doctor.smoke_test import ACCOUNT, NAME, PLACE, SmokeTest
+from pushreg_ops.registry import Registry
 from tests.support.calls import Send
 from tests.support.contract.in_process import Gateway
 from tests.support.engine import find_port
@@ -26,13 +26,13 @@ from tests.support.stored import Stored
 pytestmark = pytest.mark.engine
 
 
-def verdicts(findings: list[Finding]) -> dict[str, str]:
+def verdicts(findings: list[CheckResult]) -> dict[str, str]:
     return {each.subject: each.verdict for each in findings}
 
 
-def examine(registry: Registry, send: Send) -> list[Finding]:
+def examine(registry: Registry, send: Send) -> list[CheckResult]:
     with serve(send) as address:
-        return list(Patient(registry, address).examine())
+        return list(SmokeTest(registry, address).examine())
 
 
 def read_all(stored: Stored) -> list[Any]:
@@ -90,7 +90,7 @@ def test_doctor_lost_write_is_bad(registry: Registry, gateway: Gateway) -> None:
 
 def test_doctor_unreachable_api_is_bad(registry: Registry, stored: Stored) -> None:
     before = read_all(stored)
-    findings = list(Patient(registry, f"http://127.0.0.1:{find_port()}").examine())
+    findings = list(SmokeTest(registry, f"http://127.0.0.1:{find_port()}").examine())
     assert {each.verdict for each in findings} == {"bad"}
     assert "nothing answers" in findings[0].detail
     assert "--api" in (findings[0].fix or "")
@@ -100,11 +100,11 @@ def test_doctor_unreachable_api_is_bad(registry: Registry, stored: Stored) -> No
 def test_doctor_removes_leftovers_of_killed_run(registry: Registry, gateway: Gateway, stored: Stored) -> None:
     before = read_all(stored)
     with serve(gateway.send) as address:
-        visit = Patient(registry, address).examine()
+        visit = SmokeTest(registry, address).examine()
         next(visit)
         # Not closed yet: as after a kill, all that it added is still there.
         assert read_all(stored) != before
-        assert verdicts(list(Patient(registry, address).examine()))["engagement"] == "good"
+        assert verdicts(list(SmokeTest(registry, address).examine()))["engagement"] == "good"
         visit.close()
     assert read_all(stored) == before
     assert not [
@@ -167,8 +167,8 @@ def test_check_tables_stack_of_template_is_good(registry: Registry) -> None:
 def test_check_tables_changed_stack_is_bad(registry: Registry) -> None:
     stack = in_cloud(registry, recovery="DISABLED", expiry="DISABLED", encrypted=False, protected=False)
     found = {(each.subject, each.verdict, each.detail) for each in check_tables(stack)}
-    assert (DEVICES, "bad", "has no point-in-time recovery") in found
-    assert (DIRECTORY, "bad", "has no point-in-time recovery") in found
+    assert (DEVICES, "bad", "point-in-time recovery is off") in found
+    assert (DIRECTORY, "bad", "point-in-time recovery is off") in found
     assert (SUBSCRIBERS, "bad", "what has expired is not removed") in found
     assert (DEVICES, "note", "can be deleted") in found
     assert all(each.fix for each in check_tables(stack) if each.verdict != "good")

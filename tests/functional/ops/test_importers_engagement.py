@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from pushreg_ops.migrate.formats.engagement import EngagementConverter
-from pushreg_ops.records.items import Subscriber
+from pushreg_ops.records.items import StoredSubscriber
 from tests.support.rows import EPOCH, FOREVER, RUN, listed, read_head, reason
 
 
 def test_engagement_import_keeps_ksid_and_times() -> None:
     candidate = EngagementConverter(RUN)(listed())
-    assert candidate.head == Subscriber(
+    assert candidate.head == StoredSubscriber(
         record="ksid#4927562634448402412",
         ksid="4927562634448402412",
         appId="20096-6548262167",

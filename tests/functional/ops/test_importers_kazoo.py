@@ -9,7 +9,7 @@ import pytest
 from pushreg.schema import digest
 from pushreg_local.demo import ACCOUNT_ID
 from pushreg_ops.migrate.formats.kazoo import KazooConverter
-from pushreg_ops.records.items import Device, Mobile
+from pushreg_ops.records.items import MobileClaim, StoredDevice
 from tests.support.rows import RUN, document, read_head, reason
 
 
@@ -17,12 +17,13 @@ def test_kazoo_import_keeps_ids_times_and_write_count() -> None:
     candidate = KazooConverter(RUN)({"id": "a" * 32, "key": "a" * 32, "value": {"rev": "7-x"}, "doc": document()})
     assert candidate is not None
     head = candidate.head
-    assert isinstance(head, Device)
+    assert isinstance(head, StoredDevice)
     assert (head.account_id, head.device_id, head.app_name) == (ACCOUNT_ID, "a" * 32, "com.acme.app")
     assert (head.created_at, head.updated_at) == ("2020-02-01T09:40:00Z", "2020-02-01T10:11:12Z")
     assert head.writes == 7
     assert '"locale":"en"' in head.document
-    assert candidate.claims == (Mobile(account_id=ACCOUNT_ID, record=f"mobile#{digest('m-1')}", device_id="a" * 32),)
+    claim = MobileClaim(account_id=ACCOUNT_ID, record=f"mobile#{digest('m-1')}", device_id="a" * 32)
+    assert candidate.claims == (claim,)
     assert candidate.owner == ("account", ACCOUNT_ID)
 
 
@@ -51,7 +52,7 @@ def test_kazoo_import_without_account_uses_named_account() -> None:
 def test_kazoo_import_without_times_is_untimed() -> None:
     candidate = KazooConverter(RUN)(document(pvt_created=None, pvt_modified=None))
     assert candidate is not None
-    assert isinstance(candidate.head, Device)
+    assert isinstance(candidate.head, StoredDevice)
     assert (candidate.head.updated_at, candidate.is_timed) == ("2026-11-22T00:00:00Z", False)
 
 

@@ -9,7 +9,7 @@ import pytest
 from pushreg.schema import digest
 from pushreg_local.demo import PLACE_ID
 from pushreg_ops.migrate.formats.places import PlacesConverter
-from pushreg_ops.records.items import PlaceToken
+from pushreg_ops.records.items import StoredToken
 from tests.support.rows import EPOCH, RUN, read_head, reason
 
 
@@ -23,7 +23,7 @@ from tests.support.rows import EPOCH, RUN, read_head, reason
 )
 def test_places_import_accepts_usual_column_names(row: dict[str, Any]) -> None:
     candidate = PlacesConverter(RUN)(row)
-    assert candidate.head == PlaceToken(
+    assert candidate.head == StoredToken(
         place_id=PLACE_ID,
         token_digest=digest("tok:1"),
         device_token="tok:1",

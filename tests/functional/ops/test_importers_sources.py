@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from pushreg_local.errors import OperatorError
-from pushreg_ops.migrate.pages import RETRIES, Pages
-from pushreg_ops.migrate.sources import Files, Source
+from pushreg_ops.migrate.listing import RETRIES, ListingSource
+from pushreg_ops.migrate.sources import FileSource, Source
 
 ROWS = [{"id": str(number), "doc": {"n": number, "deep": {"rows": [1, 2]}}} for number in range(5)]
 DUMP = {"total_rows": 5, "offset": 0, "rows": ROWS}
@@ -50,19 +50,19 @@ def couchdb(rows: list[Any]) -> str:
 )
 @pytest.mark.parametrize("skip", [0, 1, 4, 5])
 def test_source_dump_is_read_in_every_layout(tmp_path: Path, text: str, skip: int) -> None:
-    source = Files([write(tmp_path / "dump.json", text)], "rows")
+    source = FileSource([write(tmp_path / "dump.json", text)], "rows")
     assert contents(source, skip) == ROWS[skip:]
 
 
 def test_source_large_integer_keeps_all_digits(tmp_path: Path) -> None:
     page = write(tmp_path / "page.json", '{"total":1,"subscribers":[{"ksid":4927562634448402413,"x":1.5}]}')
-    ((row),) = contents(Files([page], "subscribers"))
+    ((row),) = contents(FileSource([page], "subscribers"))
     assert row["ksid"] == 4927562634448402413
 
 
 def test_source_several_files_are_read_in_order(tmp_path: Path) -> None:
     paths = [write(tmp_path / f"{name}.json", couchdb(ROWS[start : start + 2])) for name, start in (("a", 0), ("b", 2))]
-    source = Files(paths, "rows")
+    source = FileSource(paths, "rows")
     assert contents(source) == ROWS[:4]
     assert contents(source, 3) == ROWS[3:4]
     positions = [row.position for row in source.read(0)]
@@ -71,7 +71,7 @@ def test_source_several_files_are_read_in_order(tmp_path: Path) -> None:
 
 
 def test_source_truncated_file_yields_rows_then_raises(tmp_path: Path) -> None:
-    source = Files([write(tmp_path / "dump.json", json.dumps(DUMP, indent=1)[:-40])], "rows")
+    source = FileSource([write(tmp_path / "dump.json", json.dumps(DUMP, indent=1)[:-40])], "rows")
     found = []
     with pytest.raises(OperatorError, match=r"dump\.json is broken or cut off"):
         found.extend(contents(source))
@@ -81,7 +81,7 @@ def test_source_truncated_file_yields_rows_then_raises(tmp_path: Path) -> None:
 
 
 def test_source_invalid_json_line_is_faulty_row(tmp_path: Path) -> None:
-    source = Files([write(tmp_path / "lines.jsonl", '{"a":1}\n{"a":\n{"a":3}\n')])
+    source = FileSource([write(tmp_path / "lines.jsonl", '{"a":1}\n{"a":\n{"a":3}\n')])
     assert [(row.content, row.fault is None) for row in source.read(0)] == [
         ({"a": 1}, True),
         ('{"a":', False),
@@ -90,14 +90,14 @@ def test_source_invalid_json_line_is_faulty_row(tmp_path: Path) -> None:
 
 
 def test_source_endless_line_is_refused(tmp_path: Path) -> None:
-    source = Files([write(tmp_path / "lines.jsonl", "x" * 2_000_000)])
+    source = FileSource([write(tmp_path / "lines.jsonl", "x" * 2_000_000)])
     with pytest.raises(OperatorError, match="no JSON Lines"):
         contents(source)
 
 
 def test_source_csv_is_read_by_column_names(tmp_path: Path) -> None:
     text = '\ufeffplace_id,device_token\r\np1,"t,1"\r\np2,t2,extra\r\n\r\np3,"t\n3"\r\n'
-    source = Files([write(tmp_path / "tokens.csv", text)])
+    source = FileSource([write(tmp_path / "tokens.csv", text)])
     rows = list(source.read(0))
     assert [row.content for row in rows] == [
         {"place_id": "p1", "device_token": "t,1"},
@@ -112,20 +112,20 @@ def test_source_csv_in_other_encoding_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "tokens.csv"
     path.write_bytes("place_id,device_token\np1,t\xe9\n".encode("latin-1"))
     with pytest.raises(OperatorError, match="UTF-8"):
-        contents(Files([path]))
+        contents(FileSource([path]))
 
 
 def test_source_missing_file_is_named() -> None:
     with pytest.raises(OperatorError, match=r"nowhere\.json cannot be read: No such file"):
-        Files([Path("nowhere.json")])
+        FileSource([Path("nowhere.json")])
 
 
 def test_source_fingerprint_changes_with_content(tmp_path: Path) -> None:
     path = write(tmp_path / "dump.json", couchdb(ROWS))
-    before = Files([path]).fingerprint
-    assert Files([path]).fingerprint == before
+    before = FileSource([path]).fingerprint
+    assert FileSource([path]).fingerprint == before
     write(path, couchdb(ROWS[:4]))
-    assert Files([path]).fingerprint != before
+    assert FileSource([path]).fingerprint != before
 
 
 class Listing:
@@ -179,7 +179,7 @@ def serve(listing: Listing) -> Iterator[str]:
 def test_source_listing_is_fetched_page_by_page(surplus: int, skip: int) -> None:
     listing = Listing(7, surplus)
     with serve(listing) as address:
-        source = Pages(f"{address}?appId=demo-app", {"X-VoltMX-App-API-Key": "secret"}, 2)
+        source = ListingSource(f"{address}?appId=demo-app", {"X-VoltMX-App-API-Key": "secret"}, 2)
         assert contents(source, skip) == listing.rows[skip:]
     assert listing.asked[0] == {"appId": "demo-app", "start": str(skip), "pageSize": "2"}
     assert set(listing.secrets) == {"secret"}
@@ -189,19 +189,19 @@ def test_source_listing_is_fetched_page_by_page(surplus: int, skip: int) -> None
 def test_source_busy_server_is_retried() -> None:
     listing = Listing(3, failures=2)
     with serve(listing) as address:
-        assert contents(Pages(address, {}, 10, RETRIES.new(backoff_factor=0))) == listing.rows
+        assert contents(ListingSource(address, {}, 10, RETRIES.new(backoff_factor=0))) == listing.rows
 
 
 @pytest.mark.parametrize(("status", "wanted"), [(401, "--header"), (404, "answers 404"), (302, "answers 302")])
 def test_source_server_error_is_reported(status: int, wanted: str) -> None:
     with serve(Listing(3, status=status)) as address, pytest.raises(OperatorError, match=wanted):
-        contents(Pages(address, {}, 10))
+        contents(ListingSource(address, {}, 10))
 
 
 def test_source_response_without_listing_is_refused() -> None:
     listing = Listing(0)
     listing.answer = lambda path, secret: (200, b"<html>")  # type: ignore[method-assign]
     with serve(listing) as address, pytest.raises(OperatorError, match="no JSON"):
-        contents(Pages(address, {}, 10))
+        contents(ListingSource(address, {}, 10))
     with pytest.raises(OperatorError, match="no address"):
-        Pages("ftp://example.com/", {}, 10)
+        ListingSource("ftp://example.com/", {}, 10)

@@ -9,9 +9,9 @@ import pytest
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS, digest
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
 from pushreg_ops.records.inspection import Inspector
-from pushreg_ops.records.items import Device, Subscriber
+from pushreg_ops.records.items import StoredDevice, StoredSubscriber
 from pushreg_ops.records.redaction import redact
-from pushreg_ops.targets import Registry
+from pushreg_ops.registry import Registry
 from tests.support.stored import Stored
 from tests.support.transfer import EARLIER, EPOCH, KSIDS, LATER, Merge, device, subscriber, token
 
@@ -29,11 +29,17 @@ def inspector(registry: Registry) -> Inspector:
     return Inspector(registry, EPOCH)
 
 
+def name(registration: Any) -> str:
+    match registration:
+        case StoredDevice():
+            return registration.device_id
+        case StoredSubscriber():
+            return registration.ksid
+    return str(registration.device_token)
+
+
 def names(found: Any) -> set[str]:
-    return {
-        each.device_id if isinstance(each, Device) else each.ksid if isinstance(each, Subscriber) else each.device_token
-        for each in found
-    }
+    return {name(each) for each in found}
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def stored(client: AdminClient) -> dict[str, Any]:
 def test_accounts_add_list_remove_round_trip(client: AdminClient, run: Run) -> None:
     assert run("accounts", "add", ACCOUNT) == (0, f"account {ACCOUNT} added\n", "")
     first = client.scan(TableName="DirectoryTable")["Items"]
-    assert run("accounts", "add", ACCOUNT, "--local") == (0, f"account {ACCOUNT} already there, unchanged\n", "")
+    assert run("accounts", "add", ACCOUNT, "--local") == (0, f"account {ACCOUNT} already exists, unchanged\n", "")
     assert client.scan(TableName="DirectoryTable")["Items"] == first
     assert stored(client) == {f"account#{ACCOUNT}": {}}
     code, out, _ = run("accounts", "list", "--json")
@@ -55,6 +55,12 @@ def test_accounts_add_list_remove_round_trip(client: AdminClient, run: Run) -> N
         1,
         f"pushreg: there is no account {ACCOUNT}: `pushreg accounts list` shows those there are\n",
     )
+
+
+def test_accounts_add_with_any_path_segment_of_32_characters_stores_it_unchanged(client: AdminClient, run: Run) -> None:
+    account = "Not hex, but 32 characters long."
+    assert run("accounts", "add", account)[0] == 0
+    assert set(stored(client)) == {f"account#{account}"}
 
 
 def test_places_add_stores_lower_case(client: AdminClient, run: Run) -> None:
@@ -70,7 +76,7 @@ def test_places_add_stores_lower_case(client: AdminClient, run: Run) -> None:
 def test_apps_add_stores_auth_token_digest_and_keeps_it(client: AdminClient, run: Run) -> None:
     assert run("apps", "add", "Open App") == (0, "application Open App added\n", "")
     assert run("apps", "add", "guarded", "--auth-token", "first")[0] == 0
-    assert run("apps", "add", "guarded") == (0, "application guarded already there, unchanged\n", "")
+    assert run("apps", "add", "guarded") == (0, "application guarded already exists, unchanged\n", "")
     assert stored(client)["application#guarded"] == {"auth_token_digest": digest("first")}
     assert run("apps", "add", "guarded", "--auth-token", "second")[0] == 0
     assert stored(client)["application#guarded"] == {"auth_token_digest": digest("second")}
@@ -150,6 +156,7 @@ def test_keys_revoke_removes_key_once(client: AdminClient, run: Run) -> None:
     [
         ("accounts", "add", "xyz"),
         ("accounts", "add", ACCOUNT + "0"),
+        ("accounts", "add", "a/" * 16),
         ("places", "add", "not-a-uuid"),
         ("places", "add", PLACE.replace("-", "")),
         ("apps", "add", ""),

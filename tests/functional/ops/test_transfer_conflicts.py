@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from pushreg.schema import DEVICES, SUBSCRIBERS
-from pushreg_ops.records.entities import Candidate, Head, name_of
-from pushreg_ops.records.items import Device, Subscriber
-from pushreg_ops.targets import Registry
+from pushreg_ops.records.entities import Candidate, StoredEntity, name_of
+from pushreg_ops.records.items import StoredDevice, StoredSubscriber
+from pushreg_ops.registry import Registry
 from tests.support.calls import Engagement, Kazoo
 from tests.support.contract.in_process import Gateway
 from tests.support.stored import Stored
@@ -55,7 +55,7 @@ def test_import_conflict_keeps_most_recently_refreshed(
 def test_import_conflict_with_two_rivals_replaces_both(merge: Merge, stored: Stored) -> None:
     merge(subscriber(KSIDS[0], "dev-a", "sid-a", EARLIER), subscriber(KSIDS[1], "dev-b", "sid-b", EARLIER))
     assert merge(subscriber(KSIDS[2], "dev-a", "sid-b", LATER)) == ["updated"]
-    assert {head.ksid for head in merge.displaced if isinstance(head, Subscriber)} == set(KSIDS[:2])
+    assert {head.ksid for head in merge.displaced if isinstance(head, StoredSubscriber)} == set(KSIDS[:2])
     assert len(stored.settled(SUBSCRIBERS)) == 3
 
 
@@ -128,8 +128,8 @@ def test_import_order_does_not_change_outcome(registry: Registry, stored: Stored
             assert found == wanted == [name_of(rows[4].head)]
 
 
-def _heads(stored: Stored) -> list[Head]:
-    heads: list[Head] = []
-    heads += [Device.from_item(item) for item in stored.settled(DEVICES) if "document" in item]
-    heads += [Subscriber.from_item(item) for item in stored.settled(SUBSCRIBERS) if "sid" in item]
+def _heads(stored: Stored) -> list[StoredEntity]:
+    heads: list[StoredEntity] = []
+    heads += [StoredDevice.from_item(item) for item in stored.settled(DEVICES) if "document" in item]
+    heads += [StoredSubscriber.from_item(item) for item in stored.settled(SUBSCRIBERS) if "sid" in item]
     return heads

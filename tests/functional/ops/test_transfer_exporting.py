@@ -12,7 +12,7 @@ from pushreg.schema import PLACES, digest
 from pushreg_local.demo import PLACE_ID
 from pushreg_ops.migrate.exporting import Exporter
 from pushreg_ops.migrate.formats.pushreg import PushregConverter
-from pushreg_ops.targets import Registry
+from pushreg_ops.registry import Registry
 from tests.support.calls import Engagement, Kazoo, Places, answered
 from tests.support.contract.in_process import Gateway
 from tests.support.stored import Stored

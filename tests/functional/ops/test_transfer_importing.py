@@ -12,16 +12,16 @@ import pytest
 from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
 from pushreg_local.demo import PLACE_ID
 from pushreg_local.errors import OperatorError
-from pushreg_ops.migrate.checkpoint import Checkpoint, Refusals
+from pushreg_ops.migrate.files import Checkpoint, RejectFile
 from pushreg_ops.migrate.formats.engagement import EngagementConverter
 from pushreg_ops.migrate.formats.places import PlacesConverter
 from pushreg_ops.migrate.formats.pushreg import PushregConverter
-from pushreg_ops.migrate.formats.rows import Run
+from pushreg_ops.migrate.formats.rows import ImportRun
 from pushreg_ops.migrate.importing import Importer
 from pushreg_ops.migrate.merging import Outcome
 from pushreg_ops.migrate.sources import Row
 from pushreg_ops.records.entities import Candidate
-from pushreg_ops.targets import Registry
+from pushreg_ops.registry import Registry
 from tests.support.stored import Stored
 from tests.support.transfer import create_job, document, read_all, read_lines, run, write_dump, write_lines
 
@@ -130,11 +130,11 @@ class Accepting:
 
 def test_import_memory_is_independent_of_source_size(tmp_path: Path) -> None:
     def measure(count: int) -> int:
-        refusals = Refusals(tmp_path / "rejected", 0)
+        refusals = RejectFile(tmp_path / "rejected", 0)
         accepting: Any = Accepting()
         tracemalloc.start()
         importer = Importer(
-            Endless(count), PlacesConverter(Run(0, 0)), accepting, accepting, Checkpoint({}, 0), None, refusals
+            Endless(count), PlacesConverter(ImportRun(0, 0)), accepting, accepting, Checkpoint({}, 0), None, refusals
         )
         assert importer.run() == {"created": count, "displaced": 0}
         peak = tracemalloc.get_traced_memory()[1]

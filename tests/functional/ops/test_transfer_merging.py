@@ -7,7 +7,7 @@ import pytest
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS, digest
 from pushreg_local.demo import ACCOUNT_ID
 from pushreg_ops.records.entities import Candidate
-from pushreg_ops.targets import Registry
+from pushreg_ops.registry import Registry
 from tests.support.calls import Engagement, Kazoo, answered
 from tests.support.contract.in_process import Gateway
 from tests.support.stored import Stored

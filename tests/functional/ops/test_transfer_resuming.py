@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 
 from pushreg.schema import DEVICES
 from pushreg_local.errors import OperatorError
-from pushreg_ops.migrate.checkpoint import Refusals
-from pushreg_ops.targets import Registry
+from pushreg_ops.migrate.files import RejectFile
+from pushreg_ops.registry import Registry
 from tests.support.stored import Stored
 from tests.support.transfer import create_job, document, read_all, read_lines, run, write_dump
 
@@ -102,7 +102,7 @@ def test_import_invalid_checkpoint_is_refused(registry: Registry, tmp_path: Path
 
 def test_import_running_twice_is_refused(registry: Registry, tmp_path: Path) -> None:
     job = create_job(registry, write_dump(tmp_path / "dump.json", [document(1)]))
-    other = Refusals(job.rejects_path, 0)
+    other = RejectFile(job.rejects_path, 0)
     with pytest.raises(OperatorError, match="another import"):
         run(job)
     other.close()

@@ -6,7 +6,7 @@ import pytest
 
 from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, digest
 from pushreg_ops.records.invariants import Rule
-from pushreg_ops.verify.job import verify
+from pushreg_ops.verify.checking import verify
 from tests.support.damage import EPOCH, MENDABLE, UNSAFE, Damage, Hands, hold_one_mobile_twice
 
 pytestmark = pytest.mark.engine

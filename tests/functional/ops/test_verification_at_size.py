@@ -13,10 +13,11 @@ import pytest
 from pushreg.dynamodb import to_attributes
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS, TABLE_KEYS, Item, digest
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
-from pushreg_ops.records.entities import Head, claims_of, to_item
-from pushreg_ops.records.items import Device, PlaceToken
-from pushreg_ops.targets import Registry
-from pushreg_ops.verify.job import Mender, verify
+from pushreg_ops.records.entities import StoredEntity, claims_of, to_item
+from pushreg_ops.records.items import StoredDevice, StoredToken
+from pushreg_ops.registry import Registry
+from pushreg_ops.verify.checking import verify
+from pushreg_ops.verify.repairing import Repairer
 from tests.support.calls import Engagement, Kazoo, Places, Reply, answered
 from tests.support.contract.in_process import Gateway
 from tests.support.damage import Damage
@@ -36,7 +37,7 @@ Harm = Callable[[Damage, int], object]
 
 def seed(number: int) -> dict[str, list[Item]]:
     """Return the items of a number in each table."""
-    heads: dict[str, Head] = {
+    heads: dict[str, StoredEntity] = {
         DEVICES: device(f"d{number}", f"m{number}").head,
         SUBSCRIBERS: subscriber(str(10**18 + number), f"dev{number}", f"sid{number}").head,
         PLACES: token(f"t{number}").head,
@@ -155,7 +156,7 @@ def damage(registry: Registry, stored: Stored) -> Damage:
     return Damage(stored, [str(10**18 + number) for number in range(NUMBERS)])
 
 
-def check(stored: Stored, writers: list[Writer], removed: list[Head]) -> None:
+def check(stored: Stored, writers: list[Writer], removed: list[StoredEntity]) -> None:
     """Hold the tables to what was answered and to what nobody asked to change."""
     items = {
         (table, *(item[name] for name in TABLE_KEYS[table])): item for table in TABLES for item in stored.settled(table)
@@ -176,9 +177,9 @@ def check(stored: Stored, writers: list[Writer], removed: list[Head]) -> None:
             assert (found["deviceId"], found["sid"], found["active"]) == (f"dev{number}", sid, True)
             assert ksid == str(10**18 + number) or number in EXPIRED
     # What was taken away had no right to be there, and is kept.
-    superfluous = [each for each in removed if isinstance(each, Device)]
+    superfluous = [each for each in removed if isinstance(each, StoredDevice)]
     assert sorted(each.device_id for each in superfluous) == sorted(f"second{number}" for number in HELD_TWICE)
-    rows = [each for each in removed if isinstance(each, PlaceToken)]
+    rows = [each for each in removed if isinstance(each, StoredToken)]
     assert len(rows) + len(superfluous) == len(removed)
     assert all(digest(row.device_token) != row.token_digest for row in rows)
 
@@ -198,8 +199,8 @@ def test_verify_repair_during_live_traffic_loses_no_acknowledged_write(
     epoch = int(time.time())
     for number in CALLED_DAMAGED:
         choose(CALLED_HARMS, number)(damage, number)
-    removed: list[Head] = []
-    mender = Mender(registry, epoch, removed.append)
+    removed: list[StoredEntity] = []
+    mender = Repairer(registry, epoch, removed.append)
 
     def repair() -> int:
         findings = verify(registry, epoch)[1]

@@ -11,7 +11,8 @@ import pytest
 
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS, digest
 from pushreg_local.client import AdminClient
-from pushreg_ops.verify.job import Mender, verify
+from pushreg_ops.verify.checking import verify
+from pushreg_ops.verify.repairing import Repairer
 from tests.support.calls import Engagement, Kazoo, Places, answered
 from tests.support.contract.in_process import Gateway
 from tests.support.damage import EPOCH, MENDABLE, Damage, Hands
@@ -67,7 +68,7 @@ def test_verify_repair_of_changed_item_is_skipped(damage: Damage, hands: Hands, 
     engagement = Engagement(gateway.send)
     busy = Meddling(hands.registry.client, lambda: engagement.subscribe("dev1", "rotated"))
     registry = replace(hands.registry, client=cast("AdminClient", busy))
-    assert Mender(registry, EPOCH, hands.removed.append).apply(proposals) == 0
+    assert Repairer(registry, EPOCH, hands.removed.append).apply(proposals) == 0
     assert damage.subscriber(0)["sid"] == "rotated"
     assert hands.repair() == []
 
@@ -87,7 +88,7 @@ def test_verify_repair_does_not_restore_released_claim(
 
     busy = Meddling(hands.registry.client, give_up)
     registry = replace(hands.registry, client=cast("AdminClient", busy))
-    assert Mender(registry, EPOCH, hands.removed.append).apply(proposals) == 0
+    assert Repairer(registry, EPOCH, hands.removed.append).apply(proposals) == 0
     assert hands.rules() == []
     assert (damage.stored.holder("m1"), damage.stored.holder("m3")) == (None, "d1")
     assert damage.subscriber(0)["sid"] == "rotated"
@@ -97,7 +98,7 @@ def test_verify_removal_of_refreshed_token_is_skipped(damage: Damage, hands: Han
     send = Gateway(hands.registry.client, clock=lambda: datetime.fromtimestamp(EPOCH, UTC)).send
     damage.change(PLACES, damage.token("t1"), expires_at=EPOCH)
     busy = Meddling(hands.registry.client, lambda: Places(send).put("t1"))
-    mender = Mender(replace(hands.registry, client=cast("AdminClient", busy)), EPOCH, hands.removed.append)
+    mender = Repairer(replace(hands.registry, client=cast("AdminClient", busy)), EPOCH, hands.removed.append)
     assert mender.remove_expired() == 0
     assert damage.token("t1")["expires_at"] > EPOCH
     assert hands.rules() == []
@@ -109,7 +110,7 @@ def test_verify_removal_keeps_claims_of_new_subscriber(damage: Damage, hands: Ha
     for item in (old, damage.claim("device", "dev1"), damage.claim("sid", "sid1")):
         damage.change(SUBSCRIBERS, item, expires_at=EPOCH)
     busy = Meddling(hands.registry.client, lambda: Engagement(send).subscribe("dev1", "sid1"))
-    mender = Mender(replace(hands.registry, client=cast("AdminClient", busy)), EPOCH, hands.removed.append)
+    mender = Repairer(replace(hands.registry, client=cast("AdminClient", busy)), EPOCH, hands.removed.append)
     # The subscriber alone: its claims are another's by then.
     assert mender.remove_expired() == 1
     claims = [damage.claim("device", "dev1"), damage.claim("sid", "sid1")]
@@ -156,7 +157,7 @@ def test_verify_repair_interrupted_is_finished_by_next_run(damage: Damage, hands
             for item in items:
                 damage.stored.put(table, item)
         dying = Dying(hands.registry.client, count + (not answers), answers)
-        mender = Mender(replace(hands.registry, client=cast("AdminClient", dying)), EPOCH, hands.removed.append)
+        mender = Repairer(replace(hands.registry, client=cast("AdminClient", dying)), EPOCH, hands.removed.append)
         with pytest.raises(GoneError):
             mender.apply(hands.look())
         assert len(hands.look()) < 3 + (count == 0 and answers)

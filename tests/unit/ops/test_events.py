@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pushreg_local.events import AnswerError, HttpRequest, build_event, render_answer
+from pushreg_local.events import HttpRequest, InvalidLambdaResponseError, build_event, render_answer
 from pushreg_local.template import Route
 
 ROUTE = Route("ANY", "/things/{id}", "Worker")
@@ -131,5 +131,5 @@ def test_response_without_body_has_no_content_type() -> None:
     ],
 )
 def test_response_invalid_for_api_gateway_raises(answer: object) -> None:
-    with pytest.raises(AnswerError):
+    with pytest.raises(InvalidLambdaResponseError):
         render_answer(answer)

@@ -6,7 +6,7 @@ from botocore.exceptions import ReadTimeoutError
 from pushreg_local.client import explain
 from pushreg_local.engines.endpoint import ExistingEndpoint
 from pushreg_local.errors import OperatorError
-from pushreg_ops.targets import NoTargetError, open_registry
+from pushreg_ops.registry import NoTargetError, open_registry
 
 
 @pytest.mark.parametrize(("stack", "local"), [(None, False), ("prod", True)])

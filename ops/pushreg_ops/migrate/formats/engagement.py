@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from pushreg.clock import to_iso
 from pushreg.models.engagement import Subscribe
 from pushreg.schema import is_ksid, ksid_key
-from pushreg_ops.migrate.formats.rows import RowError, Run, explain
+from pushreg_ops.migrate.formats.rows import ImportRun, RowError, explain
 from pushreg_ops.records.entities import Candidate
-from pushreg_ops.records.items import Subscriber
+from pushreg_ops.records.items import StoredSubscriber
 
 # strptime takes several times as long, which is felt in an import.
 _MOMENT = re.compile(
@@ -45,7 +45,7 @@ ZONES = {
 class EngagementConverter:
     """Turns listed subscribers into registrations; `zones` adds offsets for time zones by their abbreviations."""
 
-    def __init__(self, run: Run, zones: Mapping[str, str] | None = None) -> None:
+    def __init__(self, run: ImportRun, zones: Mapping[str, str] | None = None) -> None:
         self._run = run
         self._zones = ZONES | dict(zones or {})
 
@@ -103,7 +103,7 @@ def create_subscriber(
         raise RowError("ksid: not a number of 19 digits")
     try:
         form = Subscribe.model_validate(row)
-        head = Subscriber(
+        head = StoredSubscriber(
             **ksid_key(ksid),
             ksid=ksid,
             appId=form.appId,

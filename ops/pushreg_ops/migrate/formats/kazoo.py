@@ -15,9 +15,9 @@ from pushreg.errors import MalformedError
 from pushreg.http import MAX_BODY
 from pushreg.models.kazoo import Content, InvalidError
 from pushreg.schema import device_key, is_account_id, is_path_id
-from pushreg_ops.migrate.formats.rows import RowError, Run, explain
+from pushreg_ops.migrate.formats.rows import ImportRun, RowError, explain
 from pushreg_ops.records.entities import Candidate
-from pushreg_ops.records.items import Device
+from pushreg_ops.records.items import StoredDevice
 
 # The device document's member that holds the subscription (crossbar's cb_push_notification_subscriptions).
 MEMBER = "push_notification_subscriptions"
@@ -29,7 +29,7 @@ _REVISION = re.compile(r"([1-9][0-9]{0,14})-")
 class KazooConverter:
     """Turns device documents into subscriptions; `account_id` is for documents that do not name theirs."""
 
-    def __init__(self, run: Run, account_id: str | None = None) -> None:
+    def __init__(self, run: ImportRun, account_id: str | None = None) -> None:
         self._run = run
         self._account_id = account_id
 
@@ -90,12 +90,12 @@ def read_content(data: dict[str, Any], app_name: Any) -> Content:
 
 def create_device(
     account_id: str, device_id: Any, content: Content, *, writes: int, created_at: str, updated_at: str
-) -> Device:
+) -> StoredDevice:
     """Return the device's head; RowError if the API could not reach it."""
     if not isinstance(device_id, str) or not is_path_id(device_id):
         raise RowError("the device's id is not one that a path can carry")
     try:
-        return Device(
+        return StoredDevice(
             **device_key(account_id, device_id),
             device_id=device_id,
             app_name=content.app_name,

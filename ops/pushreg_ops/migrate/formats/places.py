@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from pushreg.models.places import Registration
 from pushreg.schema import place_key, to_place_id
-from pushreg_ops.migrate.formats.rows import RowError, Run, explain, read_moment
+from pushreg_ops.migrate.formats.rows import ImportRun, RowError, explain, read_moment
 from pushreg_ops.records.entities import Candidate
-from pushreg_ops.records.items import PlaceToken
+from pushreg_ops.records.items import StoredToken
 
 PLACE_NAMES = ("place_id", "placeId", "place")
 TOKEN_NAMES = ("device_token", "deviceToken", "token")
@@ -20,7 +20,7 @@ TOKEN_NAMES = ("device_token", "deviceToken", "token")
 class PlacesConverter:
     """Turns rows of a place and a token, with or without times, into registrations."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: ImportRun) -> None:
         self._run = run
 
     def __call__(self, row: Any) -> Candidate:
@@ -50,7 +50,7 @@ def create_token(
         raise RowError("place_id: not a UUID")
     try:
         device_token = Registration.model_validate({"device_token": token}).device_token
-        head = PlaceToken(
+        head = StoredToken(
             **place_key(place_id, device_token),
             device_token=device_token,
             created_at=created_at,

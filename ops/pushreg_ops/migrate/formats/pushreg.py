@@ -12,33 +12,41 @@ from pushreg.schema import is_account_id, parse_record
 from pushreg_ops.migrate.formats.engagement import create_subscriber
 from pushreg_ops.migrate.formats.kazoo import create_device, read_content
 from pushreg_ops.migrate.formats.places import create_token
-from pushreg_ops.migrate.formats.rows import RowError, Run, explain, read_moment
-from pushreg_ops.records.entities import Candidate, Entry, Head
-from pushreg_ops.records.items import Account, Application, Credential, Device, Place, PlaceToken, Subscriber
+from pushreg_ops.migrate.formats.rows import ImportRun, RowError, explain, read_moment
+from pushreg_ops.records.entities import Candidate, StoredEntity, StoredEntry
+from pushreg_ops.records.items import (
+    StoredAccount,
+    StoredApplication,
+    StoredCredential,
+    StoredDevice,
+    StoredPlace,
+    StoredSubscriber,
+    StoredToken,
+)
 
-ENTRIES: dict[str, type[Entry]] = {
-    "account": Account,
-    "application": Application,
-    "credential": Credential,
-    "place": Place,
+ENTRIES: dict[str, type[StoredEntry]] = {
+    "account": StoredAccount,
+    "application": StoredApplication,
+    "credential": StoredCredential,
+    "place": StoredPlace,
 }
 
 
-def to_line(head: Head) -> dict[str, Any]:
+def to_line(head: StoredEntity) -> dict[str, Any]:
     """Return what a line says about the head: all of it but its keys and its claims, which follow from it."""
     match head:
-        case Device():
+        case StoredDevice():
             return {
                 "family": "kazoo",
                 **head.model_dump(include={"account_id", "device_id", "writes", "created_at", "updated_at"}),
                 "data": json.decode(head.document.encode()),
             }
-        case Subscriber():
+        case StoredSubscriber():
             return {"family": "engagement", **head.model_dump(exclude={"record"}, exclude_none=True)}
-        case PlaceToken():
+        case StoredToken():
             return {"family": "places", **head.model_dump(exclude={"token_digest"}, exclude_none=True)}
     entry = head.model_dump(exclude_none=True)
-    if isinstance(head, Credential) and head.places is not None:
+    if isinstance(head, StoredCredential) and head.places is not None:
         entry["places"] = sorted(head.places)
     # Apart, since a credential has a family of its own.
     return {"family": "directory", "entry": entry}
@@ -47,7 +55,7 @@ def to_line(head: Head) -> dict[str, Any]:
 class PushregConverter:
     """Turns exported lines into registrations; those that had expired when the run began are not taken."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: ImportRun) -> None:
         self._run = run
         self._converters: dict[str, Callable[[dict[str, Any]], Candidate]] = {
             "kazoo": self._convert_device,

@@ -19,7 +19,7 @@ class RowError(PushregError):
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ImportRun:
     """One import: when it began, and for how many seconds a registration lives; 0 is for ever.
 
     Resumed, it is the same run, so that what it writes twice is the same.

@@ -18,7 +18,7 @@ TIMEOUT = urllib3.Timeout(connect=10, read=60)
 RETRIES = urllib3.Retry(5, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
 
 
-class Pages:
+class ListingSource:
     """`GET /api/v1/subscribers` of another server, from the first subscriber to the last."""
 
     def __init__(

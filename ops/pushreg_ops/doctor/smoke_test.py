@@ -16,8 +16,8 @@ from pushreg.errors import ConditionFailedError, MalformedError, PushregError
 from pushreg.models.directory import Account, Application, Credential, Place
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS, device_claim_key, digest, ksid_key, sid_claim_key
 from pushreg_ops.directory_writer import DirectoryWriter
-from pushreg_ops.doctor.checks import Finding
-from pushreg_ops.targets import Registry
+from pushreg_ops.doctor.checks import CheckResult
+from pushreg_ops.registry import Registry
 
 # Always the same, so that the next doctor finds what a killed one left.
 ACCOUNT = "d0c70000000000000000000000d0c700"
@@ -36,7 +36,7 @@ class CallError(PushregError):
     """The API did not answer as it should; the message says how."""
 
 
-class Patient:
+class SmokeTest:
     """Calls the API of a registry as its clients do."""
 
     def __init__(self, registry: Registry, address: str) -> None:
@@ -48,7 +48,7 @@ class Patient:
         # Functions remember an application, and what token it wants, for a minute.
         self._application = f"{NAME}-{secrets.token_hex(8)}"
 
-    def examine(self) -> Generator[Finding, None, None]:
+    def examine(self) -> Generator[CheckResult, None, None]:
         """Yield how the API answers each family, and clean up whatever happens."""
         try:
             self.clean()
@@ -61,13 +61,13 @@ class Patient:
             for family, visit in trips:
                 try:
                     visit()
-                    yield Finding("good", family, "registers, finds and removes, and refuses a wrong key")
+                    yield CheckResult("good", family, "registers, finds and removes, and refuses a wrong key")
                 except CallError as error:
                     fix = "look at the function's log; `pushreg verify` looks at its table"
-                    yield Finding("bad", family, str(error), fix)
+                    yield CheckResult("bad", family, str(error), fix)
                 except urllib3.exceptions.HTTPError:
                     fix = "start `pushreg local`, or name the API with --api"
-                    yield Finding("bad", family, f"nothing answers at {self._address}", fix)
+                    yield CheckResult("bad", family, f"nothing answers at {self._address}", fix)
         finally:
             self.clean()
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from pushreg.dynamodb import MAX_KEYS, Client, Session
 from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, TABLE_KEYS, Item, Key, place_key
-from pushreg_ops.records.entities import claims_of, holder_of, key_of
+from pushreg_ops.records.entities import claims_of, key_of, target_key_of
 from pushreg_ops.records.invariants import (
     Violation,
     check_devices,
@@ -16,27 +16,27 @@ from pushreg_ops.records.invariants import (
     check_subscribers,
 )
 from pushreg_ops.records.items import (
-    Device,
     DeviceClaim,
-    Mobile,
-    PlaceToken,
+    MobileClaim,
     SidClaim,
-    Stored,
-    Subscriber,
+    StoredDevice,
+    StoredItem,
+    StoredSubscriber,
+    StoredToken,
     UnreadableError,
     read,
 )
 
-KINDS: Mapping[str, Mapping[str, type[Stored]]] = {
-    DEVICES: {"device": Device, "mobile": Mobile},
-    SUBSCRIBERS: {"ksid": Subscriber, "device": DeviceClaim, "sid": SidClaim},
+ITEM_TYPES: Mapping[str, Mapping[str, type[StoredItem]]] = {
+    DEVICES: {"device": StoredDevice, "mobile": MobileClaim},
+    SUBSCRIBERS: {"ksid": StoredSubscriber, "device": DeviceClaim, "sid": SidClaim},
 }
-TIME_LIMIT = 60.0
+CALL_SECONDS = 60.0
 
 Check = Callable[[Iterable[Item]], Iterable[Violation]]
 
 
-class Reader:
+class RelatedReader:
     """Looks at items of a registry together with what belongs to them."""
 
     def __init__(self, client: Client, tables: Mapping[str, str], epoch: int) -> None:
@@ -85,22 +85,22 @@ class Reader:
             wanted |= more
 
     def _session(self) -> Session:
-        return Session(self._client, TIME_LIMIT)
+        return Session(self._client, CALL_SECONDS)
 
 
 def find_related(table: str, item: Item) -> list[Key]:
     """Return the keys of the items that must agree with this one, as far as it is readable, perhaps its own too."""
     try:
         if table == PLACES:
-            row = PlaceToken.from_item(item)
+            row = StoredToken.from_item(item)
             return [place_key(row.place_id, row.device_token)]
-        record = read(item, KINDS.get(table, {}))
+        record = read(item, ITEM_TYPES.get(table, {}))
     except UnreadableError:
         return []
-    if isinstance(record, Device | Subscriber):
+    if isinstance(record, StoredDevice | StoredSubscriber):
         return [key_of(claim) for claim in claims_of(record)]
-    if isinstance(record, Mobile | DeviceClaim | SidClaim):
-        return [holder_of(record)]
+    if isinstance(record, MobileClaim | DeviceClaim | SidClaim):
+        return [target_key_of(record)]
     return []
 
 

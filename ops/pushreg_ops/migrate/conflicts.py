@@ -11,24 +11,25 @@ from pushreg.errors import StaleReadError, WriteConflictError
 from pushreg.schema import Item, Key
 from pushreg_ops.records.entities import (
     Candidate,
-    Claim,
-    Head,
+    StoredClaim,
+    StoredEntity,
+    StoredRecord,
     claims_of,
     create,
-    holder_of,
     is_alive,
     is_merged,
     key_of,
-    pin,
     refreshed_at,
     table_of,
+    target_key_of,
     to_item,
+    unchanged_condition,
 )
-from pushreg_ops.records.items import Device, Stored, UnreadableError
+from pushreg_ops.records.items import StoredDevice, StoredItem, UnreadableError
 
 # Reads items of one table at one moment.
 Reader = Callable[[str, Sequence[Key]], list[Item | None]]
-Record = TypeVar("Record", bound=Stored)
+Record = TypeVar("Record", bound=StoredItem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Step:
     """The writes that bring a candidate in, none if there is nothing to do, and the registrations they remove."""
 
     writes: tuple[dict[str, Any], ...] = ()
-    displaced: tuple[Head, ...] = ()
+    displaced: tuple[StoredEntity, ...] = ()
 
 
 def plan(candidate: Candidate, read: Reader, tables: Mapping[str, str], epoch: int) -> Step:
@@ -58,14 +59,14 @@ def plan(candidate: Candidate, read: Reader, tables: Mapping[str, str], epoch: i
         if not candidate.is_newer(living):
             raise WriteConflictError(living, f"superseded: what stands was refreshed at {refreshed_at(living)}")
     claims = [claim for claim in held if claim is not None and is_alive(claim, epoch)]
-    rival_keys = _without_repeats(key for key in map(holder_of, claims) if key != keys[0])
-    rivals: list[Head] = []
+    rival_keys = _without_repeats(key for key in map(target_key_of, claims) if key != keys[0])
+    rivals: list[StoredEntity] = []
     if rival_keys:
         both = read(table, [*keys, *rival_keys])
         if both[: len(keys)] != items:
             raise StaleReadError
         rivals = [_challenge(candidate, claims, item) for item in both[len(keys) :]]
-    records: list[tuple[Head | Claim, Head | Claim | None]] = [(_combine(head, living), own)]
+    records: list[tuple[StoredRecord, StoredRecord | None]] = [(_combine(head, living), own)]
     records += zip(candidate.claims, held, strict=True)
     writes = [_replace(table, record, found) for record, found in records]
     writes += [_remove(table, rival) for rival in rivals]
@@ -75,7 +76,7 @@ def plan(candidate: Candidate, read: Reader, tables: Mapping[str, str], epoch: i
     return Step(tuple(writes), tuple(rivals))
 
 
-def _challenge(candidate: Candidate, claims: Sequence[Claim], item: Item | None) -> Head:
+def _challenge(candidate: Candidate, claims: Sequence[StoredClaim], item: Item | None) -> StoredEntity:
     """Return the registration that has to go because it holds the claims; WriteConflictError if it is to stay."""
     rival = _parse(type(candidate.head), item)
     if rival is None or not any(claim in claims_of(rival) for claim in claims):
@@ -87,26 +88,26 @@ def _challenge(candidate: Candidate, claims: Sequence[Claim], item: Item | None)
     return rival
 
 
-def _combine(head: Head, living: Head | None) -> Head:
+def _combine(head: StoredEntity, living: StoredEntity | None) -> StoredEntity:
     """Return the head as it continues the one that it replaces."""
     if living is None:
         return head
     changes: dict[str, Any] = {"created_at": min(head.created_at, living.created_at)}
-    if isinstance(head, Device) and isinstance(living, Device):
+    if isinstance(head, StoredDevice) and isinstance(living, StoredDevice):
         # The revision counts writes and must not go back.
         changes["writes"] = max(head.writes, living.writes + 1)
     return head.model_copy(update=changes)
 
 
-def _replace(table: str, record: Head | Claim, found: Head | Claim | None) -> dict[str, Any]:
+def _replace(table: str, record: StoredRecord, found: StoredRecord | None) -> dict[str, Any]:
     if found is None:
         return create(table, record)
-    condition, values = pin(found)
+    condition, values = unchanged_condition(found)
     return put(table, to_item(record), condition, **values)
 
 
-def _remove(table: str, record: Head | Claim) -> dict[str, Any]:
-    condition, values = pin(record)
+def _remove(table: str, record: StoredRecord) -> dict[str, Any]:
+    condition, values = unchanged_condition(record)
     return delete(table, key_of(record), condition, **values)
 
 
@@ -129,5 +130,5 @@ def _without_repeats(keys: Iterable[Key]) -> list[Key]:
     return found
 
 
-def _describe(head: Head) -> str:
-    return f"device {head.device_id}" if isinstance(head, Device) else f"KSID {getattr(head, 'ksid', '?')}"
+def _describe(head: StoredEntity) -> str:
+    return f"device {head.device_id}" if isinstance(head, StoredDevice) else f"KSID {getattr(head, 'ksid', '?')}"

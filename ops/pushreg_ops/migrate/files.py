@@ -56,7 +56,7 @@ class Checkpoint:
         replace_file(path, json.dumps({"version": VERSION, **asdict(self)}).encode())
 
 
-class Refusals:
+class RejectFile:
     """The reject file: one JSON line for each row that was not taken."""
 
     def __init__(self, path: Path, size: int) -> None:
@@ -86,7 +86,7 @@ class Refusals:
         self._file.close()
 
 
-class Displaced:
+class SupersededFile:
     """The file of registrations that an import removes: a JSON line for each, durable before it goes.
 
     It only grows; a line may repeat, or stand for one that was not removed after all. Made when there is need of it.

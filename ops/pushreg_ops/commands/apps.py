@@ -1,0 +1,55 @@
+"""`pushreg apps`: add, list, remove."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pushreg_ops.commands import entries
+from pushreg_ops.commands.options import Json, Local, Stack, parse_application_id, provision
+from pushreg_ops.terminal import Terminal
+
+app = typer.Typer(help="Add, list and remove engagement applications.", no_args_is_help=True)
+
+
+@app.command()
+def add(
+    ids: Annotated[
+        list[str], typer.Argument(parser=parse_application_id, metavar="ID...", help="The appId that clients send.")
+    ],
+    auth_token: Annotated[
+        str | None,
+        typer.Option(metavar="VALUE", help="The authToken that clients must send; replaces the current one."),
+    ] = None,
+    stack: Stack = None,
+    local: Local = False,
+    json: Json = False,
+) -> None:
+    """Add applications, optionally protected by an authToken.
+
+    Without --auth-token, existing applications are left unchanged.
+    """
+    if auth_token == "":
+        raise typer.BadParameter("the token must not be empty", param_hint="--auth-token")
+    terminal = Terminal(as_json=json)
+    with provision(stack, local) as provisioner:
+        for each in ids:
+            entries.show_added(terminal, "application", each, provisioner.add_application(each, auth_token))
+
+
+@app.command("list")
+def list_applications(stack: Stack = None, local: Local = False, json: Json = False) -> None:
+    """List the applications, oldest first."""
+    entries.list_entries("application", stack, local, Terminal(as_json=json))
+
+
+@app.command()
+def remove(
+    id: Annotated[str, typer.Argument(parser=parse_application_id, metavar="ID")],  # noqa: A002
+    stack: Stack = None,
+    local: Local = False,
+    json: Json = False,
+) -> None:
+    """Remove an application. Its subscribers stay stored but can no longer be reached."""
+    entries.remove("application", id, "app", stack, local, Terminal(as_json=json))

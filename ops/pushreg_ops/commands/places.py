@@ -1,0 +1,44 @@
+"""`pushreg places`: add, list, remove."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pushreg_ops.commands import entries
+from pushreg_ops.commands.options import Json, Local, Stack, parse_place_id, provision
+from pushreg_ops.terminal import Terminal
+
+app = typer.Typer(help="Add, list and remove places.", no_args_is_help=True)
+
+
+@app.command()
+def add(
+    ids: Annotated[list[str], typer.Argument(parser=parse_place_id, metavar="ID...", help="A UUID.")],
+    stack: Stack = None,
+    local: Local = False,
+    json: Json = False,
+) -> None:
+    """Add places. Existing places are left unchanged."""
+    terminal = Terminal(as_json=json)
+    with provision(stack, local) as provisioner:
+        for each in ids:
+            entries.show_added(terminal, "place", each, provisioner.add_place(each))
+
+
+@app.command("list")
+def list_places(stack: Stack = None, local: Local = False, json: Json = False) -> None:
+    """List the places, oldest first."""
+    entries.list_entries("place", stack, local, Terminal(as_json=json))
+
+
+@app.command()
+def remove(
+    id: Annotated[str, typer.Argument(parser=parse_place_id, metavar="ID", help="A UUID.")],  # noqa: A002
+    stack: Stack = None,
+    local: Local = False,
+    json: Json = False,
+) -> None:
+    """Remove a place. Its registrations stay stored but can no longer be reached."""
+    entries.remove("place", id, "place", stack, local, Terminal(as_json=json))
