@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.conftest import ENGINES, PUSHREG, Stack, clean_environ, run_stack
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 _BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
 _INDENTED = re.compile(r"^ {4,}((?:make|pushreg|sam|aws) (?:[^\n]*\\\n)*[^\n]*)", re.MULTILINE)
 _COMMAND = re.compile(r"(?:[^\n]*\\\n)*[^\n]*")
