@@ -19,9 +19,11 @@ def format_request(line: str) -> str:
         record = json.loads(line)
     except ValueError:
         return line
+    if "frames" in record:
+        return "\n".join(f"  {detail}" for detail in (record.get("error", "?"), *record["frames"]))
     words = [str(record.get(name, "?")) for name in ("service", "operation", "status", "outcome")]
-    text = f"{' '.join(words)}  {record.get('Latency', 0):.1f} ms, database calls: {record.get('DatabaseCalls', 0)}"
+    text = f"{' '.join(words)}  {record.get('Latency', 0):.1f} ms, database calls: {record.get('calls', 0)}"
     details = [str(record[name]) for name in ("error", "store_code") if name in record]
     if record.get("status", 0) >= 500 and details:
-        text += "".join(f"\n  {detail}" for detail in [" ".join(details), *record.get("frames", [])])
+        text += f"\n  {' '.join(details)}"
     return text

@@ -10,7 +10,7 @@ from pathlib import Path
 ORDER = (
     ("pushreg.errors", "pushreg.clock"),
     ("pushreg.schema",),
-    ("pushreg.config", "pushreg.models", "pushreg.codecs"),
+    ("pushreg.config", "pushreg.models", "pushreg.codecs", "pushreg.transport"),
     ("pushreg.dynamodb", "pushreg.metrics"),
     ("pushreg.stores",),
     ("pushreg.credentials",),
@@ -38,10 +38,9 @@ FAMILIES = {
 }
 
 HOMES = {
-    # The layer has a botocore of its own; the boto3 beside it in Lambda is of another release.
-    "boto3": {"nobody"},
     # The functions' client, and the operators' ones.
-    "botocore": {"pushreg.dynamodb", "pushreg_local.client", "pushreg_ops.aws"},
+    "boto3": {"pushreg.dynamodb", "pushreg_local.client", "pushreg_ops.aws"},
+    "botocore": {"pushreg.dynamodb", "pushreg.transport", "pushreg_local.client", "pushreg_ops.aws"},
     "defusedxml": {"pushreg.codecs.xml"},
     "lxml": {"pushreg.codecs.xml"},
     "pyexpat": {"pushreg.codecs.xml"},

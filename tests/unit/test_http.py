@@ -220,5 +220,5 @@ def test_handler_request_emits_one_log_line() -> None:
     handler({}, None)
     first, second = map(json.loads, lines)
     assert (first["operation"], first["outcome"], first["status"]) == ("refined", "missing", 404)
-    assert (first["DatabaseCalls"], first["request_id"], first["Latency"]) == (1, "id-1", 0)
+    assert (first["calls"], first["request_id"], first["Latency"]) == (1, "id-1", 0)
     assert (first["ColdStart"], second["ColdStart"]) == (1, 0)

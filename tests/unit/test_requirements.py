@@ -55,4 +55,4 @@ def test_lock_file_contains_requested_packages() -> None:
 
 
 def test_layer_lock_excludes_packages_of_lambda_runtime() -> None:
-    assert {"boto3", "s3transfer", "snapshot-restore-py"}.isdisjoint(pins(LAYER))
+    assert {"snapshot-restore-py"}.isdisjoint(pins(LAYER))

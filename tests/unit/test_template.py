@@ -205,7 +205,7 @@ def test_template_dashboard_shows_emitted_metrics(emitted: set[tuple[str, tuple[
     searches = [row[0]["expression"] for row in rows if isinstance(row[0], dict)]
     pattern = re.compile(rf"SEARCH\('\{{\"{STACK_NAMESPACE}\",([a-z,]+)\}} MetricName=\"(\w+)\"', '\w+'\)")
     own = {(match[2], tuple(match[1].split(","))) for search in searches if (match := pattern.fullmatch(search))}
-    assert {name for name, _ in own} == {"Latency", "Faults", "Denied", "ColdStart", "Requests"}
+    assert {name for name, _ in own} == {"Latency", "Faults", "Denied", "ColdStart"}
     assert own <= emitted
     foreign = {search.partition(" FunctionName=")[0] for search in searches if STACK_NAMESPACE not in search}
     assert foreign == {f'SEARCH(\'{{AWS/Lambda,FunctionName}} MetricName="{name}"' for name in ("Errors", "Throttles")}
@@ -215,7 +215,7 @@ def test_dashboard_shows_every_function_and_table() -> None:
     body = RESOLVED["Dashboard"]["Properties"]["DashboardBody"]
     for name in FUNCTIONS:
         assert body.count(f'\\"{name}\\"') == 2
-        assert body.count(f"SOURCE '{name.removesuffix('Function')}Log'") == 1
+        assert body.count(f"SOURCE '{name.removesuffix('Function')}Log'") == 2
     for name in TABLES:
         assert body.count(f'"TableName", "{name}"') == 4
 

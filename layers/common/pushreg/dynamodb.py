@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, cast
 
+import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
@@ -65,10 +66,10 @@ def connect(settings: Settings) -> Client:
     botocore's retries know neither the request's time limit nor cancelled transactions. A fixed user agent and no
     validation save a third of a call's CPU, a session without handlers for other context a thirtieth of a start.
     """
-    session = botocore.session.Session(include_builtin_handlers=False)
+    core = botocore.session.Session(include_builtin_handlers=False)
     if settings.endpoint:
         # A local engine checks no signature; the machine's real credentials must not travel to it.
-        session.set_credentials("local", "local")
+        core.set_credentials("local", "local")
     config = Config(
         user_agent="pushreg",
         parameter_validation=False,
@@ -77,9 +78,8 @@ def connect(settings: Settings) -> Client:
         read_timeout=2,
         max_pool_connections=64,
     )
-    client = session.create_client(
-        "dynamodb", region_name=settings.region, endpoint_url=settings.endpoint, config=config
-    )
+    session = boto3.Session(botocore_session=core)
+    client = session.client("dynamodb", region_name=settings.region, endpoint_url=settings.endpoint, config=config)
     return cast("Client", client)
 
 

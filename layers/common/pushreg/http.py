@@ -130,6 +130,9 @@ class Handler:
             self._client = self._client or connect(settings)
             self._request_log = RequestLog(settings, self._emit)
             # The packages of the functions turn it off while they are imported.
+            # Everything allocated so far lives as long as the process: no collection need look at it
+            # (docs/decisions/gc-freeze.md).
+            gc.freeze()
             gc.enable()
             self._context = Context(settings, Directory(settings.directory_table, self._timer))
         return self._context, self._client, self._request_log

@@ -39,7 +39,7 @@ def test_format_request_success_is_one_line() -> None:
             "status": 200,
             "outcome": "created",
             "Latency": 4.26,
-            "DatabaseCalls": 2,
+            "calls": 2,
         }
     )
     assert format_request(line) == "places put 200 created  4.3 ms, database calls: 2"
@@ -52,13 +52,14 @@ def test_format_request_fault_shows_error_and_frames() -> None:
         "status": 503,
         "outcome": "fault",
         "Latency": 1,
-        "DatabaseCalls": 1,
+        "calls": 1,
         "error": "StoreError",
         "store_code": "ThrottlingException",
-        "frames": ["a.py:1 f", "b.py:2 g"],
     }
     lines = format_request(json.dumps(record)).splitlines()
-    assert lines[1:] == ["  StoreError ThrottlingException", "  a.py:1 f", "  b.py:2 g"]
+    assert lines[1:] == ["  StoreError ThrottlingException"]
+    record = {"level": "ERROR", "error": "KeyError", "frames": ["a.py:1 f", "b.py:2 g"]}
+    assert format_request(json.dumps(record)).splitlines() == ["  KeyError", "  a.py:1 f", "  b.py:2 g"]
 
 
 def test_format_request_non_json_is_unchanged() -> None:

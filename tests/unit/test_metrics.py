@@ -14,13 +14,17 @@ SETTINGS = Settings.from_environ(
 )
 
 
-def record(outcome: str = "found", status: int = 200, failure: Exception | None = None) -> dict[str, Any]:
+def emit(outcome: str = "found", status: int = 200, failure: Exception | None = None) -> list[dict[str, Any]]:
     lines: list[str] = []
-    RequestLog(SETTINGS, lines.append, lambda: 1709209859.5).record("get", outcome, status, 12.3456, 2, "id-1", failure)
-    (line,) = lines
-    assert "\n" not in line
-    parsed: dict[str, Any] = json.loads(line)
-    return parsed
+    request_log = RequestLog(SETTINGS, lines.append, lambda: 1709209859.5)
+    request_log.record("get", outcome, status, 12.3456, 2, "id-1", failure, "0123456789abcdef")
+    assert all("\n" not in line for line in lines)
+    return [json.loads(line) for line in lines]
+
+
+def record(outcome: str = "found", status: int = 200, failure: Exception | None = None) -> dict[str, Any]:
+    (line,) = emit(outcome, status, failure)
+    return line
 
 
 def raised(error: Exception) -> Exception:
@@ -43,14 +47,14 @@ def test_request_log_line_has_outcome_and_cost() -> None:
         "service": "places",
         "operation": "get",
         "outcome": "found",
-        "Requests": 1,
         "Latency": 12.346,
-        "DatabaseCalls": 2,
         "ColdStart": 1,
         "Faults": 0,
         "Denied": 0,
         "status": 200,
+        "calls": 2,
         "request_id": "id-1",
+        "key_id": "0123456789abcdef",
     }
 
 
@@ -64,7 +68,7 @@ def test_request_log_line_contains_every_emf_metric_and_dimension() -> None:
             assert all(isinstance(line[name], str) for name in dimensions)
         for metric in directive["Metrics"]:
             assert type(line[metric["Name"]]) in (int, float)
-    assert ["service", "operation", "outcome"] in directives[0]["Dimensions"]
+        assert directive["Dimensions"] == [["service"]]
 
 
 @pytest.mark.parametrize(
@@ -97,9 +101,17 @@ def test_request_log_client_error_has_no_frames() -> None:
     assert "hush" not in json.dumps(line)
 
 
-def test_request_log_unexpected_error_has_frames_without_message() -> None:
-    line = record("fault", 500, raised(RuntimeError("hush")))
-    assert line["error"] == "RuntimeError"
-    assert [frame.rpartition(" ")[2] for frame in line["frames"]] == ["raised", "inner"]
-    assert all("test_observability.py:" in frame for frame in line["frames"])
-    assert "hush" not in json.dumps(line)
+def test_request_log_unexpected_error_has_record_with_frames_without_message() -> None:
+    line, fault = emit("fault", 500, raised(RuntimeError("hush")))
+    assert line["error"] == fault["error"] == "RuntimeError"
+    assert (fault["level"], fault["service"], fault["request_id"]) == ("ERROR", "places", "id-1")
+    assert [frame.rpartition(" ")[2] for frame in fault["frames"]] == ["raised", "inner"]
+    assert all("test_metrics.py:" in frame for frame in fault["frames"])
+    assert "hush" not in json.dumps([line, fault])
+
+
+def test_request_log_second_of_one_service_keeps_its_own_records() -> None:
+    written: tuple[list[str], list[str]] = ([], [])
+    for lines, request_id in zip(written, ("first", "second"), strict=True):
+        RequestLog(SETTINGS, lines.append).record("get", "fault", 500, 1, 1, request_id, raised(RuntimeError()))
+    assert [[json.loads(line)["request_id"] for line in lines] for lines in written] == [["first"] * 2, ["second"] * 2]
