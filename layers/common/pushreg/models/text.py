@@ -1,13 +1,48 @@
-"""Which texts say nothing, by one rule for required and optional members and for the OpenAPI document."""
+"""Which texts say nothing, by one rule for all families and for the OpenAPI document."""
 
 import re
 
 # Unicode's White_Space, spelled out: `\s` is another set in pydantic's engine, in Python's and in ECMA 262's.
 BLANKS = r"\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 VISIBLE = f"[^{BLANKS}]"
+# What clients send when they have no token: how their languages print a missing value, and errors that the predecessors
+# of FCM returned in the token's place (docs/compatibility.md#all-dialects).
+PLACEHOLDERS = frozenset(
+    {
+        "null",
+        "undefined",
+        "(null)",
+        "nil",
+        "none",
+        "nan",
+        "blacklisted",
+        "service_not_available",
+        "[object object]",
+    }
+)
+# How iOS 13 and later print a Data object, from which apps took their token.
+DATA_DESCRIPTION = r"\{ *length *= *[0-9]+ *, *bytes *=.*\}"
 _VISIBLE = re.compile(VISIBLE)
+_DATA_DESCRIPTION = re.compile(DATA_DESCRIPTION, re.DOTALL)
 
 
 def is_blank(text: str) -> bool:
     """Whether nothing in the text can be seen."""
     return _VISIBLE.search(text) is None
+
+
+def trim(text: str) -> str:
+    """Return the text without the white space at its ends."""
+    first = _VISIBLE.search(text)
+    if first is None:
+        return ""
+    end = len(text)
+    while is_blank(text[end - 1]):
+        end -= 1
+    return text[first.start() : end]
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether the text stands for no token: one of PLACEHOLDERS in any letter case, or iOS's description of a Data."""
+    trimmed = trim(text)
+    return trimmed.lower() in PLACEHOLDERS or _DATA_DESCRIPTION.fullmatch(trimmed) is not None
