@@ -9,7 +9,7 @@ JAVA_FLOOR := 17
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bench test-sam test-browser openapi fuzz test-schema soak check check-template fix build deploy lock clean java
+.PHONY: help run test quick bench test-sam test-browser openapi fuzz test-schema soak check check-template fix build deploy lock clean java
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
@@ -20,6 +20,9 @@ run: $(VENV)/.project $(if $(filter memory http%,$(STORE)),,java) ## Serve the A
 
 test: $(VENV)/.project $(VENV)/.test java ## Run the tests (ARGS goes to pytest)
 	@$(BIN)/python -m pytest $(ARGS)
+
+quick: $(VENV)/.project $(VENV)/.test ## Run the tests that need no engine, in under a minute
+	@$(BIN)/python -m pytest -q -n 2 -m "not (engine or docker or browser or slow)" tests/unit tests/meta tests/functional $(ARGS)
 
 test-sam: $(VENV)/.project $(VENV)/.test $(VENV)-sam/.installed java ## Run the tests of the built functions in Docker
 	@$(BIN)/python -m pytest -m docker tests/e2e/sam $(ARGS)

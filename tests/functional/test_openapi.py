@@ -20,6 +20,8 @@ from tools.openapi.document import build
 from tools.openapi.exchanges import Exchange, decode
 from tools.openapi.text import render
 
+pytestmark = pytest.mark.slow
+
 # What handlers read beyond the document, for clients that were written for a sloppier server.
 LENIENCIES = {
     "reads appID as appId",

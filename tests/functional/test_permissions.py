@@ -37,6 +37,7 @@ def used() -> Iterator[dict[str, set[Grant]]]:
         yield {name: client.used for name, client in gateway.clients.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
 def test_role_grants_are_all_used(function: Function, used: dict[str, set[Grant]]) -> None:
     assert used[function.name] == read_grants(function.name)

@@ -192,6 +192,7 @@ def test_log_line_of_failure_does_not_quote_request(
     assert findings.logged() == []
 
 
+@pytest.mark.slow
 def test_secrets_of_contract_cases_are_stored_only_in_their_columns(
     findings: Findings, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:

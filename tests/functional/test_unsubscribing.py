@@ -1,4 +1,4 @@
-"""Whom an unsubscribe request means, in every combination of what it may name (spec/engagement.md section 10, C3)."""
+"""Which subscriber an unsubscribe request names (docs/spec/engagement.md#what-unsubscribe-requires)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A request is carried out and its answer gets lost: the caller is told what it would have been told (invariant 5)."""
+"""Lost responses: a write is applied, its response is lost, and the retry is answered truthfully.
+
+docs/data-model.md#invariant-5-acknowledged-writes-are-durable-retries-are-answered-truthfully
+"""
 
 from __future__ import annotations
 

@@ -66,6 +66,7 @@ def count_objects() -> int:
     return len(gc.get_objects())
 
 
+@pytest.mark.slow
 def test_memory_engine_traffic_leaks_no_objects() -> None:
     client = Client(ForgetfulApp(create_backend_app("dynamodb")))
     call(
