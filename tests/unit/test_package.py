@@ -56,7 +56,7 @@ def test_package_folder_without_build_raises(tmp_path: Path) -> None:
         load_build(tmp_path)
 
 
-def test_build_without_lambda_module_is_refused(build: Build) -> None:
+def test_package_build_without_lambda_module_is_refused(build: Build) -> None:
     library = build.layer / "pushreg" / "fast.so"
     write_library(library, 3)
     with pytest.raises(OperatorError, match=r"fast\.so: no module compiled for arm64 or x86_64"):

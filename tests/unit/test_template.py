@@ -211,7 +211,7 @@ def test_template_dashboard_shows_emitted_metrics(emitted: set[tuple[str, tuple[
     assert foreign == {f'SEARCH(\'{{AWS/Lambda,FunctionName}} MetricName="{name}"' for name in ("Errors", "Throttles")}
 
 
-def test_dashboard_shows_every_function_and_table() -> None:
+def test_template_dashboard_shows_every_function_and_table() -> None:
     body = RESOLVED["Dashboard"]["Properties"]["DashboardBody"]
     for name in FUNCTIONS:
         assert body.count(f'\\"{name}\\"') == 2
@@ -220,7 +220,7 @@ def test_dashboard_shows_every_function_and_table() -> None:
         assert body.count(f'"TableName", "{name}"') == 4
 
 
-def test_every_family_and_table_has_alarms() -> None:
+def test_template_has_alarms_for_every_family_and_table() -> None:
     families = {name.removesuffix("Function") for name in FUNCTIONS}
     expected = {f"{family}{kind}Alarm" for family in families for kind in ("Fault", "Latency", "Throttle", "Denied")}
     assert set(ALARMS) == expected | {f"{table}ThrottleAlarm" for table in TABLES}
