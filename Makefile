@@ -9,7 +9,8 @@ JAVA_FLOOR := 17
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test quick bench test-sam test-browser openapi fuzz test-schema soak check check-template fix build deploy lock clean java
+.PHONY: help run test quick bench test-sam test-browser openapi fuzz test-schema soak check check-template check-workflows fix build \
+  deploy sbom audit engine-version lock clean java
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
@@ -58,6 +59,11 @@ check-template: $(VENV)-sam/.installed $(VENV)-checkov/.installed ## Validate th
 	@$(SAM) validate --lint --region us-east-1
 	@$(VENV)-checkov/bin/checkov
 
+check-workflows: $(VENV)-workflows/.installed ## Validate the workflows of GitHub Actions: schema, permissions, pinned actions
+	@$(VENV)-workflows/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(VENV)-workflows/bin/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	@$(VENV)-workflows/bin/zizmor --quiet --offline --no-progress .github
+
 fix: $(VENV)/.dev ## Format, and repair what the linter can
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
@@ -70,8 +76,19 @@ build: $(VENV)/.project $(VENV)-sam/.installed ## Build what is deployed, and ch
 	@$(SAM) build --config-env $(STAGE) $(ARGS)
 	@$(BIN)/python -m tools.package
 
-deploy: build ## Deploy to AWS (STAGE)
-	@$(SAM) deploy --config-env $(STAGE)
+deploy: ## Build and deploy to AWS (STAGE; CONFIRM=no asks nothing; ARGS goes to sam deploy, BUILD_ARGS to sam build)
+	@$(MAKE) --no-print-directory build STAGE=$(STAGE) ARGS='$(BUILD_ARGS)'
+	@$(SAM) deploy --config-env $(STAGE) $(if $(filter no,$(CONFIRM)),--no-confirm-changeset --no-progressbar) $(ARGS)
+
+# What is deployed: botocore and the other packages of the layer.
+sbom: $(VENV)-audit/.installed ## Write sbom.json, a list of the deployed components (CycloneDX)
+	@$(VENV)-audit/bin/cyclonedx-py requirements layers/common/requirements.txt --output-reproducible --output-file sbom.json
+
+audit: $(VENV)-audit/.installed ## Look up known vulnerabilities of all locked packages (needs a network)
+	@for lock in layers/common/requirements.txt requirements/*.txt; do \
+	  echo "$$lock"; \
+	  $(VENV)-audit/bin/pip-audit --progress-spinner off --disable-pip --require-hashes --strict --requirement $$lock || exit 1; \
+	done
 
 # On Lambda's Python and, but for the processor, from what is deployed.
 LAMBDA_PYTHON ?= $(shell for python in python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.13.*/bin/python3.13; do \
@@ -90,21 +107,24 @@ bench: $(VENV)/.project $(VENV)-sam/.installed $(VENV)-bench/.installed java ## 
 	  { echo "sam build failed; make build tells why" >&2; exit 1; }
 	@PYTHONPATH=.:layers/common:functions $(VENV)-bench/bin/python -m bench $(ARGS)
 
-# The one target that needs uv; it may come from anywhere, as in: make lock UV=/path/to/uv
-UV ?= uv
+UV ?= $(VENV)-lock/bin/uv
 # In the order of their -c lines.
-LOCKS := run java test browser fuzz dev sam checkov schemathesis bench
+LOCKS := run java test browser fuzz dev sam checkov schemathesis bench workflows audit lock
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-lock: ## Resolve requirements/*.in again (needs uv; ARGS=--upgrade for newer releases)
+lock: $(VENV)-lock/.installed ## Resolve requirements/*.in again (ARGS=--upgrade for newer releases)
 	$(COMPILE) $(ARGS) requirements/layer.in -o layers/common/requirements.txt
 	@for name in $(LOCKS); do \
 	  echo "requirements/$$name.txt"; \
 	  $(COMPILE) $(ARGS) requirements/$$name.in -o requirements/$$name.txt || exit 1; \
 	done
 
+engine-version: $(VENV)/.project ## Say which DynamoDB Local is used and which is the newest (needs npm)
+	@package=$$($(BIN)/python -c 'from pushreg_local.engines.bundle import NPM_PACKAGE; print(NPM_PACKAGE)'); \
+	echo "DynamoDB Local: $$package is used, $$(npm view "$${package%@*}" version) is the newest."
+
 clean: ## Remove what the other targets made, but not the data in .data
-	rm -rf $(VENV) $(VENV)-* .aws-sam .bench .fuzz .schemathesis .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache htmlcov
+	rm -rf $(VENV) $(VENV)-* sbom.json .aws-sam .bench .fuzz .schemathesis .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache htmlcov
 	find layers functions ops tools tests -name __pycache__ -prune -exec rm -rf {} +
 
 # Lambda's own version first. A name on the PATH is no proof that it runs (pyenv's shims), nor that Debian's python3-venv is there.

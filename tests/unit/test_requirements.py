@@ -8,7 +8,7 @@ PROJECT = Path(__file__).parents[2]
 LAYER = PROJECT / "layers" / "common" / "requirements.txt"
 LOCKS = [LAYER, *sorted((PROJECT / "requirements").glob("*.txt"))]
 # The others share a venv.
-APART = {"sam.txt", "checkov.txt", "schemathesis.txt"}
+APART = {"sam.txt", "checkov.txt", "schemathesis.txt", "workflows.txt", "audit.txt", "lock.txt"}
 
 
 def entries(lock: Path) -> list[str]:
