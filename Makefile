@@ -9,7 +9,7 @@ JAVA_FLOOR := 17
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test quick bench test-sam test-browser openapi fuzz test-schema soak check check-template check-workflows fix build \
+.PHONY: help run test quick bench test-sam test-browser fuzz test-schema soak check check-template check-workflows fix build \
   deploy sbom audit engine-version lock clean java
 
 help: ## Show this list
@@ -30,9 +30,6 @@ test-sam: $(VENV)/.project $(VENV)/.test $(VENV)-sam/.installed java ## Run the 
 
 test-browser: $(VENV)/.project $(VENV)/.test $(VENV)/.browser ## Run the tests of the documentation page in Chromium
 	@$(BIN)/python -m pytest -m browser tests/e2e $(ARGS)
-
-openapi: $(VENV)/.project $(VENV)/.test ## Write docs/openapi.yaml from the template, the models and the contract cases
-	@$(BIN)/python -m tests.support.contract.openapi
 
 FUZZ_TARGETS := json xml kazoo engagement places
 fuzz: $(VENV)/.project $(VENV)/.test $(VENV)/.fuzz ## Fuzz the codecs and the families, each for SECONDS (600); finds stay in .fuzz

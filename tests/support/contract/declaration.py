@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -13,9 +14,11 @@ from jsonschema.validators import extend
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from tools.openapi.document import OTHER_METHODS
-from tools.openapi.exchanges import Exchange, decode
+from tests.support.contract.recording import Exchange, decode
 
+FILE = Path(__file__).parents[3] / "docs" / "openapi.yaml"
+# Where the document keeps what a path answers to the methods that it does not list.
+OTHER_METHODS = "x-other-methods"
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
 
 
@@ -44,6 +47,11 @@ class Document:
                 found = found[name]
             part = found
         return part
+
+    def list_examples(self, content: dict[str, Any]) -> list[Any]:
+        """Return the examples of a body of one media type."""
+        examples = [self.follow(each)["value"] for each in content.get("examples", {}).values()]
+        return [*examples, content["example"]] if "example" in content else examples
 
     def check(self, schema: dict[str, Any], value: Any) -> list[str]:
         """Return a line for each way in which the value does not fit the schema."""

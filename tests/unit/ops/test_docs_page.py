@@ -11,9 +11,8 @@ import yaml
 from pushreg_local.docs_page.routes import create_routes
 from pushreg_local.gateway import Gateway, create_app
 from pushreg_local.template import Function, Route, Template
-from tools.openapi.text import FILE
 
-DOCUMENT = Path(__file__).parents[3] / FILE
+DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi.yaml"
 COMMANDS = [("kazoo", "curl 'one'")]
 CREDENTIALS = {"kazooToken": "a-token"}
 ROUTED = Template(
