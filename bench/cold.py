@@ -21,7 +21,7 @@ BASE = "boto3.client"
 WORK = {
     BASE: ("floor", "places", "import boto3; boto3.client('dynamodb')"),
     **{
-        f"pushreg {family}": ("pushreg", family, f"from {family}.app import handler; handler.prepare()")
+        f"pushreg {family}": ("pushreg", family, f"from {family}.lambda_entry import handler; handler.prepare()")
         for family in FUNCTIONS
     },
     "FastAPI + Mangum": ("fastapi", "places", "from bench.peers.fastapi_mangum import handler"),

@@ -52,7 +52,7 @@ def answer_from_memory() -> None:
 def load(variant: str, scenario: scenarios.Scenario) -> Callable[[int], dict[str, Any]]:
     """Return a function that answers one request, given its number."""
     if variant == "pushreg":
-        handler = importlib.import_module(f"{scenario.family}.app").handler
+        handler = importlib.import_module(f"{scenario.family}.lambda_entry").handler
     else:
         handler = importlib.import_module(MODULES[variant]).handler
     rest = variant == "chalice"

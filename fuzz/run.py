@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from hashlib import sha256
 from pathlib import Path
@@ -30,8 +29,6 @@ def main(target: str, folder: Path, options: list[str]) -> None:
         [sys.argv[0], str(corpus), str(seeds), found, "-max_len=70000", "-timeout=10", "-rss_limit_mb=1024", *options],
         TARGETS[target],
     )
-    # The codecs' targets make no handler, which would turn on again what the functions' packages have turned off.
-    gc.enable()
     atheris.Fuzz()
 
 

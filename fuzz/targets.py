@@ -29,15 +29,19 @@ EMPTY = {304, 406, 412}
 
 
 Create = Callable[..., Callable[[dict[str, Any], None], dict[str, Any]]]
-# Path, its parameters, and what opens it.
+# Resource, its parameters, and what opens it.
 _REQUESTS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
     "kazoo": (
-        "/v2/accounts/…",
+        "/v2/accounts/{account_id}/push_notification_subscriptions/{app}/{device_id}",
         {"account_id": ACCOUNT_ID, "app": "com.example.app", "device_id": "device-1"},
         {"x-auth-token": ACCOUNT_TOKEN},
     ),
     "engagement": ("/vpns/subscription", {}, {"x-device-authtoken": AUTH_TOKEN}),
-    "places": ("/dts/places/…", {"place_id": PLACE_ID}, {"authorization": f"Bearer {PLACES_KEY}"}),
+    "places": (
+        "/dts/places/{place_id}/subscriptions",
+        {"place_id": PLACE_ID},
+        {"authorization": f"Bearer {PLACES_KEY}"},
+    ),
 }
 
 
@@ -135,7 +139,7 @@ def build_input(method: str, content_type: str | None, body: bytes, state: int =
 
 
 def _answer(family: str, create: Create, data: bytes) -> dict[str, Any]:
-    path, parameters, credential = _REQUESTS[family]
+    resource, parameters, credential = _REQUESTS[family]
     parameters = dict(parameters)
     head, body = data[:HEAD].ljust(HEAD, b"\0"), data[HEAD:]
     method, content_type = METHODS[head[0] % len(METHODS)], CONTENT_TYPES[head[1] % len(CONTENT_TYPES)]
@@ -161,7 +165,8 @@ def _answer(family: str, create: Create, data: bytes) -> dict[str, Any]:
     )
     encoded = bool(state & ENCODED)
     event = {
-        "rawPath": path,
+        "routeKey": f"ANY {resource}",
+        "rawPath": resource,
         "pathParameters": parameters,
         "headers": headers,
         "requestContext": {"http": {"method": method}, "requestId": "r", "apiId": "a"},

@@ -1,22 +1,26 @@
-"""Both formats of the engagement servers' requests and answers (spec/engagement.md sections 2, 3 and 9)."""
+"""Requests and responses of the engagement servers, in XML and JSON (docs/spec/engagement.md#3-legacy-response)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
 
 from engagement.operations import NoSubscriptionError, UnclearError
 from pushreg.codecs import json, xml
 from pushreg.config import Settings
-from pushreg.errors import MalformedError, MethodError, PushregError, TooLargeError
-from pushreg.http import Request, Response
+from pushreg.errors import MalformedError, MethodError, PushregError, RouteError, TooLargeError
+from pushreg.http import Request, Response, look_up
 from pushreg.models.engagement import FormError
 
 Format = Literal["json", "xml"]
 CONTENT_TYPES = {"json": "application/json;charset=UTF-8", "xml": "text/xml;charset=UTF-8"}
 DUPLICATE = "Duplicate subscription. SID element has ID of existing subscription."
-# The XML sample of seed 001 has a "the" that its JSON sample lacks (C5).
+# Clients compare the text: docs/spec/engagement.md#duplicate-message-text-differs-between-xml-and-json
 DUPLICATE_XML = "Duplicate subscription. SID element has the ID of existing subscription."
+UNCLEAR = "Subscription unclear. Found multiple subscriptions with given input. Check your SID and DEVICE ID"
+# Status and message by outcome.
 MESSAGES = {
     "created": (200, "Subscription successful."),
     "updated": (200, "Update successful."),
@@ -27,62 +31,70 @@ MESSAGES = {
 
 
 class ApplicationError(PushregError):
-    """Nobody knows the application."""
+    """The application is unknown."""
 
 
 class AuthTokenError(PushregError):
-    """The application needs an authToken, and it is missing or wrong."""
+    """The application has an authToken, and the request's is missing or wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The status, outcome and message of an error response."""
+
+    status: int
+    outcome: str
+    message: str
+
+
+_REFUSALS: Mapping[type[Exception], Refusal] = {
+    MalformedError: Refusal(400, "invalid", "Invalid request format."),
+    FormError: Refusal(400, "invalid", "Invalid request format."),
+    AuthTokenError: Refusal(401, "denied", "Unauthorized request. The authToken is invalid."),
+    UnclearError: Refusal(403, "unclear", UNCLEAR),
+    ApplicationError: Refusal(404, "denied", "Invalid Application ID."),
+    NoSubscriptionError: Refusal(404, "missing", "No valid subscription exists."),
+    RouteError: Refusal(404, "missing", "Not found."),
+    MethodError: Refusal(405, "invalid", "Method not allowed."),
+    TooLargeError: Refusal(413, "invalid", "Request too large."),
+    Exception: Refusal(500, "fault", "Server failed to process the request."),
+}
 
 
 def decode(request: Request) -> Any:
     """Return the body's data; MalformedError if it is not the format it claims or looks to be."""
     body = request.read_body()
-    if _format(request) == "xml":
+    if _find_format(request) == "xml":
         return xml.decode(body)
-    # Hybrid builds wrap the JSON like a form field (spec/engagement.md section 9).
+    # Hybrid apps wrap the JSON like a form field (docs/spec/engagement.md#9-what-real-clients-send).
     if body.startswith(b"postdata="):
         body = unquote_to_bytes(body.removeprefix(b"postdata=").replace(b"+", b" "))
     return json.decode(body)
 
 
 def succeed(request: Request, settings: Settings, ksid: str, outcome: str) -> Response:
-    """Return the answer for an outcome of the operations."""
+    """Return the response for an outcome of the operations."""
     status, message = MESSAGES[outcome]
     if outcome == "duplicate":
         if settings.duplicate_as_update:
             status, message = MESSAGES["updated"]
-        elif _format(request) == "xml":
+        elif _find_format(request) == "xml":
             message = DUPLICATE_XML
     return _render(request, settings, status, ksid, message, outcome)
 
 
-def refuse(request: Request, settings: Settings, error: Exception) -> Response:
-    """Return the failure for any error, the server's 500 for one that is not the caller's."""
-    match error:
-        case MethodError():
-            headers = {"allow": ", ".join(error.allowed)}
-            body = json.encode(_body(405, "-1", "Method not allowed."))
-            return Response(405, body, CONTENT_TYPES["json"], "invalid", headers)
-        case MalformedError() | FormError():
-            return _render(request, settings, 400, "-1", "Invalid request format.", "invalid")
-        case AuthTokenError():
-            message = "Unauthorized request. The authToken is invalid."
-            return _render(request, settings, 401, "-1", message, "denied")
-        case UnclearError():
-            message = (
-                "Subscription unclear. Found multiple subscriptions with given input. Check your SID and DEVICE ID"
-            )
-            return _render(request, settings, 403, "-1", message, "unclear")
-        case ApplicationError():
-            return _render(request, settings, 404, "-1", "Invalid Application ID.", "denied")
-        case NoSubscriptionError():
-            return _render(request, settings, 404, "-1", "No valid subscription exists.", "missing")
-        case TooLargeError():
-            return _render(request, settings, 413, "-1", "Request too large.", "invalid")
-    return _render(request, settings, 500, "-1", "Server failed to process the request.", "fault")
+def fail(error: Exception, request: Request, settings: Settings) -> Response:
+    """Return the failure form of any error; the servers' 500 for one that is not the caller's."""
+    refusal = look_up(_REFUSALS, error)
+    if isinstance(error, MethodError | RouteError):
+        # No client of the servers' protocol gets here, so these need no disguise: JSON with their own HTTP status.
+        headers = {"allow": ", ".join(error.allowed)} if isinstance(error, MethodError) else {}
+        body = json.encode(_to_data(refusal.status, "-1", refusal.message))
+        return Response(refusal.status, body, CONTENT_TYPES["json"], refusal.outcome, headers)
+    return _render(request, settings, refusal.status, "-1", refusal.message, refusal.outcome)
 
 
-def _format(request: Request) -> Format:
+def _find_format(request: Request) -> Format:
     media_type = request.headers.get("content-type", "").partition(";")[0].lower()
     if "xml" in media_type:
         return "xml"
@@ -95,12 +107,12 @@ def _format(request: Request) -> Format:
 
 
 def _render(request: Request, settings: Settings, status: int, ksid: str, message: str, outcome: str) -> Response:
-    chosen = _format(request)
-    body = _body(status, ksid, message)
-    encoded = xml.encode(body) if chosen == "xml" else json.encode(body)
+    chosen = _find_format(request)
+    data = _to_data(status, ksid, message)
+    body = xml.encode(data) if chosen == "xml" else json.encode(data)
     http_status = 200 if settings.always_http_200 else status
-    return Response(http_status, encoded, CONTENT_TYPES[chosen], outcome)
+    return Response(http_status, body, CONTENT_TYPES[chosen], outcome)
 
 
-def _body(status: int, ksid: str, message: str) -> dict[str, Any]:
+def _to_data(status: int, ksid: str, message: str) -> dict[str, Any]:
     return {"subscriptionResponse": {"statusCode": str(status), "ksid": ksid, "message": message}}

@@ -1,10 +1,33 @@
-"""What the verbs mean for a device's subscription (docs/spec/kazoo.md)."""
+"""What the verbs mean for a device's subscription (docs/spec/kazoo.md#5-semantics)."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from pushreg.errors import PushregError, WriteConflictError
 from pushreg.models.kazoo import Content, Precondition, Subscription
 from pushreg.stores.devices import Devices, MobileClaim
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a request asks for: the subscription's names, the envelope's `data`, and the preconditions."""
+
+    device_id: str
+    app_name: str
+    data: Any
+    precondition: Precondition
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What an operation did: the outcome's name, and the document and revision to answer with."""
+
+    outcome: str
+    document: Mapping[str, Any]
+    revision: str
 
 
 class ExistsError(PushregError):
@@ -14,81 +37,98 @@ class ExistsError(PushregError):
 class UnknownDeviceError(PushregError):
     """The device has no subscription under the app."""
 
+    def __init__(self, device_id: str) -> None:
+        super().__init__(device_id)
+        self.device_id = device_id
+
 
 class PreconditionError(PushregError):
     """The stored revision does not satisfy If-Match or If-None-Match."""
 
 
-def fetch(devices: Devices, device_id: str, app_name: str) -> Subscription:
-    """Return the device's subscription; UnknownDeviceError if it has none or another app's."""
-    subscription = devices.get(device_id)
-    if subscription is None or subscription.content.app_name != app_name:
-        raise UnknownDeviceError
-    return subscription
+def fetch(devices: Devices, call: Call) -> Result:
+    """Return the device's subscription, `unchanged` if If-None-Match names its revision.
+
+    UnknownDeviceError if the device has none or another app's; PreconditionError if If-Match names another revision.
+    """
+    stored = devices.get(call.device_id)
+    if stored is None or stored.content.app_name != call.app_name:
+        raise UnknownDeviceError(call.device_id)
+    if not call.precondition.matches(stored.revision):
+        raise PreconditionError
+    return _to_result("unchanged" if call.precondition.excludes(stored.revision) else "found", stored)
 
 
-def create(devices: Devices, device_id: str, content: Content, precondition: Precondition) -> Subscription:
+def create(devices: Devices, call: Call) -> Result:
     """Store a device's first subscription; if another device has the mobile device, take it over.
 
-    ExistsError if the device has one; PreconditionError for any If-Match, since there is nothing to match.
+    InvalidError if the data breaks a rule; ExistsError if the device has a subscription; PreconditionError for any
+    If-Match, since there is nothing to match.
     """
-    if precondition.wanted is not None:
-        if devices.get(device_id) is not None:
-            raise ExistsError
-        raise PreconditionError
+    content = Content.from_data(call.data, call.app_name)
+    if call.precondition.wanted is not None:
+        raise PreconditionError if devices.get(call.device_id) is None else ExistsError
     owner_device_id: str | None = None
     # Contention for the claim ends with the session's deadline, by StoreError.
     while True:
         try:
-            return devices.create(device_id, content, owner_device_id)
+            return _to_result("created", devices.create(call.device_id, content, owner_device_id))
         except WriteConflictError as error:
             if not isinstance(error.stored, MobileClaim):
                 raise ExistsError from error
             owner_device_id = error.stored.owner_device_id
 
 
-def replace(devices: Devices, device_id: str, content: Content, precondition: Precondition) -> tuple[Subscription, str]:
-    """Replace the device's subscription, whatever its app, and return it with the outcome's name.
+def replace(devices: Devices, call: Call) -> Result:
+    """Replace the device's subscription, whatever its app; `unchanged` content is not written and keeps its revision.
 
-    Equal content is not written and keeps its revision. UnknownDeviceError if the device has none; PreconditionError if
-    its revision does not satisfy the precondition. A new mobile device is taken over from the device that has it.
+    A new mobile device is taken over from the device that has it. InvalidError if the data breaks a rule;
+    UnknownDeviceError if the device has no subscription; PreconditionError if its revision does not satisfy the
+    preconditions.
     """
-    stored = devices.get_cached(device_id)
+    content = Content.from_data(call.data, call.app_name)
+    stored = devices.get_cached(call.device_id)
     # A cached subscription may be out of date: base a conditional write on it, but no decision against writing.
-    if stored is None or stored.content.digest == content.digest or not precondition.holds(stored.revision):
-        stored = devices.get(device_id)
+    if stored is None or stored.content.digest == content.digest or not call.precondition.holds(stored.revision):
+        stored = devices.get(call.device_id)
     owner_device_id: str | None = None
     # Contention for the device or the claim ends with the session's deadline, by StoreError.
     while stored is not None:
-        if not precondition.holds(stored.revision):
+        if not call.precondition.holds(stored.revision):
             raise PreconditionError
         if stored.content.digest == content.digest:
-            return stored, "unchanged"
+            return _to_result("unchanged", stored)
         try:
             replaced = devices.replace(stored, content, owner_device_id)
-            same = stored.content.mobile_device_id == content.mobile_device_id
-            return replaced, "updated" if same else "moved"
         except WriteConflictError as error:
             if isinstance(error.stored, MobileClaim):
                 owner_device_id = error.stored.owner_device_id
             else:
                 stored, owner_device_id = error.stored, None
-    raise UnknownDeviceError
+        else:
+            is_same = stored.content.mobile_device_id == content.mobile_device_id
+            return _to_result("updated" if is_same else "moved", replaced)
+    raise UnknownDeviceError(call.device_id)
 
 
-def remove(devices: Devices, device_id: str, app_name: str, precondition: Precondition) -> Subscription:
-    """Delete the device's subscription under the app and return it.
+def remove(devices: Devices, call: Call) -> Result:
+    """Delete the device's subscription under the app.
 
-    UnknownDeviceError if there is none; PreconditionError if its revision does not satisfy the precondition.
+    UnknownDeviceError if there is none; PreconditionError if its revision does not satisfy the preconditions.
     """
-    stored = devices.get(device_id)
+    stored = devices.get(call.device_id)
     # Contention for the device ends with the session's deadline, by StoreError.
-    while stored is not None and stored.content.app_name == app_name:
-        if not precondition.holds(stored.revision):
+    while stored is not None and stored.content.app_name == call.app_name:
+        if not call.precondition.holds(stored.revision):
             raise PreconditionError
         try:
             devices.remove(stored)
-            return stored
         except WriteConflictError as error:
             stored = error.stored
-    raise UnknownDeviceError
+        else:
+            return Result("deleted", {"id": call.device_id, "_read_only": {"deleted": True}}, stored.revision)
+    raise UnknownDeviceError(call.device_id)
+
+
+def _to_result(outcome: str, subscription: Subscription) -> Result:
+    return Result(outcome, subscription.content.document, subscription.revision)

@@ -1,4 +1,4 @@
-"""Kazoo's envelope, around requests, answers and errors (spec/kazoo.md sections 1, 2 and 4)."""
+"""Kazoo's envelope around requests, responses and errors (docs/spec/kazoo.md#1-success-envelope)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import base64
 import hashlib
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
-from kazoo.operations import ExistsError, PreconditionError, UnknownDeviceError
+from kazoo.operations import ExistsError, PreconditionError, Result, UnknownDeviceError
 from pushreg.codecs import json
+from pushreg.credentials import bearer
 from pushreg.errors import (
     ForbiddenError,
     MalformedError,
@@ -21,36 +24,57 @@ from pushreg.errors import (
     TooLargeError,
     UnauthenticatedError,
 )
-from pushreg.http import MAX_BODY, Request, Response
+from pushreg.http import MAX_BODY, Context, Request, Response, look_up
 from pushreg.models.kazoo import InvalidError
-from pushreg.schema import is_account_id
 
 CONTENT_TYPE = "application/json"
 VERSION = "1.0.0"
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
+# Characters that a path may hold unescaped (RFC 3986, pchar); the event's path is decoded.
+_SAFE_IN_PATH = "/~!$&'()*+,;=:@"
 _JSON_RANGES = frozenset({"*/*", "application/*", "application/json", "application/x-json"})
-# The last is what curl says of a body unless told otherwise; a body of any other type is to Kazoo an uploaded file.
+# curl claims the last type for any body; a body of another type is an uploaded file to Kazoo.
 _JSON_TYPES = frozenset({"", "application/json", "application/x-json", "application/x-www-form-urlencoded"})
+# By verb and outcome; any other success is 200.
+_STATUS = {("PUT", "created"): 201, ("GET", "unchanged"): 304}
+
+Envelope = Mapping[str, Any]
 
 
-class AccountError(PushregError):
-    """No account has this id."""
+class AccountIdError(PushregError):
+    """The path names no account id."""
 
     def __init__(self, account_id: str) -> None:
         super().__init__(account_id)
         self.account_id = account_id
 
 
+class UnknownAccountError(AccountIdError):
+    """No account has this id."""
+
+
 class AcceptError(PushregError):
-    """The caller takes no JSON."""
+    """The caller does not accept JSON."""
 
 
-def read(body: bytes, content_type: str | None) -> dict[str, Any]:
-    """Return the envelope with its names as Kazoo reads them; empty `data` for an empty body or a file.
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The members of an error response; without a message its body is empty, as Kazoo's framework sends it."""
 
-    MalformedError if the body is no JSON object.
+    status: int
+    outcome: str
+    message: str | None = None
+    data: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def decode(request: Request) -> Envelope:
+    """Return the envelope with its member names as Kazoo reads them; empty `data` for an empty body or a file.
+
+    MalformedError if the body is no JSON object, TooLargeError if it is too large.
     """
-    media_type = (content_type or "").partition(";")[0].strip().lower()
+    body = request.read_body()
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not body.strip() or media_type not in _JSON_TYPES:
         return {"data": {}}
     sent = json.decode(body)
@@ -59,19 +83,25 @@ def read(body: bytes, content_type: str | None) -> dict[str, Any]:
     return {name.lower().replace("-", "_"): value for name, value in sent.items()}
 
 
-def text(sent: Mapping[str, Any], name: str) -> str | None:
-    """Return the envelope's member if it is a string with anything in it."""
-    value = sent.get(name)
+def get_text(envelope: Envelope, name: str) -> str | None:
+    """Return the envelope's member if it is a string and not empty."""
+    value = envelope.get(name)
     return value if isinstance(value, str) and value else None
 
 
-def check_data(sent: Mapping[str, Any]) -> None:
+def find_secret(request: Request, envelope: Envelope) -> str | None:
+    """Return the token that the caller presented, which responses echo."""
+    header = request.headers.get("x-auth-token")
+    return header or get_text(envelope, "auth_token") or bearer(request.headers.get("authorization"))
+
+
+def check_data(envelope: Envelope) -> None:
     """Raise InvalidError unless the envelope's `data` is an object."""
-    data = sent.get("data")
+    data = envelope.get("data")
     if data is None:
-        problem: dict[str, Any] = {"required": {"message": "Field is required but missing", "value": dict(sent)}}
+        problem: dict[str, Any] = {"required": {"message": "Field is required but missing", "value": dict(envelope)}}
     elif not isinstance(data, dict):
-        # Kazoo's envelope takes an array too; its subscription does not.
+        # Kazoo's envelope allows an array too; its subscription does not.
         target = "object" if isinstance(data, list) else "object, array"
         message = f"Value did not match type(s): {target}"
         problem = {"type": {"message": message, "target": target, "value": data}}
@@ -81,100 +111,109 @@ def check_data(sent: Mapping[str, Any]) -> None:
 
 
 def accepts_json(accept: str | None) -> bool:
-    """Whether an Accept header, if there is one, has a range that JSON falls into; parameters do not matter."""
+    """Whether an Accept header, if there is one, has a range that includes JSON; parameters are ignored."""
     ranges = (each.partition(";")[0].strip().lower() for each in (accept or "*/*").split(","))
     return any(each in _JSON_RANGES for each in ranges)
 
 
-def succeed(
-    request: Request,
-    status: int,
-    data: Mapping[str, Any],
-    revision: str,
-    outcome: str,
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    """Return the success envelope around the data."""
-    return _render(request, status, {"data": data, "revision": revision, "status": "success"}, outcome, headers)
+def succeed(request: Request, context: Context, secret: str | None, verb: str, result: Result) -> Response:
+    """Return the success envelope around a result; 304 has no body."""
+    status = _STATUS.get((verb, result.outcome), 200)
+    headers = {}
+    if verb == "GET":
+        headers = {"etag": f'"{result.revision}"', "expires": "Fri, 01 Jan 1999 00:00:00 GMT"}
+    if status == 304:
+        return Response(status, b"", None, result.outcome, headers)
+    if status == 201:
+        # Kazoo's own Location repeats the device id, a fault of its framework, and leads nowhere.
+        headers = {"location": quote(request.path, safe=_SAFE_IN_PATH)}
+    own = {"data": result.document, "revision": result.revision, "status": "success"}
+    return _render(request, context, secret, status, own, result.outcome, headers)
 
 
-def refuse(request: Request, error: Exception) -> Response:
-    """Return the error envelope, or the empty body that Kazoo's framework sends for 406 and 412."""
-    match error:
-        case PreconditionError():
-            return Response(412, b"", None, "refused")
-        case AcceptError():
-            return Response(406, b"", None, "invalid")
-        case MalformedError():
-            problem = {"json": {"invalid": {"message": error.reason, "target": "body"}}}
-            return _refuse(request, 400, "validation error", problem, "invalid")
-        case InvalidError():
-            return _refuse(request, 400, error.message, error.problems, "invalid")
-        case ExistsError():
-            message = "subscription already exists for this device"
-            return _refuse(request, 400, message, "bad request", "exists")
-        case UnauthenticatedError():
-            return _refuse(request, 401, "invalid_credentials", {"message": "invalid credentials"}, "denied")
-        case ForbiddenError():
-            data = {"message": "forbidden"} | ({"cause": error.cause} if error.cause else {})
-            return _refuse(request, 403, "forbidden", data, "denied")
-        case UnknownDeviceError():
-            return _unknown(request, request.parameters["device_id"])
-        case AccountError() if is_account_id(error.account_id):
-            return _unknown(request, error.account_id)
-        case AccountError():
-            data = {"message": f"invalid account_id '{error.account_id}'"}
-            return _refuse(request, 404, "bad identifier", data, "missing")
-        case RouteError():
-            return _refuse(request, 404, "not_found", {"message": "not found"}, "missing")
-        case MethodError():
-            headers = {"allow": ", ".join(error.allowed)}
-            data = {"message": "method not allowed"}
-            return _refuse(request, 405, "invalid_method", data, "invalid", headers)
-        case TooLargeError():
-            message = f"Payload or Files must not be more than {MAX_BODY} bytes"
-            limit: dict[str, Any] = {"message": message, "target": MAX_BODY}
-            problem = {"file": {"maxSize": limit}}
-            return _refuse(request, 413, "validation error", problem, "invalid")
-        case StoreError():
-            return _refuse(request, 503, "datastore_unreachable", {"message": "datastore timeout"}, "fault")
-    return _refuse(request, 500, "unspecified_fault", {"message": "unspecified fault"}, "fault")
+def fail(error: Exception, request: Request, context: Context) -> Response:
+    """Return the error envelope of any error."""
+    refusal = look_up(_REFUSALS, error)(error)
+    if refusal.message is None:
+        return Response(refusal.status, b"", None, refusal.outcome)
+    own = {
+        "data": refusal.data,
+        "error": str(refusal.status),
+        "message": refusal.message,
+        "status": "error",
+    }
+    try:
+        secret = find_secret(request, decode(request))
+    except (MalformedError, TooLargeError):
+        secret = find_secret(request, {})
+    return _render(request, context, secret, refusal.status, own, refusal.outcome, refusal.headers)
 
 
-def _unknown(request: Request, identifier: str) -> Response:
-    return _refuse(request, 404, "bad_identifier", {"cause": identifier, "message": "bad identifier"}, "missing")
+def _refuse_identifier(identifier: str) -> Refusal:
+    return Refusal(404, "missing", "bad_identifier", {"cause": identifier, "message": "bad identifier"})
 
 
-def _refuse(
-    request: Request,
-    status: int,
-    message: str,
-    data: Any,
-    outcome: str,
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    error = {"data": data, "error": str(status), "message": message, "status": "error"}
-    return _render(request, status, error, outcome, headers)
+def _refuse_access(error: ForbiddenError) -> Refusal:
+    cause = {"cause": error.cause} if error.cause else {}
+    return Refusal(403, "denied", "forbidden", {"message": "forbidden", **cause})
+
+
+def _refuse_json(error: MalformedError) -> Refusal:
+    problem = {"json": {"invalid": {"message": error.reason, "target": "body"}}}
+    return Refusal(400, "invalid", "validation error", problem)
+
+
+def _refuse_size(error: TooLargeError) -> Refusal:
+    limit = {"message": f"Payload or Files must not be more than {MAX_BODY} bytes", "target": MAX_BODY}
+    return Refusal(413, "invalid", "validation error", {"file": {"maxSize": limit}})
+
+
+def _refuse_method(error: MethodError) -> Refusal:
+    headers = {"allow": ", ".join(error.allowed)}
+    return Refusal(405, "invalid", "invalid_method", {"message": "method not allowed"}, headers)
+
+
+def _refuse_account_id(error: AccountIdError) -> Refusal:
+    return Refusal(404, "missing", "bad identifier", {"message": f"invalid account_id '{error.account_id}'"})
+
+
+_REFUSALS: Mapping[type[Exception], Callable[[Any], Refusal]] = {
+    MalformedError: _refuse_json,
+    InvalidError: lambda error: Refusal(400, "invalid", error.message, error.problems),
+    ExistsError: lambda _: Refusal(400, "exists", "subscription already exists for this device", "bad request"),
+    UnauthenticatedError: lambda _: Refusal(401, "denied", "invalid_credentials", {"message": "invalid credentials"}),
+    ForbiddenError: _refuse_access,
+    UnknownDeviceError: lambda error: _refuse_identifier(error.device_id),
+    UnknownAccountError: lambda error: _refuse_identifier(error.account_id),
+    AccountIdError: _refuse_account_id,
+    RouteError: lambda _: Refusal(404, "missing", "not_found", {"message": "not found"}),
+    MethodError: _refuse_method,
+    AcceptError: lambda _: Refusal(406, "invalid"),
+    PreconditionError: lambda _: Refusal(412, "refused"),
+    TooLargeError: _refuse_size,
+    StoreError: lambda _: Refusal(503, "fault", "datastore_unreachable", {"message": "datastore timeout"}),
+    Exception: lambda _: Refusal(500, "fault", "unspecified_fault", {"message": "unspecified fault"}),
+}
 
 
 def _render(
-    request: Request, status: int, own: Mapping[str, Any], outcome: str, headers: Mapping[str, str] | None
+    request: Request,
+    context: Context,
+    secret: str | None,
+    status: int,
+    own: Mapping[str, Any],
+    outcome: str,
+    headers: Mapping[str, str],
 ) -> Response:
     sent_id = request.headers.get("x-request-id", "")
     request_id = sent_id if _REQUEST_ID.fullmatch(sent_id) else uuid.uuid4().hex
-    common = {
-        "node": _node(request),
-        "request_id": request_id,
-        "timestamp": request.moment,
-        "version": VERSION,
-    }
-    token = {} if request.secret is None else {"auth_token": request.secret}
+    common = {"node": _node(request), "request_id": request_id, "timestamp": context.moment, "version": VERSION}
+    token = {} if secret is None else {"auth_token": secret}
     body = json.encode({**own, **token, **common})
-    return Response(status, body, CONTENT_TYPE, outcome, {**(headers or {}), "x-request-id": request_id})
+    return Response(status, body, CONTENT_TYPE, outcome, {**headers, "x-request-id": request_id})
 
 
 def _node(request: Request) -> str:
-    # Kazoo's form, base64url of an MD5 without padding; ours names the API, the one thing that all answers share.
-    api_id = request.event.get("requestContext", {}).get("apiId") or "pushreg"
-    name = hashlib.md5(api_id.encode(), usedforsecurity=False).digest()
+    # Kazoo's form, base64url of an MD5 without padding; here of the API's id, which all responses share.
+    name = hashlib.md5((request.api_id or "pushreg").encode(), usedforsecurity=False).digest()
     return base64.urlsafe_b64encode(name).rstrip(b"=").decode()

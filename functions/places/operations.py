@@ -1,4 +1,4 @@
-"""What PUT and DELETE mean for a place's tokens (seed 002)."""
+"""What PUT and DELETE mean for a place's tokens (docs/spec/places.md#4-storage-and-behaviour)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class UnknownTokenError(PushregError):
 
 
 def register(places: Places, place_id: str, token: str) -> str:
-    """Make sure the place has the token, and return the outcome's name."""
+    """Register the token for the place, or refresh its registration, and return the outcome's name."""
     if places.refresh(place_id, token):
         return "refreshed"
     places.create(place_id, token)

@@ -48,7 +48,9 @@ def use() -> dict[str, Any]:
     """Return what one restored copy makes that nobody else may make."""
     before = len(database.tokens)
     form = {"appId": "app", "deviceId": "d", "sid": "s", "osType": "iphone"}
-    subscribed = engagement_handler(_event("POST", {"subscriptionService": {"subscribe": form}}, {}), None)
+    subscribed = engagement_handler(
+        _event("POST", engagement.RESOURCES[0], {"subscriptionService": {"subscribe": form}}, {}), None
+    )
     data = {
         "mobile_device_id": "m",
         "platform": "ios",
@@ -56,7 +58,7 @@ def use() -> dict[str, Any]:
         "notification_registration_ids": {},
     }
     path = {"account_id": ACCOUNT, "app": "app", "device_id": "d"}
-    created = kazoo_handler(_event("PUT", {"data": data}, path), None)
+    created = kazoo_handler(_event("PUT", kazoo.RESOURCE, {"data": data}, path), None)
     return {
         "ksid": json.loads(subscribed["body"])["subscriptionResponse"]["ksid"],
         "request_id": json.loads(created["body"])["request_id"],
@@ -65,9 +67,10 @@ def use() -> dict[str, Any]:
     }
 
 
-def _event(method: str, body: Any, path: dict[str, str]) -> dict[str, Any]:
+def _event(method: str, resource: str, body: Any, path: dict[str, str]) -> dict[str, Any]:
     http = {"method": method}
     return {
+        "routeKey": f"ANY {resource}",
         "rawPath": "/",
         "requestContext": {"http": http},
         "headers": {"x-auth-token": "key"},

@@ -46,7 +46,7 @@ class Family:
     lines: list[str] = field(default_factory=list)
 
     def handler(self, client: Client) -> Handler:
-        (function,) = (each for each in read_template().functions if each.module == f"{self.name}.app")
+        (function,) = (each for each in read_template().functions if each.module == f"{self.name}.lambda_entry")
         create = importlib.import_module(function.module).create_handler
         made: Handler = create(function.environment, client, emit=self.lines.append)
         return made

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from engagement import app as engagement
 from fuzz.store import Store
+from kazoo import app as kazoo
+from places import app as places
 from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
 
 SUBSCRIBE = {"appId": "demo-app", "deviceId": "device", "sid": "sid", "osType": "iphone"}
@@ -22,6 +25,7 @@ SUBSCRIPTION = {
 }
 KAZOO = ({"account_id": ACCOUNT_ID, "app": "com.example.app", "device_id": "device-1"}, {"x-auth-token": ACCOUNT_TOKEN})
 PLACES = ({"place_id": PLACE_ID}, {"authorization": f"Bearer {PLACES_KEY}"})
+RESOURCES = {"kazoo": kazoo.RESOURCE, "engagement": engagement.RESOURCES[0], "places": places.RESOURCE}
 REQUESTS: dict[str, tuple[str, str, Any, int]] = {
     "accepted": ("engagement", "POST", {"subscribe": SUBSCRIBE}, 200),
     "unknown osType": ("engagement", "POST", {"subscribe": {**SUBSCRIBE, "osType": "toaster"}}, 400),
@@ -51,6 +55,7 @@ def test_answered_request_is_garbage_collected(name: str) -> None:
     handler = app.create_handler(environ, Store(filled=True, refusals=0), emit=lambda _: None)
     body = {"subscriptionService": data} if family == "engagement" else data
     event = Event(
+        routeKey=f"ANY {RESOURCES[family]}",
         rawPath="/",
         pathParameters=parameters,
         headers={**credential, "content-type": "application/json"},

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pushreg.errors import ConfigurationError, MalformedError, StoreError, TooLargeError
-from pushreg.http import MAX_BODY, Context, Handler, Request, Response
+from pushreg.errors import ConfigurationError, MalformedError, MethodError, StoreError, TooLargeError
+from pushreg.http import MAX_BODY, Context, Handler, Request, Response, look_up
 from tests.support.clients import ScriptedClient
 from tests.support.time import Time
 
@@ -17,18 +17,22 @@ ENVIRON = {"FAMILY": "test", "TABLE": "table", "DIRECTORY_TABLE": "directory"}
 MOMENT = datetime(2024, 2, 29, 12, 30, 59, 999_999, tzinfo=UTC)
 
 
+RESOURCE = "/things/{id}"
+ROUTE = {"routeKey": f"ANY {RESOURCE}", "pathParameters": {"id": "a"}}
+Act = Callable[[Request, Context], Response]
+
+
+def found(request: Request, context: Context) -> Response:
+    return Response(200, b"{}", "application/json", "found")
+
+
 class Echo:
-    """A family that does as the test says, and keeps the request."""
+    """A dialect with one resource, which knows PUT, and DELETE where a test gives it no action."""
 
-    def __init__(self, act: Callable[[Request], Response] | None = None) -> None:
-        self._act = act
-        self.seen: list[Request] = []
+    def __init__(self, act: Act = found) -> None:
+        self.routes = {RESOURCE: {"PUT": act, "DELETE": found}}
 
-    def answer(self, request: Request, context: Context) -> Response:
-        self.seen.append(request)
-        return self._act(request) if self._act is not None else Response(200, b"{}", "application/json", "found")
-
-    def fail(self, request: Request, context: Context, error: Exception) -> Response:
+    def fail(self, error: Exception, request: Request, context: Context) -> Response:
         return Response(500, type(error).__name__.encode(), "text/plain", "fault")
 
 
@@ -40,35 +44,32 @@ class LambdaContext:
         return self._milliseconds
 
 
-def call(family: Echo, event: dict[str, Any], context: Any = None, **options: Any) -> dict[str, Any]:
-    handler = Handler(family, ENVIRON, ScriptedClient({}).client, emit=lambda _: None, **options)
-    return handler(event, context)
+def send(**members: Any) -> dict[str, Any]:
+    """Return an event that leads to the action of a test."""
+    return {**ROUTE, "requestContext": {"http": {"method": "PUT"}}, **members}
 
 
-def see(event: dict[str, Any], **options: Any) -> Request:
-    family = Echo()
-    call(family, event, **options)
-    (request,) = family.seen
-    return request
+def call(act: Act, event: dict[str, Any], context: Any = None, **options: Any) -> dict[str, Any]:
+    return Handler(Echo(act), ENVIRON, ScriptedClient({}).client, emit=lambda _: None, **options)(event, context)
 
 
 def read(event: dict[str, Any]) -> bytes:
-    return see(event).read_body()
+    return Request.from_event(event).read_body()
 
 
-def test_handler_event_becomes_request() -> None:
-    request = see(
+def test_request_holds_what_event_says() -> None:
+    request = Request.from_event(
         {
+            "routeKey": "ANY /a/{id}",
             "rawPath": "/a/b",
             "pathParameters": {"id": "b"},
             "headers": {"X-Mixed-Case": "Value", "x-null": None},
-            "requestContext": {"http": {"method": "put"}, "requestId": "id-1"},
-        },
-        clock=lambda: MOMENT,
+            "requestContext": {"http": {"method": "put"}, "requestId": "id-1", "apiId": "api"},
+        }
     )
-    assert (request.method, request.path, request.operation) == ("PUT", "/a/b", "put")
+    assert (request.method, request.resource, request.path) == ("PUT", "/a/{id}", "/a/b")
     assert (request.parameters, request.headers) == ({"id": "b"}, {"x-mixed-case": "Value"})
-    assert (request.moment, request.epoch, request.request_id) == ("2024-02-29T12:30:59Z", 1709209859, "id-1")
+    assert (request.request_id, request.api_id) == ("id-1", "api")
 
 
 @pytest.mark.parametrize(
@@ -78,24 +79,86 @@ def test_handler_event_becomes_request() -> None:
         {"requestContext": {}},
         {"requestContext": {"http": {}}},
         {"headers": None, "pathParameters": None, "body": None, "rawPath": None, "isBase64Encoded": None},
+        {"routeKey": None, "requestContext": None},
     ],
 )
-def test_handler_event_without_members_becomes_empty_request(event: dict[str, Any]) -> None:
-    request = see(event)
-    assert (request.method, request.path, request.operation) == ("", "/", "other")
+def test_request_event_without_members_is_empty(event: dict[str, Any]) -> None:
+    request = Request.from_event(event)
+    assert (request.method, request.resource, request.path) == ("", "", "/")
     assert (request.parameters, request.headers) == ({}, {})
     assert request.read_body() == b""
     assert len(request.request_id) == 32
 
 
-def test_handler_unknown_method_is_logged_as_other() -> None:
-    assert see({"requestContext": {"http": {"method": "BREW"}}}).operation == "other"
-
-
-def test_handler_lone_surrogates_are_replaced() -> None:
+def test_request_lone_surrogates_are_replaced() -> None:
     half = "a\ud800b"
-    request = see({"rawPath": half, "pathParameters": {"id": half}, "headers": {"x-auth-token": half}})
+    request = Request.from_event({"rawPath": half, "pathParameters": {"id": half}, "headers": {"x-auth-token": half}})
     assert request.path == request.parameters["id"] == request.headers["x-auth-token"] == "a?b"
+
+
+def test_request_repr_hides_headers_and_body() -> None:
+    request = Request.from_event({"headers": {"x-auth-token": "hush"}, "body": "hush"})
+    assert "hush" not in repr(request)
+
+
+def test_handler_context_has_one_reading_of_clock() -> None:
+    seen: list[Context] = []
+
+    def act(request: Request, context: Context) -> Response:
+        seen.append(context)
+        return found(request, context)
+
+    call(act, send(), clock=lambda: MOMENT)
+    (context,) = seen
+    assert (context.moment, context.epoch, context.operation) == ("2024-02-29T12:30:59Z", 1709209859, "put")
+    assert (context.settings.family, context.settings.table) == ("test", "table")
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"requestContext": {"http": {"method": "GET"}}}, "MethodError"),
+        ({"requestContext": {"http": {"method": "BREW"}}}, "MethodError"),
+        ({"requestContext": {}}, "MethodError"),
+        ({"routeKey": "ANY /others/{id}"}, "RouteError"),
+        ({"routeKey": "$default"}, "RouteError"),
+        ({"routeKey": None}, "RouteError"),
+        ({"pathParameters": None}, "RouteError"),
+    ],
+)
+def test_handler_unknown_route_or_method_is_refused(changes: dict[str, Any], error: str) -> None:
+    assert call(found, send(**changes))["body"] == error
+
+
+def test_handler_method_error_lists_methods_of_resource() -> None:
+    errors: list[Exception] = []
+
+    class Keep(Echo):
+        def fail(self, error: Exception, request: Request, context: Context) -> Response:
+            errors.append(error)
+            return super().fail(error, request, context)
+
+    handler = Handler(Keep(), ENVIRON, ScriptedClient({}).client, emit=lambda _: None)
+    handler(send(requestContext={"http": {"method": "PATCH"}}), None)
+    (error,) = errors
+    assert isinstance(error, MethodError)
+    assert error.allowed == ("PUT", "DELETE")
+
+
+@pytest.mark.parametrize(("method", "operation"), [("PUT", "put"), ("PATCH", "patch"), ("BREW", "other")])
+def test_handler_operation_is_method_unless_unknown(method: str, operation: str) -> None:
+    lines: list[str] = []
+    handler = Handler(Echo(), ENVIRON, ScriptedClient({}).client, emit=lines.append)
+    handler(send(requestContext={"http": {"method": method}}), None)
+    assert json.loads(lines[0])["operation"] == operation
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [(KeyError(), "lookup"), (LookupError(), "lookup"), (FileNotFoundError(), "os"), (ValueError(), "any")],
+)
+def test_look_up_finds_nearest_base_class(error: Exception, name: str) -> None:
+    assert look_up({Exception: "any", LookupError: "lookup", OSError: "os"}, error) == name
 
 
 @pytest.mark.parametrize("body", [b"", b"plain", "höchst".encode(), bytes(range(256))])
@@ -130,15 +193,9 @@ def test_read_body_limit_counts_bytes() -> None:
         read({"body": "ä" * (MAX_BODY // 2 + 1)})
 
 
-def test_request_repr_hides_secret() -> None:
-    request = see({})
-    request.secret = "hush"
-    assert "hush" not in repr(request)
-
-
 def test_handler_response_becomes_lambda_response() -> None:
     response = Response(201, "höchst".encode(), "text/plain", "created", {"location": "/a"})
-    assert call(Echo(lambda _: response), {}) == {
+    assert call(lambda *_: response, send()) == {
         "statusCode": 201,
         "headers": {"location": "/a", "content-type": "text/plain"},
         "body": "höchst",
@@ -147,15 +204,15 @@ def test_handler_response_becomes_lambda_response() -> None:
 
 
 def test_handler_response_without_body_has_no_content_type() -> None:
-    assert call(Echo(lambda _: Response(304, b"", None, "unchanged")), {})["headers"] == {}
+    assert call(lambda *_: Response(304, b"", None, "unchanged"), send())["headers"] == {}
 
 
 @pytest.mark.parametrize("error", [RuntimeError("why"), KeyError("why"), RecursionError(), StoreError("code")])
 def test_handler_exception_is_rendered_by_family(error: Exception) -> None:
-    def act(request: Request) -> Response:
+    def act(request: Request, context: Context) -> Response:
         raise error
 
-    assert call(Echo(act), {})["body"] == type(error).__name__
+    assert call(act, send())["body"] == type(error).__name__
 
 
 @pytest.mark.parametrize(
@@ -165,33 +222,33 @@ def test_handler_database_deadline_leaves_time_to_answer(milliseconds: int, limi
     time = Time()
     ends = []
 
-    def act(request: Request) -> Response:
+    def act(request: Request, context: Context) -> Response:
         time.passed = 0.0
         while time.passed < 20:
             try:
-                request.session.get("table", {"record": "x"})
+                context.session.get("table", {"record": "x"})
             except StoreError:
                 break
             time.passed += 0.001
         ends.append(time.passed)
         return Response(200, b"", None, "found")
 
-    call(Echo(act), {}, LambdaContext(milliseconds), timer=lambda: time.passed)
+    call(act, send(), LambdaContext(milliseconds), timer=lambda: time.passed)
     assert ends[0] == pytest.approx(max(limit, 0), abs=0.002)
 
 
 def test_handler_context_without_deadline_uses_default_limit() -> None:
     time = Time()
 
-    def act(request: Request) -> Response:
+    def act(request: Request, context: Context) -> Response:
         time.passed = 7.9
-        request.session.get("table", {"record": "x"})
+        context.session.get("table", {"record": "x"})
         time.passed = 8.0
         with pytest.raises(StoreError):
-            request.session.get("table", {"record": "x"})
+            context.session.get("table", {"record": "x"})
         return Response(200, b"", None, "found")
 
-    assert call(Echo(act), {}, object(), timer=lambda: time.passed)["statusCode"] == 200
+    assert call(act, send(), object(), timer=lambda: time.passed)["statusCode"] == 200
 
 
 def test_handler_with_missing_variable_raises_when_called() -> None:
@@ -202,22 +259,21 @@ def test_handler_with_missing_variable_raises_when_called() -> None:
 
 def test_handler_prepare_is_idempotent() -> None:
     handler = Handler(Echo(), ENVIRON, emit=lambda _: None)
-    context, client, request_log = handler.prepare()
-    assert handler.prepare() == (context, client, request_log)
+    assert handler.prepare() is handler.prepare()
 
 
 def test_handler_request_emits_one_log_line() -> None:
     lines: list[str] = []
 
-    def act(request: Request) -> Response:
-        request.session.get("table", {"record": "x"})
-        request.operation = "refined"
+    def act(request: Request, context: Context) -> Response:
+        context.session.get("table", {"record": "x"})
+        context.operation = "refined"
         return Response(404, b"", None, "missing")
 
     time = Time()
     handler = Handler(Echo(act), ENVIRON, ScriptedClient({}).client, emit=lines.append, timer=lambda: time.passed)
-    handler({"requestContext": {"requestId": "id-1"}}, None)
-    handler({}, None)
+    handler(send(requestContext={"http": {"method": "PUT"}, "requestId": "id-1"}), None)
+    handler(send(), None)
     first, second = map(json.loads, lines)
     assert (first["operation"], first["outcome"], first["status"]) == ("refined", "missing", 404)
     assert (first["calls"], first["request_id"], first["Latency"]) == (1, "id-1", 0)

@@ -22,9 +22,9 @@ RESOLVED: dict[str, Any] = Resolver(DOCUMENT, {}).resolve(DOCUMENT["Resources"])
 TEMPLATE = load_template(TEXT)
 STACK_NAMESPACE = "Pushreg/pushreg-local"
 ROUTES = {
-    "kazoo.app": {"ANY /v2/accounts/{account_id}/push_notification_subscriptions/{app}/{device_id}"},
-    "engagement.app": {"ANY /vpns/subscription", "ANY /kpns/subscription", "ANY /subscription"},
-    "places.app": {"ANY /dts/places/{place_id}/subscriptions"},
+    "kazoo.lambda_entry": {"ANY /v2/accounts/{account_id}/push_notification_subscriptions/{app}/{device_id}"},
+    "engagement.lambda_entry": {"ANY /vpns/subscription", "ANY /kpns/subscription", "ANY /subscription"},
+    "places.lambda_entry": {"ANY /dts/places/{place_id}/subscriptions"},
 }
 
 

@@ -1,4 +1,4 @@
-"""From an HTTP API event to an answer: the request, the time limit, the one place where errors become responses."""
+"""From an HTTP API event to a response: the request, its route, the time limit, and the last line of error handling."""
 
 from __future__ import annotations
 
@@ -9,59 +9,92 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from pushreg.clock import Clock, now, to_iso
 from pushreg.config import Settings
 from pushreg.dynamodb import Client, Session, connect
-from pushreg.errors import MalformedError, TooLargeError
+from pushreg.errors import MalformedError, MethodError, RouteError, TooLargeError
 from pushreg.metrics import RequestLog
 from pushreg.stores.directory import Directory
 
 MAX_BODY = 64 * 1024
-# What remains of the function's time when the database is given up: enough for one stalled call and the answer.
-TIME_RESERVE = 5.0
+# Seconds for DynamoDB per request. The reserve of the function's time is enough for one stalled call and the response.
 TIME_LIMIT = 8.0
+TIME_RESERVE = 5.0
+_METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS"})
+
+Entry = TypeVar("Entry")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Request:
-    """One call; `operation` starts as the method and may be refined by the family for the log line.
-
-    `secret` is what the caller presented as its token, kept because Kazoo echoes it; it is never logged.
-    """
+    """What a caller sent. `resource` is the path template of the route that matched, header names are in lower case."""
 
     method: str
+    resource: str
     path: str
     parameters: Mapping[str, str]
-    headers: Mapping[str, str]
-    event: Mapping[str, Any]
-    session: Session
-    moment: str
-    epoch: int
+    headers: Mapping[str, str] = field(repr=False)
     request_id: str
-    operation: str
-    secret: str | None = field(default=None, repr=False)
+    api_id: str | None
+    body: str = field(repr=False)
+    is_base64: bool
+
+    @classmethod
+    def from_event(cls, event: Mapping[str, Any]) -> Request:
+        """Return the request of an event of payload format 2.0; every member of the event may be absent."""
+        context = event.get("requestContext") or {}
+        parameters = event.get("pathParameters") or {}
+        headers = event.get("headers") or {}
+        return cls(
+            method=str((context.get("http") or {}).get("method") or "").upper(),
+            resource=str(event.get("routeKey") or "").partition(" ")[2],
+            path=_clean(event.get("rawPath") or "/"),
+            parameters={name: _clean(value) for name, value in parameters.items()},
+            # API Gateway sends header names in lower case, `sam local` as the caller wrote them.
+            headers={name.lower(): _clean(value) for name, value in headers.items() if value is not None},
+            request_id=context.get("requestId") or uuid.uuid4().hex,
+            api_id=context.get("apiId"),
+            body=event.get("body") or "",
+            is_base64=bool(event.get("isBase64Encoded")),
+        )
 
     def read_body(self) -> bytes:
-        """Return the body's bytes; TooLargeError over 64 KiB, MalformedError if its base64 is none."""
-        text = self.event.get("body") or ""
-        # API Gateway encodes media types that it takes for binary (AWS docs, payload format 2.0).
-        if self.event.get("isBase64Encoded"):
+        """Return the body's bytes; TooLargeError over 64 KiB, MalformedError if it is not the base64 it claims to be.
+
+        API Gateway encodes bodies of media types that it takes for binary (AWS docs, payload format 2.0).
+        """
+        if self.is_base64:
             try:
-                body = base64.b64decode(text, validate=True)
+                body = base64.b64decode(self.body, validate=True)
             except (binascii.Error, ValueError) as error:
                 raise MalformedError("invalid base64") from error
         else:
-            body = text.encode("utf-8", "surrogatepass")
+            body = self.body.encode("utf-8", "surrogatepass")
         if len(body) > MAX_BODY:
             raise TooLargeError
         return body
 
 
+@dataclass(slots=True)
+class Context:
+    """What one request may use; `moment` (ISO 8601) and `epoch` (seconds) are its one reading of the clock.
+
+    `operation` names the request in the log line: the method at first, set by operations that know better.
+    """
+
+    settings: Settings
+    directory: Directory
+    session: Session
+    moment: str
+    epoch: int
+    operation: str
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What the caller gets; `outcome` is the word that the log line and the metrics use for it."""
+    """What the caller gets; `outcome` is its name in the log line and the metrics."""
 
     status: int
     body: bytes
@@ -70,7 +103,7 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def to_event(self) -> dict[str, Any]:
-        """Return the answer in payload format 2.0."""
+        """Return the response in payload format 2.0."""
         headers = dict(self.headers)
         if self.content_type is not None:
             headers["content-type"] = self.content_type
@@ -82,26 +115,24 @@ class Response:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What a function holds between requests."""
-
-    settings: Settings
-    directory: Directory
+Operation = Callable[[Request, Context], Response]
+# Operations by method, by the path template of the resource.
+Routes = Mapping[str, Mapping[str, Operation]]
 
 
 class Dialect(Protocol):
-    """What a function adds: the meaning of a request and the form of an error."""
+    """What a family of functions adds: its routes and the form of its errors."""
 
-    def answer(self, request: Request, context: Context) -> Response:
-        """Return the answer, or raise what `fail` can render."""
+    @property
+    def routes(self) -> Routes:
+        """The family's resources; an operation raises what `fail` can render."""
 
-    def fail(self, request: Request, context: Context, error: Exception) -> Response:
-        """Return the family's form of any error, a bland 500 for one it does not know."""
+    def fail(self, error: Exception, request: Request, context: Context) -> Response:
+        """Return the family's form of any error: a 500 without details for an error it does not know."""
 
 
 class Handler:
-    """A Lambda handler; reads the environment and connects on first use, not on import."""
+    """A Lambda handler; it reads the environment and connects on first use, not on import."""
 
     def __init__(
         self,
@@ -120,80 +151,76 @@ class Handler:
         self._timer = timer
         self._sleep = sleep
         self._emit = emit
-        self._context: Context | None = None
-        self._request_log: RequestLog | None = None
+        self._prepared: tuple[Settings, Directory, Client, RequestLog] | None = None
 
-    def prepare(self) -> tuple[Context, Client, RequestLog]:
-        """Return the settings, client and request_log, made once; ConfigurationError names a bad setting."""
-        if self._context is None or self._client is None or self._request_log is None:
+    def prepare(self) -> tuple[Settings, Directory, Client, RequestLog]:
+        """Return what all requests share, created once; ConfigurationError names a bad setting."""
+        if self._prepared is None:
             settings = Settings.from_environ(self._environ)
-            self._client = self._client or connect(settings)
-            self._request_log = RequestLog(settings, self._emit)
-            # The packages of the functions turn it off while they are imported.
-            # Everything allocated so far lives as long as the process: no collection need look at it
-            # (docs/decisions/gc-freeze.md).
+            client = self._client or connect(settings)
+            directory = Directory(settings.directory_table, self._timer)
+            self._prepared = settings, directory, client, RequestLog(settings, self._emit)
+            # Each family's lambda_entry.py turns the collector off for the imports. Everything allocated so far lives as
+            # long as the process: no collection need look at it (docs/decisions/gc-freeze.md).
             gc.freeze()
             gc.enable()
-            self._context = Context(settings, Directory(settings.directory_table, self._timer))
-        return self._context, self._client, self._request_log
+        return self._prepared
 
     def __call__(self, event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
         """Answer one event of payload format 2.0; every failure has the family's own form."""
         started = self._timer()
-        context, client, request_log = self.prepare()
-        session = Session(client, _limit(lambda_context), self._timer, self._sleep)
-        request = _request(event, session, self._clock)
+        settings, directory, client, request_log = self.prepare()
+        request = Request.from_event(event)
+        moment = self._clock()
+        context = Context(
+            settings=settings,
+            directory=directory,
+            session=Session(client, _limit(lambda_context), self._timer, self._sleep),
+            moment=to_iso(moment),
+            epoch=int(moment.timestamp()),
+            operation=request.method.lower() if request.method in _METHODS else "other",
+        )
         failure: Exception | None = None
         try:
-            response = self._dialect.answer(request, context)
-        except Exception as error:  # noqa: BLE001 The edge: whatever it is, the caller gets the family's own form.
+            response = _find_operation(self._dialect.routes, request)(request, context)
+        except Exception as error:  # noqa: BLE001 The caller gets the family's own form of every error.
             failure = error
-            response = self._dialect.fail(request, context, error)
+            response = self._dialect.fail(error, request, context)
         request_log.record(
-            request.operation,
+            context.operation,
             response.outcome,
             response.status,
             (self._timer() - started) * 1000,
-            session.calls,
+            context.session.calls,
             request.request_id,
             failure,
         )
-        # Pydantic's error holds the frames that it passed through, this one too, and no garbage collector sees into it:
-        # were it held in turn, it would stay for ever, with the whole request.
+        # Drop the reference: pydantic's ValidationError keeps the frames alive where the garbage collector cannot see
+        # them, which leaked up to 100 kB per refused request.
         failure = None
         return response.to_event()
 
 
-def _limit(context: Any) -> float:
-    remaining: Callable[[], int] | None = getattr(context, "get_remaining_time_in_millis", None)
+def look_up(table: Mapping[type[Exception], Entry], error: Exception) -> Entry:
+    """Return the entry of the error's class or of its nearest base class; a complete table has one for Exception."""
+    return next(table[each] for each in type(error).__mro__ if each in table)
+
+
+def _find_operation(routes: Routes, request: Request) -> Operation:
+    methods = routes.get(request.resource)
+    # API Gateway sends a value for each parameter; an event made by hand may lack some.
+    if methods is None or len(request.parameters) != request.resource.count("{"):
+        raise RouteError
+    if request.method not in methods:
+        raise MethodError(tuple(methods))
+    return methods[request.method]
+
+
+def _limit(lambda_context: Any) -> float:
+    remaining: Callable[[], int] | None = getattr(lambda_context, "get_remaining_time_in_millis", None)
     return TIME_LIMIT if remaining is None else min(TIME_LIMIT, remaining() / 1000 - TIME_RESERVE)
 
 
-def _request(event: Mapping[str, Any], session: Session, clock: Clock) -> Request:
-    http = event.get("requestContext", {}).get("http", {})
-    method = str(http.get("method") or "").upper()
-    moment = clock()
-    parameters = event.get("pathParameters") or {}
-    return Request(
-        method=method,
-        path=_clean(event.get("rawPath") or "/"),
-        parameters={name: _clean(value) for name, value in parameters.items()},
-        # HTTP API lowers header names, `sam local` keeps them.
-        headers={
-            name.lower(): _clean(value) for name, value in (event.get("headers") or {}).items() if value is not None
-        },
-        event=event,
-        session=session,
-        moment=to_iso(moment),
-        epoch=int(moment.timestamp()),
-        request_id=event.get("requestContext", {}).get("requestId") or uuid.uuid4().hex,
-        operation=method.lower() if method in _METHODS else "other",
-    )
-
-
 def _clean(text: str) -> str:
-    # A percent-encoded byte that is no UTF-8 can arrive as half a character, which no answer and no key may hold.
+    # A percent-encoded byte that is not UTF-8 can arrive as a lone surrogate, which no response and no key may hold.
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
-
-
-_METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS"})

@@ -109,9 +109,12 @@ class Precondition:
         return cls(None if wanted is None else _revisions(wanted), _revisions(unwanted))
 
     def holds(self, revision: str) -> bool:
-        """Whether a subscription of this revision may be acted on."""
-        matches = self.wanted is None or "*" in self.wanted or revision in self.wanted
-        return matches and not self.excludes(revision)
+        """Whether a subscription of this revision may be changed."""
+        return self.matches(revision) and not self.excludes(revision)
+
+    def matches(self, revision: str) -> bool:
+        """Whether If-Match, if given, names this revision."""
+        return self.wanted is None or "*" in self.wanted or revision in self.wanted
 
     def excludes(self, revision: str) -> bool:
         """Whether If-None-Match names this revision."""
