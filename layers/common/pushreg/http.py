@@ -160,8 +160,8 @@ class Handler:
             client = self._client or connect(settings)
             directory = Directory(settings.directory_table, self._timer)
             self._prepared = settings, directory, client, RequestLog(settings, self._emit)
-            # Each family's lambda_entry.py turns the collector off for the imports. Everything allocated so far lives as
-            # long as the process: no collection need look at it (docs/decisions/gc-freeze.md).
+            # Each family's lambda_entry.py turns the collector off for its imports. Everything allocated so far lives
+            # as long as the process: no collection needs to look at it (docs/decisions/gc-freeze.md).
             gc.freeze()
             gc.enable()
         return self._prepared
