@@ -13,7 +13,7 @@ from engagement.operations import NoSubscriptionError, subscribe, unsubscribe
 from pushreg.dynamodb import Client
 from pushreg.http import Context, Handler, Request, Response
 from pushreg.models.directory import Application
-from pushreg.models.engagement import Subscribe, Unsubscribe, parse
+from pushreg.models.engagement import Subscribe, Unsubscribe
 from pushreg.schema import DAY, is_ksid
 from pushreg.stores.subscribers import Subscriber, Subscribers
 
@@ -33,10 +33,8 @@ class Dialect:
 
 def _answer(request: Request, context: Context) -> Response:
     """Subscribe or unsubscribe, as the body says."""
-    form = parse(wire.decode(request))
-    settings = context.settings
-    lifetime = settings.stale_after_days * DAY
-    subscribers = Subscribers(context.session, settings.table, context.moment, context.epoch, lifetime)
+    form = wire.read_form(request)
+    subscribers = _open(request, context)
     if isinstance(form, Subscribe):
         context.operation = "subscribe"
         _authenticate(request, context, form.appId, form.authToken)
@@ -45,7 +43,16 @@ def _answer(request: Request, context: Context) -> Response:
         context.operation = "unsubscribe"
         known = _authenticate_unsubscribe(request, context, subscribers, form)
         ksid, outcome = unsubscribe(subscribers, form, known)
-    return wire.succeed(request, settings, ksid, outcome)
+    return wire.succeed(request, context.settings, ksid, outcome)
+
+
+def _open(request: Request, context: Context) -> Subscribers:
+    settings = context.settings
+    lifetime = settings.stale_after_days * DAY
+    user_agent = request.headers.get("user-agent")
+    return Subscribers(
+        context.session, settings.table, context.moment, context.epoch, lifetime, user_agent, request.source_ip
+    )
 
 
 def _authenticate_unsubscribe(
@@ -69,7 +76,6 @@ def _authenticate(request: Request, context: Context, app_id: str, auth_token: s
     (application,) = context.directory.find(context.session, ("application", app_id))
     if not isinstance(application, Application):
         raise wire.ApplicationError
-    context.tenant = application.application_id
     # SDKs send the token in the body or in a header (docs/spec/engagement.md#8-authentication).
     if not application.admits(request.headers.get("x-device-authtoken") or auth_token):
         raise wire.AuthTokenError

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qs
 
-from engagement.operations import NoSubscriptionError, UnclearError
+from engagement.operations import NoSubscriptionError, UnclearError, UnprovenError
 from pushreg.codecs import json, xml
 from pushreg.config import Settings
 from pushreg.errors import MalformedError, MethodError, PushregError, RouteError, TooLargeError
 from pushreg.http import Request, Response, look_up
-from pushreg.models.engagement import FormError
+from pushreg.models.engagement import FormError, Subscribe, Unsubscribe, parse
 
 Format = Literal["json", "xml"]
 CONTENT_TYPES = {"json": "application/json;charset=UTF-8", "xml": "text/xml;charset=UTF-8"}
+MAX_FIELDS = 100
+# What may precede the first character of a document, the byte order mark included.
+_BLANKS = b"\xef\xbb\xbf \t\r\n"
 DUPLICATE = "Duplicate subscription. SID element has ID of existing subscription."
 # Clients compare the text: docs/spec/engagement.md#duplicate-message-text-differs-between-xml-and-json
 DUPLICATE_XML = "Duplicate subscription. SID element has the ID of existing subscription."
@@ -52,6 +55,7 @@ _REFUSALS: Mapping[type[Exception], Refusal] = {
     FormError: Refusal(400, "invalid", "Invalid request format."),
     AuthTokenError: Refusal(401, "denied", "Unauthorized request. The authToken is invalid."),
     UnclearError: Refusal(403, "unclear", UNCLEAR),
+    UnprovenError: Refusal(403, "denied", UNCLEAR),
     ApplicationError: Refusal(404, "denied", "Invalid Application ID."),
     NoSubscriptionError: Refusal(404, "missing", "No valid subscription exists."),
     RouteError: Refusal(404, "missing", "Not found."),
@@ -61,15 +65,14 @@ _REFUSALS: Mapping[type[Exception], Refusal] = {
 }
 
 
-def decode(request: Request) -> Any:
-    """Return the body's data; MalformedError if it is not the format it claims or looks to be."""
-    body = request.read_body()
+def read_form(request: Request) -> Subscribe | Unsubscribe:
+    """Return the request in the body.
+
+    MalformedError if the body is not the format it claims or looks to be, FormError if it is no such request.
+    """
     if _find_format(request) == "xml":
-        return xml.decode(body)
-    # Hybrid apps wrap the JSON like a form field (docs/spec/engagement.md#9-what-real-clients-send).
-    if body.startswith(b"postdata="):
-        body = unquote_to_bytes(body.removeprefix(b"postdata=").replace(b"+", b" "))
-    return json.decode(body)
+        return parse(xml.decode(_unwrap(request.read_body())), blank_is_absent=True)
+    return parse(json.decode(_unwrap(request.read_body())))
 
 
 def succeed(request: Request, settings: Settings, ksid: str, outcome: str) -> Response:
@@ -96,14 +99,33 @@ def fail(error: Exception, request: Request, settings: Settings) -> Response:
 
 def _find_format(request: Request) -> Format:
     media_type = request.headers.get("content-type", "").partition(";")[0].lower()
-    if "xml" in media_type:
-        return "xml"
-    if "json" in media_type:
-        return "json"
     try:
-        return "xml" if request.read_body().lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") else "json"
+        body = request.read_body()
+        # The media type of a form is that of something else: SDKs say JSON.
+        content = _unwrap(body)
     except (MalformedError, TooLargeError):
-        return "json"
+        body = content = b""
+    if content == body:
+        if "xml" in media_type:
+            return "xml"
+        if "json" in media_type:
+            return "json"
+    return "xml" if content.lstrip(_BLANKS).startswith(b"<") else "json"
+
+
+def _unwrap(body: bytes) -> bytes:
+    """Return the field `postdata` of a form, any other body as it is.
+
+    The vendor's serialiser puts other fields beside it and an ampersand behind it
+    (docs/spec/engagement-v1.md#4-createmodify-request).
+    """
+    if b"postdata=" not in body or body.lstrip(_BLANKS)[:1] in (b"{", b"[", b"<"):
+        return body
+    try:
+        fields = parse_qs(body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+    except ValueError as error:
+        raise MalformedError("the form is malformed") from error
+    return fields.get("postdata", [""])[0].encode("utf-8")
 
 
 def _render(request: Request, settings: Settings, status: int, ksid: str, message: str, outcome: str) -> Response:

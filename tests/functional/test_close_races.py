@@ -175,8 +175,8 @@ def test_engagement_claims_from_batch_get_are_reread_transactionally_before_403(
     stale = [each | ({"ksid": "9" * 19} if each["record"].startswith("sid#") else {}) for each in claims]
     wire.clear()
     wire.fail(reply(Responses={SUBSCRIBERS: [to_attributes(each) for each in stale]}), "BatchGetItem")
-    assert answered(api.engagement.subscribe("phone", "sid"))[:2] == ("201", ksid)
-    assert wire.calls == ["BatchGetItem", "TransactGetItems"]
+    assert answered(api.engagement.subscribe("phone", "sid", osType="ipad"))[:2] == ("200", ksid)
+    assert wire.calls == ["BatchGetItem", "TransactGetItems", "TransactWriteItems"]
 
 
 def test_engagement_unsubscribe_after_concurrent_device_change_succeeds(

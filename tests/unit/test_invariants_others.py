@@ -18,6 +18,7 @@ NOW = 1_700_000_000
 
 
 def subscriber(**changes: Any) -> Item:
+    ksid, ufid = changes.get("ksid", KSID), changes.get("ufid", "me")
     return {
         "record": f"ksid#{KSID}",
         "ksid": KSID,
@@ -26,6 +27,7 @@ def subscriber(**changes: Any) -> Item:
         "sid": "token",
         "osType": "iphone",
         "ufid": "me",
+        "ufid_ksid": f"{digest(ufid) if ufid else '-'}#{ksid}",
         "active": True,
         "created_at": MOMENT,
         "updated_at": MOMENT,
@@ -61,6 +63,7 @@ def test_check_subscribers_valid_items_have_no_violation() -> None:
 def test_check_subscribers_without_ttl_and_ufid_have_no_violation() -> None:
     items = [subscriber(), device_claim(), sid_claim()]
     bare = [{name: value for name, value in item.items() if name not in ("ufid", "expires_at")} for item in items]
+    bare[0]["ufid_ksid"] = f"-#{KSID}"
     assert list(check_subscribers(bare, NOW)) == []
 
 
@@ -103,6 +106,12 @@ DEVICE, SID, OWNER = "device#app #", "sid#app # 1#", "ksid#1234567"
         ([subscriber(), device_claim(expires_at=NOW), sid_claim()], [(Rule.CLAIMED, OWNER)]),
         ([subscriber(), device_claim(), sid_claim(partner=digest("old"))], [(Rule.AGREEING, SID)]),
         ([subscriber(), device_claim(), sid_claim(ufid=None)], [(Rule.AGREEING, SID)]),
+        ([subscriber(ufid_ksid=None), device_claim(), sid_claim()], [(Rule.INDEXED, OWNER)]),
+        ([subscriber(ufid_ksid=f"-#{KSID}"), device_claim(), sid_claim()], [(Rule.INDEXED, OWNER)]),
+        (
+            [subscriber(deviceName="mine"), device_claim(deviceName="yours"), sid_claim()],
+            [(Rule.AGREEING, DEVICE)],
+        ),
         ([subscriber(ufid=None), device_claim(), sid_claim()], [(Rule.AGREEING, DEVICE), (Rule.AGREEING, SID)]),
     ],
 )
@@ -116,7 +125,25 @@ def test_check_subscribers_violation_names_attributes_without_values() -> None:
     assert violation.keys == ({"record": device_claim()["record"]}, {"record": f"ksid#{KSID}"})
 
 
-@pytest.mark.parametrize("ksid", ["9" * 18, "0" * 19, "x", 5])
+def test_check_subscribers_claim_without_device_name_of_1_0_0_has_no_violation() -> None:
+    items = [subscriber(deviceName="mine"), device_claim(), sid_claim()]
+    assert list(check_subscribers(items, NOW)) == []
+
+
+@pytest.mark.parametrize(
+    ("taken", "left"),
+    [
+        ({"sid": ""}, [device_claim(active=False, partner=digest(""))]),
+        ({"deviceId": ""}, [sid_claim(partner=digest(""))]),
+        ({"sid": "", "deviceId": ""}, []),
+    ],
+)
+def test_check_subscribers_inactive_with_taken_value_has_no_claim_for_it(taken: Item, left: list[Item]) -> None:
+    assert list(check_subscribers([subscriber(active=False, **taken), *left], NOW)) == []
+    assert rules(check_subscribers([subscriber(**taken), *left], NOW)) == [(Rule.READABLE, OWNER)]
+
+
+@pytest.mark.parametrize("ksid", ["9" * 20, "0" * 19, "x", 5])
 def test_check_subscribers_malformed_subscriber_is_unreadable(ksid: Any) -> None:
     items = [subscriber(ksid=ksid), device_claim(), sid_claim()]
     assert rules(check_subscribers(items, NOW)) == [(Rule.READABLE, OWNER)]

@@ -58,8 +58,9 @@ def test_engagement_parse_any_fields_raise_only_form_error(action: str, fields: 
         {"subscriptionService": {"subscribe": []}},
         {"subscriptionService": {"subscribe": [FORM, FORM]}},
         {"subscriptionService": {"subscribe": FORM, "unsubscribe": {"ksid": "1"}}},
-        {"subscriptionService": [{"subscribe": FORM}]},
+        {"subscriptionService": [{"subscribe": FORM}, {"subscribe": FORM}]},
         {"subscribe": FORM},
+        {"SubscriptionService": {"subscribe": FORM}},
     ],
 )
 def test_engagement_parse_wrong_shape_is_refused(data: Any) -> None:
@@ -69,10 +70,51 @@ def test_engagement_parse_wrong_shape_is_refused(data: Any) -> None:
 
 def test_engagement_parse_array_of_one_is_unwrapped() -> None:
     assert parse({"subscriptionService": {"subscribe": [FORM]}}) == subscribe()
+    assert parse({"subscriptionService": [{"subscribe": FORM}]}) == subscribe()
+
+
+def test_engagement_member_names_match_in_any_letter_case() -> None:
+    form = {"APPID": "app", "deviceID": "phone", "Sid": "token", "ostype": "iphone", "UFID": "me"}
+    assert parse({"subscriptionService": {"subscribe": form}}) == subscribe(ufid="me")
+    assert subscribe(SID="other") == subscribe()
+
+
+@pytest.mark.parametrize("field", ["appId", "deviceId", "sid", "ufid"])
+def test_engagement_integer_is_taken_as_text_with_all_digits(field: str) -> None:
+    assert getattr(subscribe(**{field: 9223372036854775807123}), field) == "9223372036854775807123"
+
+
+@pytest.mark.parametrize("field", ["appId", "deviceId", "sid", "osType", "ufid"])
+def test_engagement_blanks_around_values_are_trimmed(field: str) -> None:
+    value = FORM.get(field, "me")
+    assert getattr(subscribe(**{field: f" {value}\n"}), field) == value
+    assert unsubscribe(ksid=" 7 ").ksid == "7"
+
+
+@pytest.mark.parametrize("text", ["null", "Undefined", "(null)", "BLACKLISTED", "[object Object]", " NaN "])
+def test_engagement_text_that_stands_for_no_value_is_refused_as_sid_and_device(text: str) -> None:
+    for field in ("sid", "deviceId"):
+        with pytest.raises(FormError) as raised:
+            subscribe(**{field: text})
+        assert raised.value.fields == {field}
+    assert unsubscribe(ksid="1", deviceId=text).deviceId is None
+    with pytest.raises(FormError):
+        unsubscribe(appId="app", deviceId=text)
+    with pytest.raises(FormError):
+        unsubscribe(ksid=text)
+
+
+def test_engagement_blank_ufid_is_told_from_an_absent_one() -> None:
+    assert subscribe().keeps_ufid
+    assert not subscribe(ufid="me").keeps_ufid
+    assert [subscribe(ufid=blank).keeps_ufid for blank in ("", " ", None)] == [False] * 3
+    parsed = parse({"subscriptionService": {"subscribe": FORM | {"ufid": ""}}}, blank_is_absent=True)
+    assert isinstance(parsed, Subscribe)
+    assert parsed.keeps_ufid
 
 
 @pytest.mark.parametrize("field", FORM)
-@pytest.mark.parametrize("value", ["left out", None, "", " \n", 5, True, ["x"], {"x": "y"}])
+@pytest.mark.parametrize("value", ["left out", None, "", " \n", 5.5, True, ["x"], {"x": "y"}])
 def test_engagement_subscribe_missing_or_non_text_field_is_refused(field: str, value: Any) -> None:
     with pytest.raises(FormError):
         subscribe(**{field: value})
@@ -113,13 +155,33 @@ def test_engagement_os_type_is_lower_cased(os_type: str) -> None:
         ("android", None, "android"),
         ("webfcm", "true", "webfcm"),
         ("iphone", True, "iphone"),
+        ("android", "TRUE", "androidgcm"),
+        ("android", " False ", "android"),
     ],
 )
 def test_engagement_android_with_gcm_becomes_androidgcm(os_type: str, flag: Any, stored: str) -> None:
     assert subscribe(osType=os_type, isGCM=flag).osType == stored
 
 
-@pytest.mark.parametrize("flag", ["yes", "True", 1, 0, []])
+@pytest.mark.parametrize("flag", ["true", True])
+def test_engagement_android_with_jpush_becomes_androidjpush(flag: Any) -> None:
+    assert subscribe(osType="android", isJpush=flag).osType == "androidjpush"
+    assert subscribe(osType="android", isJpush=flag, isGCM=True).osType == "androidgcm"
+    assert subscribe(osType="iphone", isJpush=flag).osType == "iphone"
+
+
+def test_engagement_device_name_is_kept() -> None:
+    assert subscribe(deviceName=" Second Device ").deviceName == "Second Device"
+    assert subscribe(deviceName="").deviceName is None
+
+
+@pytest.mark.parametrize("ksid", [None, [], 1.5, True])
+def test_engagement_subscribe_ksid_of_other_type_is_ignored(ksid: Any) -> None:
+    assert subscribe(ksid=ksid).ksid is None
+    assert subscribe(ksid=7).ksid == "7"
+
+
+@pytest.mark.parametrize("flag", ["yes", "t", 1, 0, []])
 def test_engagement_non_boolean_gcm_flag_is_refused(flag: Any) -> None:
     with pytest.raises(FormError):
         subscribe(osType="android", isGCM=flag)
@@ -160,7 +222,7 @@ def test_engagement_unsubscribe_without_subscriber_is_refused(form: dict[str, st
 
 
 def test_engagement_unknown_fields_are_ignored() -> None:
-    assert subscribe(deviceName="mine") == subscribe()
+    assert subscribe(phoneNo="1") == subscribe()
     assert unsubscribe(ksid="1", deviceName="mine") == unsubscribe(ksid="1")
 
 

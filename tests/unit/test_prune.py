@@ -11,7 +11,6 @@ from botocore.model import ServiceModel, Shape
 import prune
 
 DATA = Path(botocore.__file__).parent / "data"
-SWAGGER_UI = "aws_lambda_powertools/event_handler/openapi/swagger_ui"
 REGIONS = ["eu-west-1", "cn-north-1", "us-gov-west-1", "us-iso-east-1", "ap-southeast-5"]
 
 
@@ -29,13 +28,6 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         _write(packages / name)
     for name in ("six-1.0.dist-info/RECORD", "six-1.0.dist-info/LICENSE.txt", "six-1.0.dist-info/licenses/LICENSE"):
         _write(packages / name)
-    for name in (
-        "boto3/session.py",
-        "boto3/examples/s3.rst",
-        f"{SWAGGER_UI}/html.py",
-        f"{SWAGGER_UI}/swagger-ui.min.css",
-    ):
-        _write(packages / name)
     prune.prune(packages)
     return packages
 
@@ -49,8 +41,6 @@ def test_prune_keeps_code_licences_and_metadata(packages: Path) -> None:
     kept = {str(path.relative_to(packages)) for path in packages.rglob("*") if path.is_file()}
     assert {path for path in kept if not path.startswith("botocore")} == {
         "six.py",
-        "boto3/session.py",
-        f"{SWAGGER_UI}/html.py",
         "six-1.0.dist-info/METADATA",
         "six-1.0.dist-info/LICENSE.txt",
         "six-1.0.dist-info/licenses/LICENSE",

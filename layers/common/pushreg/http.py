@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from pushreg.clock import Clock, now, to_iso
-from pushreg.config import Settings, read_trace_id
+from pushreg.config import Settings
 from pushreg.dynamodb import Client, Session, connect
 from pushreg.errors import MalformedError, MethodError, RouteError, TooLargeError
 from pushreg.metrics import RequestLog
@@ -38,6 +38,7 @@ class Request:
     headers: Mapping[str, str] = field(repr=False)
     request_id: str
     api_id: str | None
+    source_ip: str | None
     body: str = field(repr=False)
     is_base64: bool
 
@@ -56,6 +57,7 @@ class Request:
             headers={name.lower(): _clean(value) for name, value in headers.items() if value is not None},
             request_id=context.get("requestId") or uuid.uuid4().hex,
             api_id=context.get("apiId"),
+            source_ip=(context.get("http") or {}).get("sourceIp"),
             body=event.get("body") or "",
             is_base64=bool(event.get("isBase64Encoded")),
         )
@@ -81,8 +83,7 @@ class Request:
 class Context:
     """What one request may use; `moment` (ISO 8601) and `epoch` (seconds) are its one reading of the clock.
 
-    `operation` names the request in the log line: the method at first, set by operations that know better. So are
-    `key_id`, of the credential, and `tenant`: the account, place or application.
+    `operation` names the request in the log line: the method at first, set by operations that know better.
     """
 
     settings: Settings
@@ -91,8 +92,6 @@ class Context:
     moment: str
     epoch: int
     operation: str
-    key_id: str | None = None
-    tenant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +196,6 @@ class Handler:
             context.session.calls,
             request.request_id,
             failure,
-            context.key_id,
-            context.tenant,
-            read_trace_id(self._environ),
         )
         # Drop the reference: pydantic's ValidationError keeps the frames alive where the garbage collector cannot see
         # them, which leaked up to 100 kB per refused request.

@@ -42,6 +42,14 @@ ACCOUNT_RECORD = r"^account#[^/]{32}$"
 
 # The stored name of a claim's `other_claim_digest`: a device claim holds the sid's digest, a sid claim the device's.
 OTHER_CLAIM_DIGEST = "partner"
+# An inactive subscriber whose sid or deviceId another subscriber took keeps the empty string in its place. Its other
+# claim then holds the digest of that, which is in no claim's key.
+TAKEN = ""
+
+# The sparse index on subscribers: all of an application, or all of one of its users, in one query. Claims have neither
+# attribute, and subscribers written by 1.0.0 lack the sort key until they are updated or repaired.
+USER_INDEX = "ByApplicationAndUser"
+USER_INDEX_PARTITION, USER_INDEX_SORT = "appId", "ufid_ksid"
 
 DAY = 86_400
 # Conditions on `expires_at`; `:epoch` is the present in seconds. DynamoDB removes expired items hours later.
@@ -52,7 +60,9 @@ ACCOUNT_ID_LENGTH = 32
 MAX_IDENTIFIER = 255
 # Tokens and sids alike; registration tokens of FCM and APNs are far shorter.
 MAX_TOKEN_BYTES = 4096
-KSID = "[1-9][0-9]{18}"
+KSID = "[1-9][0-9]{0,18}"
+# Of what is stored of the subscribing call.
+MAX_CALLER_TEXT = 256
 # Random KSIDs are drawn from all 19-digit numbers that a signed 64-bit integer holds (docs/spec/engagement.md).
 MIN_NEW_KSID, MAX_KSID = 10**18, 2**63 - 1
 KEY_ID_LENGTH = 16
@@ -128,17 +138,32 @@ def mobile_claim(subscription: Mapping[str, Any]) -> Item:
     }
 
 
-def subscriber_claims(subscriber: Mapping[str, Any]) -> tuple[Item, Item]:
-    """Return the device claim and the sid claim of a subscriber, given its stored attributes."""
+def subscriber_claims(subscriber: Mapping[str, Any]) -> tuple[Item, ...]:
+    """Return the device claim and the sid claim of a subscriber, given its stored attributes; none for a value taken.
+
+    An active subscriber has both.
+    """
     app_id = subscriber["appId"]
     device_digest, sid_digest = digest(subscriber["deviceId"]), digest(subscriber["sid"])
     shared = {name: subscriber.get(name) for name in ("ksid", "ufid", "expires_at")}
     # The device claim alone tells whether a subscribe request is a duplicate.
-    state = {name: subscriber[name] for name in ("osType", "active")}
-    return (
-        {**device_claim_key(app_id, device_digest), **shared, **state, OTHER_CLAIM_DIGEST: sid_digest},
-        {**sid_claim_key(app_id, sid_digest), **shared, OTHER_CLAIM_DIGEST: device_digest},
-    )
+    state = {name: subscriber.get(name) for name in ("osType", "active", "deviceName")}
+    claims: list[Item] = []
+    if subscriber["deviceId"] != TAKEN:
+        claims.append({**device_claim_key(app_id, device_digest), **shared, **state, OTHER_CLAIM_DIGEST: sid_digest})
+    if subscriber["sid"] != TAKEN:
+        claims.append({**sid_claim_key(app_id, sid_digest), **shared, OTHER_CLAIM_DIGEST: device_digest})
+    return tuple(claims)
+
+
+def user_index_prefix(ufid: str | None) -> str:
+    """Return what the sort keys of all subscribers of a user begin with in the user index, or of those without one."""
+    return f"{digest(ufid) if ufid else '-'}#"
+
+
+def user_index_sort(ufid: str | None, ksid: str) -> str:
+    """Return the sort key of a subscriber in the user index."""
+    return f"{user_index_prefix(ufid)}{ksid}"
 
 
 def is_alive(expires_at: int | None, epoch: int) -> bool:
@@ -157,8 +182,8 @@ def is_path_id(text: str) -> bool:
 
 
 def is_ksid(text: str) -> bool:
-    """Whether the text may be a KSID: 19 digits (docs/spec/engagement.md)."""
-    return _KSID.fullmatch(text) is not None
+    """Whether the text may be a KSID: a positive signed 64-bit integer without leading zeros."""
+    return _KSID.fullmatch(text) is not None and int(text) <= MAX_KSID
 
 
 def is_application_id(text: str) -> bool:

@@ -44,8 +44,18 @@ Owner = EntryName
 # What one call to the store may take, retries and all.
 CALL_SECONDS = 60.0
 
-# What a registration is, apart from when it came and how often it changed. A device's document is known by its digest.
-_CIRCUMSTANCES = {"created_at", "updated_at", "expires_at", "writes", "document"}
+# What a registration is, apart from when and how it came, and how often it changed. A device's document is known by its
+# digest, a place in the user index by the ufid.
+_CIRCUMSTANCES = {
+    "created_at",
+    "updated_at",
+    "expires_at",
+    "writes",
+    "document",
+    "ufid_ksid",
+    "userAgent",
+    "ipAddress",
+}
 
 
 @dataclass(frozen=True, slots=True)

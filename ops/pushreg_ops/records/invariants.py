@@ -54,6 +54,7 @@ class Rule(StrEnum):
     CLAIMED = "what is stored has its claims"
     AGREEING = "a claim says what the item says that it leads to"
     NO_ORPHAN = "a claim leads to an item that holds it"
+    INDEXED = "a subscriber is in the index under its user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +120,16 @@ def check_subscribers(items: Iterable[Item], epoch: int) -> Iterator[Violation]:
         elif isinstance(record, DeviceClaim | SidClaim) and record.is_alive(epoch):
             claims[record.record] = record
     for subscriber in subscribers.values():
+        if subscriber.ufid_ksid != subscriber.user_index_sort:
+            fault = "missing" if subscriber.ufid_ksid is None else "another user's"
+            yield Violation(Rule.INDEXED, (ksid_key(subscriber.ksid),), f"ufid_ksid is {fault}")
         for wanted in subscriber.claims():
             claim = claims.pop(wanted.record, None)
             keys: tuple[Key, ...] = (ksid_key(subscriber.ksid), {"record": wanted.record})
             if claim is None:
                 if wanted.record not in unreadable:
                     yield Violation(Rule.CLAIMED, keys, f"there is no {wanted.kind} claim")
-            elif claim != wanted:
-                found = claim.model_dump(by_alias=True)
-                names = [name for name, value in wanted.model_dump(by_alias=True).items() if found[name] != value]
+            elif names := _differences(claim, wanted):
                 yield Violation(Rule.AGREEING, keys[::-1], f"the {wanted.kind} claim differs in {', '.join(names)}")
     for claim in claims.values():
         key = ksid_key(claim.ksid)
@@ -179,6 +181,14 @@ def _check_document(device: StoredDevice) -> Iterator[Violation]:
         yield Violation(Rule.AGREEING, keys, "mobile_device_id is not the document's")
     if content.digest != device.digest:
         yield Violation(Rule.DIGEST, keys, "digest is not the document's")
+
+
+def _differences(claim: DeviceClaim | SidClaim, wanted: DeviceClaim | SidClaim) -> list[str]:
+    found = claim.model_dump(by_alias=True)
+    if found.get("deviceName") is None:
+        # 1.0.0 writes claims without it, and so does a request that leads to the subscriber by its sid alone.
+        found.pop("deviceName", None)
+    return [name for name, value in wanted.model_dump(by_alias=True).items() if found.get(name, value) != value]
 
 
 def _key(item: Item, table: str) -> Key:

@@ -94,6 +94,7 @@ class DeviceClaim(ExpiringItem):
     ufid: str | None = None
     osType: OsType
     active: bool
+    deviceName: str | None = None
 
 
 class SidClaim(ExpiringItem):
@@ -108,16 +109,22 @@ class SidClaim(ExpiringItem):
 
 
 class StoredSubscriber(ExpiringItem):
-    """A subscriber, whom two claims lead to."""
+    """A subscriber, whom two claims lead to; fewer if it is inactive and its sid or deviceId was taken."""
 
     record: Text
     ksid: Ksid
     appId: Text
-    deviceId: Text
-    sid: Text
+    deviceId: str
+    sid: str
     osType: OsType
     ufid: str | None = None
     active: bool
+    cloud: bool | None = None
+    deviceName: str | None = None
+    userAgent: str | None = None
+    ipAddress: str | None = None
+    # The sort key of the user index; 1.0.0 wrote none.
+    ufid_ksid: str | None = None
     created_at: Moment
     updated_at: Moment
 
@@ -127,10 +134,21 @@ class StoredSubscriber(ExpiringItem):
             raise ValueError("the record is another's")
         return self
 
-    def claims(self) -> tuple[DeviceClaim, SidClaim]:
+    @model_validator(mode="after")
+    def _check_taken(self) -> Self:
+        if self.active and schema.TAKEN in (self.deviceId, self.sid):
+            raise ValueError("an active subscriber has a deviceId and a sid")
+        return self
+
+    @property
+    def user_index_sort(self) -> str:
+        """The sort key that the user index should have for it."""
+        return schema.user_index_sort(self.ufid, self.ksid)
+
+    def claims(self) -> tuple[DeviceClaim | SidClaim, ...]:
         """Return the claims that must stand beside it."""
-        device, sid = schema.subscriber_claims(self.model_dump())
-        return DeviceClaim.from_item(device), SidClaim.from_item(sid)
+        items = schema.subscriber_claims(self.model_dump())
+        return tuple(DeviceClaim.from_item(item) if "active" in item else SidClaim.from_item(item) for item in items)
 
 
 class StoredCredential(StoredItem):

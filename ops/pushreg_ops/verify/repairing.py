@@ -18,6 +18,7 @@ from pushreg.schema import (
     PLACES,
     REGISTRATION_PREFIXES,
     SUBSCRIBERS,
+    USER_INDEX_SORT,
     Item,
     Key,
     key_id_of,
@@ -145,6 +146,8 @@ def plan(finding: Finding, items: Items, name: str, epoch: int) -> Repair | None
     if violation.rule is Rule.DIGEST:
         item = items.get(freeze(violation.keys[0]))
         return _DIGESTS[table](name, item, items) if item is not None else None
+    if violation.rule is Rule.INDEXED:
+        return _renew_index(name, items.get(freeze(violation.keys[0])))
     claims = [key for key in violation.keys if not key["record"].startswith(REGISTRATION_PREFIXES[table])]
     # Without a claim in it, the record says one thing and its document another.
     return _settle(table, name, claims[0], items, epoch) if len(claims) == 1 else None
@@ -200,6 +203,16 @@ def _renew_digest(name: str, item: Item, items: Items) -> Repair | None:
     condition, values = unchanged_condition(device)
     write = update(name, key_of(device), "SET digest = :digest", condition, digest=content.digest, **values)
     return Repair(f"compute the digest of {shorten(key_of(device))} again", (write,))
+
+
+def _renew_index(name: str, item: Item | None) -> Repair | None:
+    subscriber = _parse(ITEM_TYPES[SUBSCRIBERS], item)
+    if not isinstance(subscriber, StoredSubscriber) or subscriber.ufid_ksid == subscriber.user_index_sort:
+        return None
+    condition, values = unchanged_condition(subscriber)
+    change = f"SET {USER_INDEX_SORT} = :index"
+    write = update(name, key_of(subscriber), change, condition, index=subscriber.user_index_sort, **values)
+    return Repair(f"list {shorten(key_of(subscriber))} in the index under its user", (write,))
 
 
 def _move_token(name: str, item: Item, items: Items) -> Repair | None:

@@ -1,12 +1,12 @@
-"""The engagement servers' legacy subscription requests (seeds 001 and 003, spec/engagement.md section 2)."""
+"""The engagement servers' subscribe and unsubscribe requests (docs/spec/engagement.md, docs/spec/engagement-v1.md)."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
-    AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -17,14 +17,63 @@ from pydantic import (
 )
 
 from pushreg.errors import PushregError
-from pushreg.models.text import VISIBLE, is_blank
+from pushreg.models.text import VISIBLE, is_blank, is_placeholder, trim
 from pushreg.schema import MAX_IDENTIFIER, MAX_TOKEN_BYTES
 
-OS_TYPES = frozenset({"iphone", "ipad", "androidgcm", "android", "blackberry", "windows", "windows8", "webfcm"})
+OS_TYPES = frozenset(
+    {
+        "iphone",
+        "ipad",
+        "ipod",
+        "iwatch",
+        "androidgcm",
+        "androidjpush",
+        "android",
+        "blackberry",
+        "windows",
+        "windows8",
+        "webfcm",
+    }
+)
 
 
 class FormError(PushregError):
-    """The request is well-formed but not a subscribe or unsubscribe request."""
+    """The request is well-formed but not a subscribe or unsubscribe request; `fields` names the members at fault."""
+
+    def __init__(self, reason: str, fields: frozenset[str] = frozenset()) -> None:
+        super().__init__(reason)
+        self.fields = fields
+
+
+def _to_text(value: Any) -> Any:
+    # The vendor's documents type several of these members as long; an int keeps all its digits.
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return trim(value) if isinstance(value, str) else value
+
+
+def _drop_blank(value: Any) -> Any:
+    return None if isinstance(value, str) and is_blank(value) else value
+
+
+def _drop_placeholder(value: Any) -> Any:
+    return None if isinstance(value, str) and is_placeholder(value) else value
+
+
+def _drop_other_types(value: Any) -> Any:
+    return value if isinstance(value, (str, int)) and not isinstance(value, bool) else None
+
+
+def _check_placeholder(text: str) -> str:
+    if is_placeholder(text):
+        raise ValueError("stands for no value")
+    return text
+
+
+def _check_sid(text: str) -> str:
+    if len(text.encode()) > MAX_TOKEN_BYTES:
+        raise ValueError(f"longer than {MAX_TOKEN_BYTES} bytes")
+    return text
 
 
 def _to_os_type(text: str) -> str:
@@ -34,61 +83,75 @@ def _to_os_type(text: str) -> str:
     return lowered
 
 
-def _check_sid(text: str) -> str:
-    if len(text.encode()) > MAX_TOKEN_BYTES:
-        raise ValueError(f"longer than {MAX_TOKEN_BYTES} bytes")
-    return text
+def _to_flag(value: Any) -> Any:
+    # Samples print the flag as text.
+    return {"true": True, "false": False, "": None}.get(trim(value).lower(), value) if isinstance(value, str) else value
 
 
-def _drop_blank(value: Any) -> Any:
-    # XML cannot leave out what its template prints: an empty optional element says nothing.
-    return None if isinstance(value, str) and is_blank(value) else value
-
-
-def _to_ksid(value: Any) -> Any:
-    # Clients paste the number unquoted (spec/engagement.md section 6); an int keeps all its digits.
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-Identifier = Annotated[str, StringConstraints(max_length=MAX_IDENTIFIER, pattern=VISIBLE)]
+Identifier = Annotated[str, StringConstraints(max_length=MAX_IDENTIFIER, pattern=VISIBLE), BeforeValidator(_to_text)]
 Optional = Annotated[Identifier | None, BeforeValidator(_drop_blank)]
-# The parameter table says appID, every sample appId (C1).
-APP_ID = AliasChoices("appId", "appID")
-Flag = Literal["true", "false"] | bool
+Reference = Annotated[Optional, BeforeValidator(_drop_placeholder)]
+AuthToken = Annotated[str | None, BeforeValidator(_drop_blank), BeforeValidator(_to_text)]
+Flag = Annotated[bool | None, BeforeValidator(_to_flag)]
 
 
-class Subscribe(BaseModel):
-    """One device's wish to be pushed to; its osType is lower-cased, `android` with isGCM is `androidgcm`."""
-
+class _Form(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
-    appId: Identifier = Field(validation_alias=APP_ID)
-    deviceId: Identifier
-    sid: Annotated[str, StringConstraints(pattern=VISIBLE), AfterValidator(_check_sid)]
-    osType: Annotated[str, AfterValidator(_to_os_type)]
+    @model_validator(mode="before")
+    @classmethod
+    def _match_names(cls, data: Any) -> Any:
+        """Give the known members their names, which clients and documents write in several letter cases."""
+        return match_names(data, cls.model_fields) if isinstance(data, Mapping) else data
+
+
+class Subscribe(_Form):
+    """One device's wish to be pushed to.
+
+    Its osType is lower-cased, and `android` with isGCM or isJpush is `androidgcm` or `androidjpush`.
+    """
+
+    appId: Identifier
+    deviceId: Annotated[Identifier, AfterValidator(_check_placeholder)]
+    sid: Annotated[
+        str,
+        StringConstraints(pattern=VISIBLE),
+        AfterValidator(_check_sid),
+        AfterValidator(_check_placeholder),
+        BeforeValidator(_to_text),
+    ]
+    osType: Annotated[str, AfterValidator(_to_os_type), BeforeValidator(_to_text)]
     ufid: Optional = None
-    isGCM: Annotated[Flag | None, BeforeValidator(_drop_blank)] = None
-    authToken: Annotated[str | None, BeforeValidator(_drop_blank)] = Field(default=None, repr=False)
+    deviceName: Optional = None
+    # Only strict applications look at it, and no client of the original servers sends it.
+    ksid: Annotated[str | None, BeforeValidator(_to_text), BeforeValidator(_drop_other_types)] = None
+    isGCM: Flag = None
+    isJpush: Flag = None
+    authToken: AuthToken = Field(default=None, repr=False)
 
     @model_validator(mode="after")
     def _normalise(self) -> Subscribe:
-        if self.osType == "android" and self.isGCM in (True, "true"):
-            self.osType = "androidgcm"
+        if self.osType == "android" and (self.isGCM or self.isJpush):
+            self.osType = "androidgcm" if self.isGCM else "androidjpush"
         if self.osType == "blackberry":
-            # Seed 001: the caller is to omit the first two characters; those who forget mean the same device.
+            # The caller is to omit the first two characters; those who forget mean the same device
+            # (docs/spec/engagement.md#2-legacy-request-vpnskpnssubscription).
             self.deviceId = strip_hex_prefix(self.deviceId)
         return self
 
+    @property
+    def keeps_ufid(self) -> bool:
+        """Whether the request says nothing about the ufid; a blank or null one clears it."""
+        return "ufid" not in self.model_fields_set
 
-class Unsubscribe(BaseModel):
-    """The end of a subscription, by KSID, or by application and device (C3)."""
 
-    model_config = ConfigDict(strict=True, extra="ignore")
+class Unsubscribe(_Form):
+    """The end of a subscription, by KSID, or by application and device."""
 
-    ksid: Annotated[Optional, BeforeValidator(_to_ksid)] = None
-    appId: Optional = Field(default=None, validation_alias=APP_ID)
-    deviceId: Optional = None
-    authToken: Annotated[str | None, BeforeValidator(_drop_blank)] = Field(default=None, repr=False)
+    ksid: Reference = None
+    appId: Optional = None
+    deviceId: Reference = None
+    authToken: AuthToken = Field(default=None, repr=False)
 
     @model_validator(mode="after")
     def _check_reference(self) -> Unsubscribe:
@@ -102,21 +165,40 @@ def strip_hex_prefix(device_id: str) -> str:
     return device_id[2:] if device_id[:2].lower() == "0x" and len(device_id) > 2 else device_id
 
 
-def parse(data: Any) -> Subscribe | Unsubscribe:
+def match_names(data: Mapping[Any, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of these names, whatever their letter case; the exact name goes before other spellings."""
+    exact = {name.lower(): name for name in names}
+    found: dict[str, Any] = {}
+    for given, value in data.items():
+        name = exact.get(str(given).lower())
+        if name is not None and (given == name or name not in data):
+            found.setdefault(name, value)
+    return found
+
+
+def parse(data: Any, *, blank_is_absent: bool = False) -> Subscribe | Unsubscribe:
     """Return the request inside `{subscriptionService: {subscribe | unsubscribe: {…}}}`; FormError if there is not one.
 
-    An array of one is taken for its element (C10).
+    An array of one is taken for its element. Blank members count as absent if told so: XML cannot leave out what its
+    template prints.
     """
-    match data:
-        case {"subscriptionService": {"subscribe": body, **others}} if "unsubscribe" not in others:
-            model: type[Subscribe] | type[Unsubscribe] = Subscribe
-        case {"subscriptionService": {"unsubscribe": body, **others}} if "subscribe" not in others:
-            model = Unsubscribe
-        case _:
-            raise FormError("no subscribe or unsubscribe")
-    if isinstance(body, list) and len(body) == 1:
-        (body,) = body
+    service = _only(data.get("subscriptionService")) if isinstance(data, dict) else None
+    forms = {name: service[name] for name in _FORMS if name in service} if isinstance(service, dict) else {}
+    if len(forms) != 1:
+        raise FormError("no subscribe or unsubscribe")
+    ((verb, body),) = forms.items()
+    body = _only(body)
+    if blank_is_absent and isinstance(body, Mapping):
+        body = {name: value for name, value in body.items() if not (isinstance(value, str) and is_blank(value))}
     try:
-        return model.model_validate(body)
+        return _FORMS[verb].model_validate(body)
     except ValidationError as error:
-        raise FormError("a field is missing or malformed") from error
+        fields = frozenset(str(detail["loc"][0]) for detail in error.errors(include_url=False) if detail["loc"])
+        raise FormError("a field is missing or malformed", fields) from error
+
+
+_FORMS: Mapping[str, type[Subscribe] | type[Unsubscribe]] = {"subscribe": Subscribe, "unsubscribe": Unsubscribe}
+
+
+def _only(value: Any) -> Any:
+    return value[0] if isinstance(value, list) and len(value) == 1 else value

@@ -7,15 +7,19 @@ the other. Every write that changes a subscriber changes its claims in the same 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pushreg.dynamodb import Session, delete, put, update
-from pushreg.errors import ConditionFailedError, StaleReadError, StoreError, WriteConflictError
+from pushreg.errors import ConditionFailedError, StoreError, WriteConflictError
 from pushreg.models.engagement import Subscribe
 from pushreg.schema import (
     ALIVE,
     DAY,
     EXPIRED,
+    MAX_CALLER_TEXT,
     OTHER_CLAIM_DIGEST,
+    TAKEN,
+    USER_INDEX_SORT,
     Item,
     Key,
     device_claim_key,
@@ -24,19 +28,24 @@ from pushreg.schema import (
     ksid_key,
     sid_claim_key,
     subscriber_claims,
+    user_index_sort,
 )
 
-# Position of the subscriber among the writes of a transaction.
-_SUBSCRIBER = 0
+# Positions among the writes of a transaction.
+_SUBSCRIBER, _DEVICE, _SID, _RIVAL = range(4)
 _FREE = f"attribute_not_exists(ksid) OR {EXPIRED}"
 _FREE_OR_OWN = "attribute_not_exists(ksid) OR ksid = :ksid"
+_OWN_CLAIM = f"ksid = :ksid AND {OTHER_CLAIM_DIGEST} = :other"
+_TAKEN_DIGEST = digest(TAKEN)
+
+Write = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A claim on a device or a sid; `other_claim_digest` is the digest of the sid or the device beside it.
 
-    Only a device's claim has `osType` and `active`.
+    Only a device's claim has `osType`, `active` and `deviceName`.
     """
 
     ksid: str
@@ -45,40 +54,92 @@ class Claim:
     expires_at: int | None
     osType: str | None = None
     active: bool | None = None
+    deviceName: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    """The attributes of a subscriber that unsubscribing depends on."""
+    """A stored subscriber; an inactive one whose sid or deviceId was taken has the empty string there.
+
+    `cloud` is the push provider's verdict on the sid.
+    """
 
     ksid: str
     appId: str
     deviceId: str
+    sid: str
+    osType: str
+    ufid: str | None
     active: bool
+    cloud: bool
+    deviceName: str | None
+    userAgent: str | None
+    ipAddress: str | None
+    created_at: str
+    updated_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The claims that a subscribe request meets, and the subscriber of the sid's claim if it was read.
+
+    Only those of a snapshot are known to have existed together.
+    """
+
+    device: Claim | None
+    sid: Claim | None
+    sid_subscriber: Subscriber | None = None
+    is_snapshot: bool = False
+
+    @property
+    def is_split(self) -> bool:
+        """Whether the device and the sid lead to two subscribers."""
+        return self.device is not None and self.sid is not None and self.device.ksid != self.sid.ksid
 
 
 class Subscribers:
     """Subscribers of one table, written at `moment` (ISO 8601); they expire `lifetime` seconds after their refresh.
 
-    A lifetime of 0 means that they never expire. Expired items count as absent before DynamoDB removes them.
+    A lifetime of 0 means that they never expire. Expired items count as absent before DynamoDB removes them. User agent
+    and address are those of the call, stored with what it subscribes, at most MAX_CALLER_TEXT characters each.
     """
 
-    def __init__(self, session: Session, table: str, moment: str, epoch: int, lifetime: int) -> None:
+    def __init__(
+        self,
+        session: Session,
+        table: str,
+        moment: str,
+        epoch: int,
+        lifetime: int,
+        user_agent: str | None = None,
+        ip_address: str | None = None,
+    ) -> None:
         self._session = session
         self._table = table
         self._moment = moment
         self._epoch = epoch
         self._expires_at = epoch + lifetime if lifetime else None
+        self._user_agent = (user_agent or "")[:MAX_CALLER_TEXT] or None
+        self._ip_address = (ip_address or "")[:MAX_CALLER_TEXT] or None
 
-    def find(self, form: Subscribe) -> tuple[Claim | None, Claim | None]:
+    def find(self, form: Subscribe) -> Found:
         """Return the claims of the request's device and sid, read in one batch, which is no snapshot."""
-        items = self._session.get_many(self._table, _claim_keys(form))
-        return self._to_device_claim(items[0]), self._to_sid_claim(items[1])
+        device, sid = self._session.get_many(self._table, _claim_keys(form))
+        return Found(self._to_device_claim(device), self._to_sid_claim(sid))
 
-    def find_snapshot(self, form: Subscribe) -> tuple[Claim | None, Claim | None]:
-        """Return the claims of the request's device and sid, read in one transaction."""
-        items = self._session.get_snapshot(self._table, _claim_keys(form))
-        return self._to_device_claim(items[0]), self._to_sid_claim(items[1])
+    def find_snapshot(self, form: Subscribe, sid_ksid: str) -> Found:
+        """Return the claims of the request's device and sid and the subscriber `sid_ksid`, read in one transaction.
+
+        `sid_subscriber` is None if the sid leads to another subscriber by now.
+        """
+        keys = [*_claim_keys(form), ksid_key(sid_ksid)]
+        device, sid, subscriber = self._session.get_snapshot(self._table, keys)
+        sid_claim = self._to_sid_claim(sid)
+        is_current = sid_claim is not None and sid_claim.ksid == sid_ksid
+        sid_subscriber = self._to_subscriber(subscriber) if is_current else None
+        if is_current and sid_subscriber is None:
+            raise StoreError("InvariantViolated")
+        return Found(self._to_device_claim(device), sid_claim, sid_subscriber, is_snapshot=True)
 
     def find_device(self, app_id: str, *device_ids: str) -> list[Claim | None]:
         """Return the claims of devices of an application, in their order."""
@@ -91,9 +152,10 @@ class Subscribers:
 
     def is_duplicate(self, form: Subscribe, device: Claim) -> bool:
         """Whether the device's subscriber is active and equals what the request asks for."""
-        is_same_ufid = form.ufid is None or form.ufid == device.ufid
+        is_same_user = form.keeps_ufid or form.ufid == device.ufid
+        is_same_name = form.deviceName is None or form.deviceName == device.deviceName
         is_same_registration = (device.other_claim_digest, device.osType) == (digest(form.sid), form.osType)
-        return bool(device.active) and is_same_ufid and is_same_registration
+        return bool(device.active) and is_same_user and is_same_name and is_same_registration
 
     def is_due(self, claim: Claim) -> bool:
         """Whether a duplicate should renew the expiry: at most once a day, so that most duplicates write nothing."""
@@ -103,97 +165,209 @@ class Subscribers:
         return abs(claim.expires_at - self._expires_at) > DAY
 
     def create(self, form: Subscribe, ksid: str) -> None:
-        """Store a new subscriber with its claims; StaleReadError if the KSID, the device or the sid is taken."""
-        subscriber = self._to_item(form, ksid, form.ufid)
-        times = {"created_at": self._moment, "updated_at": self._moment}
+        """Store a new subscriber with its claims.
+
+        WriteConflictError holds what was Found if the device or the sid is taken, or the KSID.
+        """
+        subscriber = self._to_item(form, ksid, form.ufid, form.deviceName)
         device, sid = subscriber_claims(subscriber)
-        self._transact(
-            put(self._table, {**ksid_key(ksid), **subscriber, **times}, "attribute_not_exists(ksid)"),
+        added = {
+            **ksid_key(ksid),
+            USER_INDEX_SORT: user_index_sort(form.ufid, ksid),
+            "userAgent": self._user_agent,
+            "ipAddress": self._ip_address,
+            "created_at": self._moment,
+            "updated_at": self._moment,
+        }
+        writes = [
+            put(self._table, {**subscriber, **added}, "attribute_not_exists(ksid)"),
             put(self._table, device, _FREE, epoch=self._epoch),
             put(self._table, sid, _FREE, epoch=self._epoch),
-        )
+        ]
+        try:
+            self._session.transact(writes)
+        except ConditionFailedError as error:
+            raise WriteConflictError(self._merge(Found(None, None), error)) from error
 
-    def update(self, form: Subscribe, device: Claim | None, sid: Claim | None) -> str:
-        """Apply the request to the one subscriber that the claims lead to, make it active, and return its KSID.
+    def update(self, form: Subscribe, found: Found, ksid: str) -> None:
+        """Apply the request to the subscriber `ksid`, which one of the claims leads to, and make it active.
 
-        The device or sid that it had before is released in the same transaction. StaleReadError if a claim has changed.
+        In the same transaction it releases the device or sid that it had before, and takes the claim of the request
+        that leads to another subscriber, which becomes or stays inactive; that is read before if it is the sid's.
+        WriteConflictError holds what was Found if that was no longer what is stored.
         """
-        stored = device or sid
-        if stored is None:
+        device, sid = found.device, found.sid
+        own = device if device is not None and device.ksid == ksid else sid
+        if own is None:
             raise ValueError("no claim to follow")
-        ksid = stored.ksid
-        change = "SET deviceId = :device, sid = :sid, osType = :os, active = :active, updated_at = :moment"
-        values: dict[str, str | bool | int] = {"device": form.deviceId, "sid": form.sid, "os": form.osType}
-        values |= {"active": True, "moment": self._moment}
-        if form.ufid is not None:
-            change, values["ufid"] = f"{change}, ufid = :ufid", form.ufid
-        if self._expires_at is None:
-            change += " REMOVE expires_at"
-        else:
-            change, values["expires_at"] = f"{change}, expires_at = :expires_at", self._expires_at
-        device_item, sid_item = subscriber_claims(self._to_item(form, ksid, form.ufid or stored.ufid))
+        was_active, name, expected = own.active, own.deviceName, None
+        if own is sid and found.sid_subscriber is not None:
+            was_active, name = found.sid_subscriber.active, found.sid_subscriber.deviceName
+            expected = was_active
+        elif own is sid and form.keeps_ufid and own.ufid is not None:
+            # A sid's claim does not have `active`. Unsubscribing removes the ufid, so the subscriber is active, unless
+            # 1.0.0 unsubscribed it, which kept the ufid; then the condition fails.
+            was_active = expected = True
+        ufid = own.ufid if form.keeps_ufid and was_active else form.ufid
+        name = form.deviceName or name
+        device_item, sid_item = subscriber_claims(self._to_item(form, ksid, ufid, name))
+        has_new_sid = own is device and device.other_claim_digest != digest(form.sid)
         writes = [
-            update(self._table, ksid_key(ksid), change, "attribute_exists(ksid)", **values),
+            self._update_subscriber(form, ksid, ufid, expected, has_new_sid=has_new_sid),
             self._put_over(device_item, device),
             self._put_over(sid_item, sid),
         ]
-        if device is not None and device.other_claim_digest != digest(form.sid):
-            released = sid_claim_key(form.appId, device.other_claim_digest)
+        if found.is_split:
+            writes += self._take_sid(form, found) if own is device else self._take_device(form, found)
+        if has_new_sid and own.other_claim_digest != _TAKEN_DIGEST:
+            released = sid_claim_key(form.appId, own.other_claim_digest)
             writes.append(delete(self._table, released, _FREE_OR_OWN, ksid=ksid))
-        if sid is not None and sid.other_claim_digest != digest(form.deviceId):
-            released = device_claim_key(form.appId, sid.other_claim_digest)
+        if own is sid and own.other_claim_digest not in (digest(form.deviceId), _TAKEN_DIGEST):
+            released = device_claim_key(form.appId, own.other_claim_digest)
             writes.append(delete(self._table, released, _FREE_OR_OWN, ksid=ksid))
-        self._transact(*writes)
-        return ksid
+        try:
+            self._session.transact(writes)
+        except ConditionFailedError as error:
+            raise WriteConflictError(self._merge(found, error)) from error
 
-    def deactivate(self, ksid: str, app_id: str, device_id: str) -> None:
-        """Make an active subscriber inactive; it keeps its claims.
+    def deactivate(self, ksid: str, app_id: str, device_id: str, ufid: str | None, sid_digest: str | None) -> None:
+        """Make an active subscriber inactive and remove its ufid; it keeps its claims.
 
-        WriteConflictError holds the Subscriber, or None, if it is not active or not of this application and device.
+        The sid's digest is needed if there is a ufid. WriteConflictError holds the Subscriber, or None, if it is not
+        active, not of this application and device, or of another ufid or sid.
         """
+        is_ufid = "attribute_not_exists(ufid)" if ufid is None else "ufid = :ufid"
+        subscriber: dict[str, Any] = {"inactive": False, "moment": self._moment, "index": user_index_sort(None, ksid)}
+        subscriber |= {"app": app_id, "device": device_id, "active": True, "epoch": self._epoch}
+        claim: dict[str, Any] = {"ksid": ksid, "inactive": False}
+        is_own = "ksid = :ksid"
+        if ufid is not None:
+            subscriber["ufid"] = ufid
+            claim["sid"] = sid_digest or ""
+            is_own += f" AND {OTHER_CLAIM_DIGEST} = :sid"
         writes = [
             update(
                 self._table,
                 ksid_key(ksid),
-                "SET active = :inactive, updated_at = :moment",
-                f"appId = :app AND deviceId = :device AND active = :active AND {ALIVE}",
-                inactive=False,
-                moment=self._moment,
-                app=app_id,
-                device=device_id,
-                active=True,
-                epoch=self._epoch,
+                f"SET active = :inactive, updated_at = :moment, {USER_INDEX_SORT} = :index REMOVE ufid",
+                f"appId = :app AND deviceId = :device AND active = :active AND {ALIVE} AND {is_ufid}",
+                **subscriber,
             ),
             update(
                 self._table,
                 device_claim_key(app_id, digest(device_id)),
-                "SET active = :inactive",
-                "ksid = :ksid",
-                inactive=False,
-                ksid=ksid,
+                "SET active = :inactive REMOVE ufid",
+                is_own,
+                **claim,
             ),
         ]
+        if ufid is not None:
+            sid_claim = sid_claim_key(app_id, sid_digest or "")
+            writes.append(update(self._table, sid_claim, "REMOVE ufid", "ksid = :ksid", ksid=ksid))
         try:
             self._session.transact(writes)
         except ConditionFailedError as error:
-            if not error.failed[_SUBSCRIBER]:
-                raise StoreError("InvariantViolated") from error
-            raise WriteConflictError(self._to_subscriber(error.items[_SUBSCRIBER])) from error
+            if error.failed[_SUBSCRIBER]:
+                raise WriteConflictError(self._to_subscriber(error.items[_SUBSCRIBER])) from error
+            claimed = error.items[_DEVICE]
+            if claimed is not None and claimed["ksid"] == ksid and claimed[OTHER_CLAIM_DIGEST] != sid_digest:
+                raise WriteConflictError(self.get(ksid)) from error
+            raise StoreError("InvariantViolated") from error
 
-    def _transact(self, *writes: dict[str, object]) -> None:
-        try:
-            self._session.transact(writes)
-        except ConditionFailedError as error:
-            raise StaleReadError from error
+    def _update_subscriber(
+        self, form: Subscribe, ksid: str, ufid: str | None, active: bool | None, *, has_new_sid: bool
+    ) -> Write:
+        values: dict[str, str | bool | int | None] = {
+            "deviceId": form.deviceId,
+            "sid": form.sid,
+            "osType": form.osType,
+            "active": True,
+            "updated_at": self._moment,
+            USER_INDEX_SORT: user_index_sort(ufid, ksid),
+            "ufid": ufid,
+            "expires_at": self._expires_at,
+            "userAgent": self._user_agent,
+            "ipAddress": self._ip_address,
+        }
+        if form.deviceName is not None:
+            values["deviceName"] = form.deviceName
+        if has_new_sid:
+            # The provider's verdict was on the old one.
+            values["cloud"] = None
+        present = {name: value for name, value in values.items() if value is not None}
+        change = "SET " + ", ".join(f"{name} = :{name}" for name in present)
+        absent = values.keys() - present.keys()
+        if absent:
+            change += " REMOVE " + ", ".join(sorted(absent))
+        condition = "attribute_exists(ksid)"
+        if active is not None:
+            condition, present["was_active"] = f"{condition} AND active = :was_active", active
+        return update(self._table, ksid_key(ksid), change, condition, **present)
 
-    def _put_over(self, item: Item, stored: Claim | None) -> dict[str, object]:
+    def _take_sid(self, form: Subscribe, found: Found) -> list[Write]:
+        """Return the writes by which the sid's subscriber loses the sid and is inactive."""
+        rival = found.sid_subscriber
+        if rival is None:
+            raise ValueError("the sid's subscriber was not read")
+        change, ending = "SET sid = :taken", ""
+        values: dict[str, Any] = {"taken": TAKEN, "sid": form.sid, "device": rival.deviceId, "active": rival.active}
+        claim_change = f"SET {OTHER_CLAIM_DIGEST} = :taken"
+        claim_values: dict[str, Any] = {"taken": _TAKEN_DIGEST}
+        if rival.active:
+            change += f", active = :inactive, {USER_INDEX_SORT} = :index"
+            claim_change += ", active = :inactive"
+            ending = " REMOVE ufid"
+            values |= {"inactive": False, "index": user_index_sort(None, rival.ksid)}
+            claim_values["inactive"] = False
+        condition = "sid = :sid AND deviceId = :device AND active = :active"
+        writes = [update(self._table, ksid_key(rival.ksid), change + ending, condition, **values)]
+        if rival.deviceId != TAKEN:
+            key = device_claim_key(form.appId, digest(rival.deviceId))
+            claim_values |= {"ksid": rival.ksid, "other": digest(form.sid)}
+            writes.append(update(self._table, key, claim_change + ending, _OWN_CLAIM, **claim_values))
+        return writes
+
+    def _take_device(self, form: Subscribe, found: Found) -> list[Write]:
+        """Return the writes by which the device's inactive subscriber loses the device."""
+        rival = found.device
+        if rival is None:
+            raise ValueError("no claim on the device")
+        values: dict[str, Any] = {"taken": TAKEN, "device": form.deviceId, "inactive": False}
+        condition = "deviceId = :device AND active = :inactive"
+        writes = [update(self._table, ksid_key(rival.ksid), "SET deviceId = :taken", condition, **values)]
+        if rival.other_claim_digest != _TAKEN_DIGEST:
+            key = sid_claim_key(form.appId, rival.other_claim_digest)
+            claim_values = {"taken": _TAKEN_DIGEST, "ksid": rival.ksid, "other": digest(form.deviceId)}
+            change = f"SET {OTHER_CLAIM_DIGEST} = :taken"
+            writes.append(update(self._table, key, change, _OWN_CLAIM, **claim_values))
+        return writes
+
+    def _merge(self, found: Found, error: ConditionFailedError) -> Found:
+        """Return what was found, brought up to date by the items that came back with a refused transaction."""
+        failed, items = error.failed, error.items
+        device = self._to_device_claim(items[_DEVICE]) if failed[_DEVICE] else found.device
+        sid = self._to_sid_claim(items[_SID]) if failed[_SID] else found.sid
+        subscriber = found.sid_subscriber
+        for position in (_SUBSCRIBER, _RIVAL):
+            item = items[position] if position < len(items) and failed[position] else None
+            if item is not None and sid is not None and item.get("ksid") == sid.ksid and "appId" in item:
+                subscriber = self._to_subscriber(item)
+        if subscriber is not None and (sid is None or subscriber.ksid != sid.ksid):
+            subscriber = None
+        merged = Found(device, sid, subscriber)
+        if merged == replace(found, is_snapshot=False) and (found.device or found.sid):
+            # The claims are as they were found, but not what they lead to.
+            raise StoreError("InvariantViolated") from error
+        return merged
+
+    def _put_over(self, item: Item, stored: Claim | None) -> Write:
         if stored is None:
             return put(self._table, item, _FREE, epoch=self._epoch)
         # Condition on every attribute the decision was based on, so that of two identical concurrent requests the
         # second is re-evaluated as a duplicate.
         condition = f"ksid = :ksid AND {OTHER_CLAIM_DIGEST} = :other"
         values: dict[str, str | bool] = {"ksid": stored.ksid, "other": stored.other_claim_digest}
-        for name in ("ufid", "osType", "active"):
+        for name in ("ufid", "osType", "active", "deviceName"):
             value = getattr(stored, name)
             if value is None:
                 condition += f" AND attribute_not_exists({name})"
@@ -201,7 +375,7 @@ class Subscribers:
                 condition, values[name] = f"{condition} AND {name} = :{name}", value
         return put(self._table, item, condition, **values)
 
-    def _to_item(self, form: Subscribe, ksid: str, ufid: str | None) -> Item:
+    def _to_item(self, form: Subscribe, ksid: str, ufid: str | None, device_name: str | None) -> Item:
         return {
             "ksid": ksid,
             "appId": form.appId,
@@ -210,12 +384,15 @@ class Subscribers:
             "osType": form.osType,
             "ufid": ufid,
             "active": True,
+            "deviceName": device_name,
             "expires_at": self._expires_at,
         }
 
     def _to_device_claim(self, item: Item | None) -> Claim | None:
         claim = self._to_sid_claim(item)
-        return None if claim is None or item is None else replace(claim, osType=item["osType"], active=item["active"])
+        if claim is None or item is None:
+            return None
+        return replace(claim, osType=item["osType"], active=item["active"], deviceName=item.get("deviceName"))
 
     def _to_sid_claim(self, item: Item | None) -> Claim | None:
         if item is None or not is_alive(item.get("expires_at"), self._epoch):
@@ -225,7 +402,21 @@ class Subscribers:
     def _to_subscriber(self, item: Item | None) -> Subscriber | None:
         if item is None or not is_alive(item.get("expires_at"), self._epoch):
             return None
-        return Subscriber(item["ksid"], item["appId"], item["deviceId"], item["active"])
+        return Subscriber(
+            item["ksid"],
+            item["appId"],
+            item["deviceId"],
+            item["sid"],
+            item["osType"],
+            item.get("ufid"),
+            item["active"],
+            item.get("cloud", True),
+            item.get("deviceName"),
+            item.get("userAgent"),
+            item.get("ipAddress"),
+            item["created_at"],
+            item["updated_at"],
+        )
 
 
 def _claim_keys(form: Subscribe) -> list[Key]:

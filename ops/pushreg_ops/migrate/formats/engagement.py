@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from pushreg.clock import to_iso
 from pushreg.models.engagement import Subscribe
-from pushreg.schema import is_ksid, ksid_key
+from pushreg.schema import is_ksid, ksid_key, user_index_sort
 from pushreg_ops.migrate.formats.rows import ImportRun, RowError, explain
 from pushreg_ops.records.entities import Candidate
 from pushreg_ops.records.items import StoredSubscriber
@@ -100,17 +100,19 @@ def create_subscriber(
     if isinstance(ksid, int) and not isinstance(ksid, bool):
         ksid = str(ksid)
     if not isinstance(ksid, str) or not is_ksid(ksid):
-        raise RowError("ksid: not a number of 19 digits")
+        raise RowError("ksid: not a positive signed 64-bit integer")
     try:
         form = Subscribe.model_validate(row)
         head = StoredSubscriber(
-            **ksid_key(ksid),
+            record=ksid_key(ksid)["record"],
             ksid=ksid,
             appId=form.appId,
             deviceId=form.deviceId,
             sid=form.sid,
             osType=form.osType,
             ufid=form.ufid,
+            ufid_ksid=user_index_sort(form.ufid, ksid),
+            deviceName=form.deviceName,
             active=active,
             created_at=created_at,
             updated_at=updated_at,
