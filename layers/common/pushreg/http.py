@@ -163,7 +163,7 @@ class Handler:
             directory = Directory(settings.directory_table, self._timer)
             self._prepared = settings, directory, client, RequestLog(settings, self._emit)
             # Each family's lambda_entry.py turns the collector off for its imports. Everything allocated so far lives
-            # as long as the process: no collection needs to look at it (docs/decisions/gc-freeze.md).
+            # as long as the process: no collection needs to look at it (docs/performance.md).
             gc.freeze()
             gc.enable()
         return self._prepared
