@@ -1,4 +1,4 @@
-"""What subscribe and unsubscribe mean (spec/engagement.md section 4)."""
+"""What subscribe and unsubscribe mean (docs/spec/engagement.md#4-which-outcome-when)."""
 
 from __future__ import annotations
 

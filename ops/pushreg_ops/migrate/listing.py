@@ -53,7 +53,7 @@ class ListingSource:
         while True:
             page, total = self._fetch(start)
             for content in page:
-                # A page may have one row more than pageSize (spec/engagement.md C11), so the rows are counted.
+                # A page may have one row more than pageSize (docs/spec/engagement.md), so the rows are counted.
                 start += 1
                 yield Row(content, start)
             if not page or (total is not None and start >= total):

@@ -22,7 +22,7 @@ JSON_TYPES = {"string_type": "string", "list_type": "array", "dict_type": "objec
 
 
 class Registration(BaseModel):
-    """How one registration token wants to be notified (seed 000, additional schema properties)."""
+    """How one registration token wants to be notified (docs/spec/kazoo.md#3-body-schema)."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
@@ -31,7 +31,7 @@ class Registration(BaseModel):
 
 
 class Schema(BaseModel):
-    """The `data` of PUT and POST; properties beyond these are kept as they are (seed 000)."""
+    """The `data` of PUT and POST; properties beyond these are kept as they are (docs/spec/kazoo.md#3-body-schema)."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
@@ -128,7 +128,7 @@ def _revisions(header: str) -> frozenset[str]:
 
 
 def _problem(detail: ErrorDetails) -> tuple[str, dict[str, Any]]:
-    """Return the flattened path and Kazoo's words for one schema violation (spec/kazoo.md, schema violations)."""
+    """Return the flattened path and Kazoo's words for one schema violation (docs/spec/kazoo.md#2-error-envelope)."""
     location, value = detail["loc"], detail["input"]
     if location[-1] == "[key]":
         location = location[:-2]

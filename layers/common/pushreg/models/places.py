@@ -1,4 +1,4 @@
-"""The Device Token Service's shapes (spec/places.md sections 2 and 3)."""
+"""The Device Token Service's shapes (docs/spec/places.md#2-request)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engagement server's subscribers, as `GET /api/v1/subscribers` lists them (spec/engagement.md section 7)."""
+"""Subscribers as the engagement server lists them (docs/spec/engagement-v1.md#7-read-list-change-delete-management)."""
 
 from __future__ import annotations
 
