@@ -9,7 +9,7 @@ from contextlib import suppress
 from pushreg.clock import Clock, now, to_iso
 from pushreg.dynamodb import Client, Session, put
 from pushreg.errors import ConditionFailedError
-from pushreg.models.directory import EVERY_PLACE, Account, Application, Credential, Entry, Place
+from pushreg.models.directory import EVERY_APPLICATION, EVERY_PLACE, Account, Application, Credential, Entry, Place
 from pushreg.schema import digest
 from pushreg.stores.directory import to_item
 
@@ -17,6 +17,7 @@ ACCOUNT_ID = "c0ffee00c0ffee00c0ffee00c0ffee00"
 ACCOUNT_TOKEN = "demo-kazoo-token"  # noqa: S105 Public, and never in a deployed stack.
 PLACE_ID = "1ee68c4e-7008-4227-a92d-e1b13ac64f30"
 PLACES_KEY = "demo-places-key"
+ENGAGEMENT_KEY = "demo-engagement-key"
 OPEN_APPLICATIONS = ("demo-app", "VoltMX Foundry MessagingDEV", "Quantum MobileFabric MessagingDEV")
 SECURE_APPLICATION = "demo-secure-app"
 AUTH_TOKEN = "demo-auth-token"  # noqa: S105 As above.
@@ -31,6 +32,7 @@ def list_entries(clock: Clock = now) -> list[Entry]:
         Place(PLACE_ID, moment),
         Credential(digest(PLACES_KEY), "places", "write", moment, places=frozenset({EVERY_PLACE})),
         *(Application(name, moment) for name in OPEN_APPLICATIONS),
+        Credential(digest(ENGAGEMENT_KEY), "engagement", "admin", moment, applications=frozenset({EVERY_APPLICATION})),
         Application(SECURE_APPLICATION, moment, digest(AUTH_TOKEN)),
     ]
 
@@ -49,13 +51,14 @@ def list_credentials() -> list[tuple[str, str]]:
         ("kazoo", f"account {ACCOUNT_ID}, X-Auth-Token: {ACCOUNT_TOKEN}"),
         ("engagement", f"applications {', '.join(OPEN_APPLICATIONS)}: open"),
         ("engagement", f"application {SECURE_APPLICATION}: authToken {AUTH_TOKEN}"),
+        ("engagement", f"management, Authorization: Bearer {ENGAGEMENT_KEY}"),
         ("places", f"place {PLACE_ID}, Authorization: Bearer {PLACES_KEY}"),
     ]
 
 
 def list_secrets() -> dict[str, str]:
     """Return the secrets by the name of their security scheme in the OpenAPI document."""
-    return {"kazooToken": ACCOUNT_TOKEN, "placesKey": PLACES_KEY}
+    return {"kazooToken": ACCOUNT_TOKEN, "placesKey": PLACES_KEY, "engagementKey": ENGAGEMENT_KEY}
 
 
 def list_commands(address: str) -> list[tuple[str, str]]:

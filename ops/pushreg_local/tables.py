@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
 from pushreg_local.client import AdminClient
@@ -19,12 +20,13 @@ def create_missing(client: AdminClient, tables: Iterable[Table]) -> list[str]:
     created = []
     for table in tables:
         if table.name in existing:
-            found = client.describe_table(TableName=table.name)["Table"]["KeySchema"]
-            if _sort(found) != _sort(table.definition["KeySchema"]):
+            described = client.describe_table(TableName=table.name)["Table"]
+            if _sort(described["KeySchema"]) != _sort(table.definition["KeySchema"]):
                 raise OperatorError(
                     f"the endpoint has a table {table.name} with other keys: it belongs to something else,"
                     " so use another endpoint"
                 )
+            _create_missing_indexes(client, table, described.get("GlobalSecondaryIndexes", []))
             continue
         client.create_table(TableName=table.name, **table.definition)
         if table.expiry_attribute is not None:
@@ -34,6 +36,18 @@ def create_missing(client: AdminClient, tables: Iterable[Table]) -> list[str]:
             )
         created.append(table.name)
     return created
+
+
+def _create_missing_indexes(client: AdminClient, table: Table, existing: Iterable[dict[str, Any]]) -> None:
+    """Add the indexes that a newer template has; DynamoDB creates one per call."""
+    names = {index["IndexName"] for index in existing}
+    for index in table.definition.get("GlobalSecondaryIndexes", []):
+        if index["IndexName"] not in names:
+            client.update_table(
+                TableName=table.name,
+                AttributeDefinitions=table.definition["AttributeDefinitions"],
+                GlobalSecondaryIndexUpdates=[{"Create": index}],
+            )
 
 
 def _list_names(client: AdminClient) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 import uuid
 from collections.abc import Iterable
 from typing import Any
@@ -10,7 +11,16 @@ from typing import Any
 from pushreg.clock import Clock, now, to_iso
 from pushreg.dynamodb import Session, put
 from pushreg.errors import ConditionFailedError
-from pushreg.models.directory import EVERY_PLACE, Account, Application, Credential, Entry, Place, Scope
+from pushreg.models.directory import (
+    EVERY_APPLICATION,
+    EVERY_PLACE,
+    Account,
+    Application,
+    Credential,
+    Entry,
+    Place,
+    Scope,
+)
 from pushreg.schema import EntryKind, digest, entry_key
 from pushreg.stores.directory import to_item
 from pushreg_local.errors import OperatorError
@@ -66,6 +76,16 @@ class Provisioner:
         self._require("place", sorted(places - {EVERY_PLACE}))
         return self._issue(value, family="places", scope=scope, places=places)
 
+    def issue_applications_key(
+        self, applications: frozenset[str], scope: Scope, value: str | None = None
+    ) -> tuple[Credential, str]:
+        """Store a new management key for the applications and return it with its secret.
+
+        OperatorError names an application unknown.
+        """
+        self._require("application", sorted(applications - {EVERY_APPLICATION}), noun="app")
+        return self._issue(value, family="engagement", scope=scope, applications=applications)
+
     def revoke(self, key_id: str) -> None:
         """Remove the key; OperatorError if there is none. Functions may know it for another 60 seconds."""
         digests = [key.secret_digest for key in self.list_keys() if key.key_id == key_id]
@@ -94,11 +114,13 @@ class Provisioner:
             )
         return credential, secret
 
-    def _require(self, kind: EntryKind, keys: Iterable[str]) -> None:
+    def _require(self, kind: EntryKind, keys: Iterable[str], noun: str | None = None) -> None:
         session = Session(self._registry.client)
         for key in keys:
             if session.get(self._registry.directory, entry_key(kind, key)) is None:
-                raise OperatorError(f"there is no {kind} {key}: add it first with `pushreg {kind}s add {key}`")
+                raise OperatorError(
+                    f"there is no {kind} {key}: add it first with `pushreg {noun or kind}s add {shlex.quote(key)}`"
+                )
 
     def _now(self) -> str:
         return to_iso(self._clock())

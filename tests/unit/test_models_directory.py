@@ -41,6 +41,14 @@ def test_credential_reaches_only_its_places(places: tuple[str, ...], reaches: bo
 
 
 @pytest.mark.parametrize(
+    ("applications", "reaches"), [({"app"}, True), ({"all"}, True), ({"App", "other"}, False), (set(), False)]
+)
+def test_credential_reaches_only_its_applications(applications: set[str], reaches: bool) -> None:
+    key = Credential("f" * 64, "engagement", "read", MOMENT, applications=frozenset(applications))
+    assert key.reaches_application("app") is reaches
+
+
+@pytest.mark.parametrize(
     ("needed", "sent", "admitted"),
     [
         (None, None, True),
@@ -61,6 +69,10 @@ def test_application_admits_only_its_auth_token(needed: str | None, sent: str | 
     [
         (Credential("f" * 64, "kazoo", "read", MOMENT, account_id="a" * 32), "credential#" + "f" * 64),
         (Credential("f" * 64, "places", "admin", MOMENT, places=frozenset({"all"})), "credential#" + "f" * 64),
+        (
+            Credential("f" * 64, "engagement", "read", MOMENT, applications=frozenset({"a", "an app # 1"})),
+            "credential#" + "f" * 64,
+        ),
         (Credential("f" * 64, "places", "admin", MOMENT), "credential#" + "f" * 64),
         (Application("an app # 1", MOMENT), "application#an app # 1"),
         (Application("app", MOMENT, "f" * 64), "application#app"),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 from pushreg.dynamodb import Session
 from pushreg.errors import UnauthenticatedError
-from pushreg.models.directory import Credential, Entry
+from pushreg.models.directory import Credential, CredentialFamily, Entry
 from pushreg.schema import EntryKind, digest
 from pushreg.stores.directory import Directory
 
@@ -15,7 +14,7 @@ from pushreg.stores.directory import Directory
 def authenticate(
     directory: Directory,
     session: Session,
-    family: Literal["kazoo", "places"],
+    family: CredentialFamily,
     secret: str | None,
     check: Callable[[Credential], None],
     target: tuple[EntryKind, str] | None = None,

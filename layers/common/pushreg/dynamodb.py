@@ -6,6 +6,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 import boto3
@@ -57,6 +58,7 @@ class Client(Protocol):
     def update_item(self, **parameters: Any) -> dict[str, Any]: ...
     def delete_item(self, **parameters: Any) -> dict[str, Any]: ...
     def transact_write_items(self, **parameters: Any) -> dict[str, Any]: ...
+    def query(self, **parameters: Any) -> dict[str, Any]: ...
     def scan(self, **parameters: Any) -> dict[str, Any]: ...
 
 
@@ -81,6 +83,18 @@ def connect(settings: Settings) -> Client:
     session = boto3.Session(botocore_session=core)
     client = session.client("dynamodb", region_name=settings.region, endpoint_url=settings.endpoint, config=config)
     return cast("Client", client)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one Query call found; `last` is the key to go on behind, None at the end.
+
+    With `Select=COUNT` there are no items.
+    """
+
+    items: list[Item]
+    count: int
+    last: Key | None
 
 
 class Session:
@@ -142,6 +156,22 @@ class Session:
         reads = [{"Get": {"TableName": table, "Key": to_attributes(key)}} for key in keys]
         answer = self._call(self._client.transact_get_items, TransactItems=reads)
         return [from_attributes(each["Item"]) if each.get("Item") else None for each in answer["Responses"]]
+
+    def query(self, table: str, condition: str, start: Key | None = None, **options: Any) -> Page:
+        """Return one page of the items that meet the key condition, from behind the key `start`.
+
+        Lower-case options are values, under `:name` in the expressions; the others are those of the API's Query call.
+        """
+        parameters = {name: value for name, value in options.items() if name[0].isupper()}
+        values = {name: value for name, value in options.items() if name not in parameters}
+        parameters |= {"TableName": table, "KeyConditionExpression": condition}
+        parameters["ExpressionAttributeValues"] = {f":{name}": _to_attribute(value) for name, value in values.items()}
+        if start is not None:
+            parameters["ExclusiveStartKey"] = to_attributes(start)
+        answer = self._call(self._client.query, **parameters)
+        last = answer.get("LastEvaluatedKey")
+        items = [from_attributes(attributes) for attributes in answer.get("Items", ())]
+        return Page(items, answer["Count"], None if last is None else from_attributes(last))
 
     def update(self, write: dict[str, Any], returning: str = "NONE") -> Item:
         """Make one conditional update and return the requested attributes; ConditionFailedError if refused."""

@@ -35,6 +35,7 @@ class Request:
     resource: str
     path: str
     parameters: Mapping[str, str]
+    query: Mapping[str, str] = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     request_id: str
     api_id: str | None
@@ -47,12 +48,14 @@ class Request:
         """Return the request of an event of payload format 2.0; every member of the event may be absent."""
         context = event.get("requestContext") or {}
         parameters = event.get("pathParameters") or {}
+        query = event.get("queryStringParameters") or {}
         headers = event.get("headers") or {}
         return cls(
             method=str((context.get("http") or {}).get("method") or "").upper(),
             resource=str(event.get("routeKey") or "").partition(" ")[2],
             path=_clean(event.get("rawPath") or "/"),
             parameters={name: _clean(value) for name, value in parameters.items()},
+            query={name: _clean(value) for name, value in query.items()},
             # API Gateway sends header names in lower case, `sam local` as the caller wrote them.
             headers={name.lower(): _clean(value) for name, value in headers.items() if value is not None},
             request_id=context.get("requestId") or uuid.uuid4().hex,

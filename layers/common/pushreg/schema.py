@@ -187,8 +187,11 @@ def is_ksid(text: str) -> bool:
 
 
 def is_application_id(text: str) -> bool:
-    """Whether the text may name an engagement application; requests are trimmed, so it has no blanks at its ends."""
-    return 0 < len(text) <= MAX_IDENTIFIER and text == text.strip()
+    """Whether the text may name an engagement application.
+
+    Requests are trimmed, so it has no blanks at its ends; `all` on a credential stands for every application.
+    """
+    return 0 < len(text) <= MAX_IDENTIFIER and text == text.strip() and text != "all"
 
 
 def to_place_id(text: str) -> str | None:

@@ -6,8 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from pushreg.models.directory import EVERY_PLACE, Credential, Scope
-from pushreg_ops.commands.options import Json, Local, Stack, parse_account_id, parse_place_id, provision
+from pushreg.models.directory import EVERY_APPLICATION, EVERY_PLACE, Credential, Scope
+from pushreg_ops.commands.options import (
+    Json,
+    Local,
+    Stack,
+    parse_account_id,
+    parse_application_id,
+    parse_place_id,
+    provision,
+)
 from pushreg_ops.terminal import Terminal
 
 app = typer.Typer(help="Issue, list and revoke the secrets with which callers sign in.", no_args_is_help=True)
@@ -20,6 +28,10 @@ def issue(
     ] = None,
     places: Annotated[
         str | None, typer.Option(metavar="all|UUID,UUID", help="A key for every place, or for these.")
+    ] = None,
+    apps: Annotated[
+        str | None,
+        typer.Option(metavar="all|APP,APP", help="A management key for every engagement application, or for these."),
     ] = None,
     scope: Annotated[
         Scope, typer.Option(help="read may look; write may change too, as devices must; admin may do all.")
@@ -38,18 +50,22 @@ def issue(
     \b
     Examples:
       pushreg keys issue --places all --scope write --stack prod
+      pushreg keys issue --apps all --scope read --stack prod
       pushreg keys issue --account c0ffee00c0ffee00c0ffee00c0ffee00 --local
     """
-    if (account is None) == (places is None):
-        raise typer.BadParameter("give one of --account and --places")
-    reach = frozenset[str]() if places is None else _parse_places(places)
+    if [account, places, apps].count(None) != 2:
+        raise typer.BadParameter("give one of --account, --places and --apps")
+    place_ids = frozenset[str]() if places is None else _parse_places(places)
+    application_ids = frozenset[str]() if apps is None else _parse_applications(apps)
     if value is not None and (not value or value != value.strip()):
         raise typer.BadParameter("a secret is not empty and has no space at either end", param_hint="--value")
     with provision(stack, local) as provisioner:
         if account is not None:
             key, secret = provisioner.issue_account_key(account, scope, value)
+        elif apps is not None:
+            key, secret = provisioner.issue_applications_key(application_ids, scope, value)
         else:
-            key, secret = provisioner.issue_places_key(reach, scope, value)
+            key, secret = provisioner.issue_places_key(place_ids, scope, value)
     record = {**_describe(key), "secret": secret}
     text = f"key {key.key_id} issued; its secret is shown this once:\n{secret}"
     Terminal(as_json=json).show(record, text)
@@ -83,8 +99,14 @@ def _parse_places(text: str) -> frozenset[str]:
     return frozenset(parse_place_id(each.strip()) for each in text.split(","))
 
 
+def _parse_applications(text: str) -> frozenset[str]:
+    if text == EVERY_APPLICATION:
+        return frozenset({EVERY_APPLICATION})
+    return frozenset(parse_application_id(each.strip()) for each in text.split(","))
+
+
 def _describe(key: Credential) -> dict[str, Any]:
-    reach = [key.account_id] if key.account_id is not None else sorted(key.places)
+    reach = [key.account_id] if key.account_id is not None else sorted(key.places | key.applications)
     return {
         "key_id": key.key_id,
         "family": key.family,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pushreg.clock import to_iso
-from pushreg.models.directory import EVERY_PLACE, Account, Application, Credential, Entry, Place
+from pushreg.models.directory import EVERY_APPLICATION, EVERY_PLACE, Account, Application, Credential, Entry, Place
 from pushreg.schema import PLACES, SUBSCRIBERS, TABLE_KEYS, EntryKind
 from pushreg_ops.aws import ask
 from pushreg_ops.directory_writer import DirectoryWriter
@@ -54,6 +54,7 @@ def check_directory(registry: Registry) -> Iterator[CheckResult]:
     counts = Counter(type(entry).__name__ for entry in entries)
     accounts = {entry.account_id for entry in entries if isinstance(entry, Account)}
     places = {entry.place_id for entry in entries if isinstance(entry, Place)}
+    applications = {entry.application_id for entry in entries if isinstance(entry, Application)}
     yield CheckResult(
         "good" if entries else "note",
         "directory",
@@ -62,7 +63,9 @@ def check_directory(registry: Registry) -> Iterator[CheckResult]:
         None if entries else "add some: `pushreg accounts add`, `pushreg apps add`, `pushreg places add`",
     )
     for key in (entry for entry in entries if isinstance(entry, Credential)):
-        unknown = key.places - places - {EVERY_PLACE} if key.account_id is None else {key.account_id} - accounts
+        account = set() if key.account_id is None else {key.account_id}
+        unknown = (key.places - places) | (key.applications - applications) | (account - accounts)
+        unknown -= {EVERY_PLACE, EVERY_APPLICATION}
         if unknown:
             owners = ", ".join(sorted(unknown))
             fix = f"add it, or run `pushreg keys revoke {key.key_id}`"

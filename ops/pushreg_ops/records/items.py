@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from pushreg import schema
 from pushreg.errors import PushregError
+from pushreg.models.directory import CredentialFamily, Scope
 from pushreg.models.engagement import OS_TYPES
 
 Text = Annotated[str, StringConstraints(min_length=1)]
@@ -156,10 +157,11 @@ class StoredCredential(StoredItem):
 
     record: Annotated[str, StringConstraints(pattern=schema.CREDENTIAL_RECORD)]
     key_id: Text
-    family: Literal["kazoo", "places"]
-    scope: Literal["read", "write", "admin"]
+    family: CredentialFamily
+    scope: Scope
     account_id: Text | None = None
     places: frozenset[Text] | None = None
+    applications: frozenset[Text] | None = None
     created_at: Moment
 
     @model_validator(mode="after")

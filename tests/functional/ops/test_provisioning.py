@@ -120,6 +120,18 @@ def test_keys_issue_for_places_stores_reach(client: AdminClient, run: Run) -> No
     assert (one["family"], one["places"], one["scope"]) == ("places", {PLACE}, "read")
 
 
+def test_keys_issue_for_applications_stores_reach(client: AdminClient, run: Run) -> None:
+    run("apps", "add", "first")
+    run("apps", "add", "an app")
+    assert run("keys", "issue", "--apps", "all", "--scope", "admin", "--value", "for-all")[0] == 0
+    assert run("keys", "issue", "--apps", "first, an app", "--scope", "read", "--value", "for-two")[0] == 0
+    every, two = stored(client)[f"credential#{digest('for-all')}"], stored(client)[f"credential#{digest('for-two')}"]
+    assert (every["family"], every["applications"], every["scope"]) == ("engagement", {"all"}, "admin")
+    assert (two["family"], two["applications"], two["scope"]) == ("engagement", {"first", "an app"}, "read")
+    _, listing, _ = run("keys", "list", "--json")
+    assert {tuple(each["reach"]) for each in json.loads(listing)} == {("all",), ("an app", "first")}
+
+
 def test_keys_issue_existing_value_is_refused(client: AdminClient, run: Run) -> None:
     run("keys", "issue", "--places", "all", "--scope", "read", "--value", "taken")
     before = stored(client)
@@ -131,7 +143,11 @@ def test_keys_issue_existing_value_is_refused(client: AdminClient, run: Run) -> 
 
 @pytest.mark.parametrize(
     ("option", "value", "fix"),
-    [("--account", ACCOUNT, f"pushreg accounts add {ACCOUNT}"), ("--places", PLACE, f"pushreg places add {PLACE}")],
+    [
+        ("--account", ACCOUNT, f"pushreg accounts add {ACCOUNT}"),
+        ("--places", PLACE, f"pushreg places add {PLACE}"),
+        ("--apps", "an app", "pushreg apps add 'an app'"),
+    ],
 )
 def test_keys_issue_for_unknown_target_names_fix(
     option: str, value: str, fix: str, client: AdminClient, run: Run
@@ -161,11 +177,14 @@ def test_keys_revoke_removes_key_once(client: AdminClient, run: Run) -> None:
         ("places", "add", PLACE.replace("-", "")),
         ("apps", "add", ""),
         ("apps", "add", " padded"),
+        ("apps", "add", "all"),
         ("apps", "add", "x" * 256),
         ("apps", "add", "x", "--auth-token", ""),
         ("accounts", "add"),
         ("keys", "issue"),
         ("keys", "issue", "--account", ACCOUNT, "--places", "all"),
+        ("keys", "issue", "--apps", "all", "--places", "all"),
+        ("keys", "issue", "--apps", "one,,two"),
         ("keys", "issue", "--places", f"{PLACE},nonsense"),
         ("keys", "issue", "--places", "all", "--scope", "owner"),
         ("keys", "issue", "--places", "all", "--value", ""),

@@ -49,7 +49,9 @@ class Tables:
             self._add(schema.entry_key("application", application["id"]), **members)
         for key in given.keys:
             digest = schema.digest(key["value"])
-            reach = {"account_id": key["account"]} if "account" in key else {"places": set(key["places"])}
+            reach: dict[str, Any] = {name: set(key[name]) for name in ("places", "applications") if name in key}
+            if "account" in key:
+                reach = {"account_id": key["account"]}
             rights = {"family": key["family"], "scope": key["scope"], **reach}
             self._add(schema.entry_key("credential", digest), key_id=schema.key_id_of(digest), **rights)
 

@@ -9,7 +9,9 @@ from typing import Literal
 from pushreg.schema import digest, key_id_of
 
 Scope = Literal["read", "write", "admin"]
-EVERY_PLACE = "all"
+CredentialFamily = Literal["kazoo", "engagement", "places"]
+# On a credential's list of places or applications.
+EVERY_PLACE = EVERY_APPLICATION = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +19,12 @@ class Credential:
     """What a bearer of a secret may do; the secret itself is known by its digest alone."""
 
     secret_digest: str
-    family: Literal["kazoo", "places"]
+    family: CredentialFamily
     scope: Scope
     created_at: str
     account_id: str | None = None
     places: frozenset[str] = frozenset()
+    applications: frozenset[str] = frozenset()
 
     @property
     def key_id(self) -> str:
@@ -36,6 +39,10 @@ class Credential:
     def reaches_place(self, place_id: str) -> bool:
         """Whether the place is on the credential's list."""
         return EVERY_PLACE in self.places or place_id in self.places
+
+    def reaches_application(self, application_id: str) -> bool:
+        """Whether the application is on the credential's list."""
+        return EVERY_APPLICATION in self.applications or application_id in self.applications
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ def to_entry(item: Item) -> Entry:
             created_at=created_at,
             account_id=item.get("account_id"),
             places=item.get("places", frozenset()),
+            applications=item.get("applications", frozenset()),
         )
     if kind == "application":
         return Application(key, created_at, item.get("auth_token_digest"))
@@ -75,6 +76,7 @@ def to_item(entry: Entry) -> Item:
             "scope": entry.scope,
             "account_id": entry.account_id,
             "places": entry.places or None,
+            "applications": entry.applications or None,
             "created_at": entry.created_at,
         }
     if isinstance(entry, Application):

@@ -32,6 +32,10 @@ ENTRIES: dict[str, type[StoredEntry]] = {
 }
 
 
+# Of a credential.
+_SETS = ("places", "applications")
+
+
 def to_line(head: StoredEntity) -> dict[str, Any]:
     """Return what a line says about the head: all of it but its keys and its claims, which follow from it."""
     match head:
@@ -46,8 +50,8 @@ def to_line(head: StoredEntity) -> dict[str, Any]:
         case StoredToken():
             return {"family": "places", **head.model_dump(exclude={"token_digest"}, exclude_none=True)}
     entry = head.model_dump(exclude_none=True)
-    if isinstance(head, StoredCredential) and head.places is not None:
-        entry["places"] = sorted(head.places)
+    # Sets have no order of their own.
+    entry |= {name: sorted(entry[name]) for name in _SETS if name in entry}
     # Apart, since a credential has a family of its own.
     return {"family": "directory", "entry": entry}
 
@@ -114,13 +118,13 @@ class PushregConverter:
         kind = ENTRIES.get(parse_record(str(entry.get("record")))[0]) if isinstance(entry, dict) else None
         if kind is None or not isinstance(entry, dict):
             raise RowError("entry: none that a directory holds")
-        places = entry.get("places")
         try:
-            head = kind.model_validate(entry if places is None else {**entry, "places": frozenset(places)})
+            sets = {name: frozenset(entry[name]) for name in _SETS if entry.get(name) is not None}
+            head = kind.model_validate(entry | sets)
         except ValidationError as error:
             raise explain(error) from error
         except TypeError:
-            raise RowError("places: no list of places") from None
+            raise RowError("places or applications: no list of texts") from None
         return Candidate.from_head(head, is_timed=False)
 
     def _read_moments(self, row: dict[str, Any]) -> tuple[str, str, bool]:
