@@ -59,7 +59,8 @@ class MemoryEngine:
         return f"memory (moto) on {self.endpoint}: for trying out, slow when large, gone when the stack stops"
 
     def start(self) -> None:
-        """Bind and begin to serve."""
+        """Bind and begin to serve, with no data whatever moto held in this process before."""
+        _reset()
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         app = ForgetfulApp(create_backend_app("dynamodb"))
         self._server = make_server(HOST, self._port, app, threaded=False, request_handler=_QuietHandler)
@@ -76,6 +77,10 @@ class MemoryEngine:
             self._server.shutdown()
             self._thread.join()
             self._server.server_close()
-            for backends in dynamodb_backends.values():
-                backends.reset()
+            _reset()
         self._server = None
+
+
+def _reset() -> None:
+    for backends in dynamodb_backends.values():
+        backends.reset()
