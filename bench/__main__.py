@@ -13,8 +13,8 @@ from typing import Any
 
 from bench import cold, cost, load, plots, sizes, units, warm
 from bench.interpreter import ROOT, prepare
-from bench.stack import serve
 from bench.tables import create_tables
+from tests.support.stack import run_temporary_stack
 
 SECTIONS = ("sizes", "cold", "warm", "wall", "units", "load", "cost", "import")
 
@@ -55,7 +55,7 @@ def measure(chosen: Collection[str], quick: bool) -> dict[str, Any]:
     if "warm" in chosen or "cost" in chosen:
         show("warm", warm.run(9 if quick else 45, 50 if quick else 100, None))
     if {"wall", "units", "load", "cost"} & set(chosen):
-        with serve() as stack:
+        with run_temporary_stack() as stack:
             client = create_tables(stack.endpoint)
             if "units" in chosen or "cost" in chosen:
                 counts = (1, 1_000) if quick else (1, 1_000, 1_000_000)

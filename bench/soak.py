@@ -15,12 +15,12 @@ from typing import Any
 
 import httpx
 
-from bench.stack import Stack, serve
 from pushreg.dynamodb import from_attributes
 from pushreg.schema import Item
 from pushreg_local.client import connect_endpoint
 from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
 from pushreg_ops.records.invariants import check_devices, check_directory, check_places, check_subscribers
+from tests.support.stack import Stack, run_temporary_stack
 
 LEVELS = (1, 2, 4, 8, 16, 32, 64)
 # Each level comes several times, so that a trend can be told from the level's own needs; the first round is warm-up.
@@ -179,7 +179,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--plot", type=Path, help="where to write the SVG")
     options = parser.parse_args()
-    with serve() as stack:
+    with run_temporary_stack() as stack:
         samples, statuses = asyncio.run(soak(stack, options.seconds))
         items, violations = count_violations(stack.endpoint)
     warm = samples[len(LEVELS) - 1]

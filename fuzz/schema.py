@@ -13,9 +13,9 @@ from pathlib import Path
 
 import httpx
 
-from bench.stack import serve
 from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACES_KEY
 from tests.support.calls import APP, subscription
+from tests.support.stack import run_temporary_stack
 
 PROJECT = Path(__file__).parents[1]
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
@@ -55,7 +55,7 @@ def run(tool: Path, credentials: str, examples: int, seed: int) -> bool:
     # One worker: the tool parses Python, which Python 3.11 does wrongly in threads at once (python/cpython#106905).
     fixed = ["--checks=all", "--workers=1", "--no-color", *(f"--header={each}" for each in CREDENTIALS[credentials])]
     passed = True
-    with serve() as stack, tempfile.TemporaryDirectory() as folder:
+    with run_temporary_stack() as stack, tempfile.TemporaryDirectory() as folder:
         for start in range(0, examples, TURN):
             plant(stack.url)
             command: list[str | Path] = [tool, "--config-file", CONFIGURATION, "run"]

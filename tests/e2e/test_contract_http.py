@@ -9,11 +9,13 @@ from urllib.parse import urlsplit
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.e2e.conftest import PARAMETERS, PATIENCE, Stack, run_stack
+from pushreg_local.client import connect_endpoint
+from tests.e2e.conftest import PARAMETERS
 from tests.support.contract.cases import Case, load_cases
 from tests.support.contract.in_process import read_template
 from tests.support.contract.playing import Answer, Send, run_case
 from tests.support.contract.tables import Tables
+from tests.support.stack import PATIENCE, Stack, run_stack
 
 CASES = load_cases()
 PLAIN = [case for case in CASES if not case.given.special]
@@ -43,7 +45,7 @@ def connect(stack: Stack) -> Send:
 
 @pytest.fixture(scope="session")
 def tables(stack: Stack) -> Tables:
-    return Tables.of_template(stack.connect(), read_template())
+    return Tables.of_template(connect_endpoint(stack.endpoint), read_template())
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import MEMORY, PATIENCE, Stack, run_stack
+from tests.support.stack import MEMORY, PATIENCE, Stack, run_stack
 
 pytestmark = pytest.mark.browser
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import ENGINES, PUSHREG, Stack, clean_environ, run_stack
+from tests.e2e.conftest import ENGINES
+from tests.support.stack import PUSHREG, Stack, clean_environ, run_stack
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -14,11 +14,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from pushreg_local.client import connect_endpoint
 from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
-from tests.e2e.conftest import (
+from tests.e2e.conftest import NEEDS_JAVA, register
+from tests.support.stack import (
     DYNAMODB_LOCAL,
     MEMORY,
-    NEEDS_JAVA,
     PATIENCE,
     PUSHREG,
     Stack,
@@ -26,7 +27,6 @@ from tests.e2e.conftest import (
     clean_environ,
     is_running,
     list_children,
-    register,
     run_pushreg,
     run_stack,
 )
@@ -79,7 +79,7 @@ def test_local_stack_output_names_store_routes_and_credentials(stack: Stack) -> 
 def test_local_stack_ready_file_is_written_and_removed(tmp_path: Path) -> None:
     ready_file = tmp_path / "ready.json"
     ready_file.write_text("left by a killed stack", encoding="utf-8")
-    with run_stack(tmp_path, f"--ready-file={ready_file}", engine=MEMORY) as stack:
+    with run_stack(tmp_path, engine=MEMORY, ready_file=ready_file) as stack:
         assert json.loads(ready_file.read_text("utf-8")) == {
             "address": stack.url,
             "port": httpx.URL(stack.url).port,
@@ -124,11 +124,11 @@ def test_local_stack_binds_only_loopback(stack: Stack) -> None:
 def test_local_stack_restart_keeps_data(tmp_path: Path) -> None:
     with run_stack(tmp_path, engine=DYNAMODB_LOCAL) as stack:
         assert store_subscription(stack.url, "kept").status_code == 201
-        before = stack.connect().scan(TableName="DirectoryTable")["Items"]
+        before = connect_endpoint(stack.endpoint).scan(TableName="DirectoryTable")["Items"]
         assert stack.stop() == 0
     with run_stack(tmp_path, engine=DYNAMODB_LOCAL) as stack:
         assert fetch_subscription(stack.url, "kept").json()["data"]["mobile_device_id"] == "mobile-kept"
-        after = stack.connect().scan(TableName="DirectoryTable")["Items"]
+        after = connect_endpoint(stack.endpoint).scan(TableName="DirectoryTable")["Items"]
     assert len(before) == 8
     assert sorted(map(repr, after)) == sorted(map(repr, before))
 
@@ -186,5 +186,5 @@ def test_local_stack_on_same_database_shares_data(stack: Stack, tmp_path: Path) 
 def test_local_stack_without_demo_data_returns_401(tmp_path: Path) -> None:
     with run_stack(tmp_path, "--no-demo", engine="memory") as stack:
         assert register(stack.url, "token").status_code == 401
-        assert stack.connect().scan(TableName="DirectoryTable")["Items"] == []
+        assert connect_endpoint(stack.endpoint).scan(TableName="DirectoryTable")["Items"] == []
         assert "demo-" not in stack.output

@@ -10,18 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from pushreg_local.client import connect_endpoint
 from pushreg_local.demo import PLACE_ID
 from pushreg_local.engines.memory import MemoryEngine
-from tests.e2e.conftest import (
-    DYNAMODB_LOCAL,
-    NEEDS_JAVA,
-    PATIENCE,
-    PUSHREG,
-    clean_environ,
-    register,
-    run_pushreg,
-    run_stack,
-)
+from tests.e2e.conftest import NEEDS_JAVA, register
+from tests.support.stack import DYNAMODB_LOCAL, PATIENCE, PUSHREG, clean_environ, run_pushreg, run_stack
 
 
 @pytest.mark.parametrize(("option", "variable"), [("--port", "PORT"), ("--dynamodb-port", "DYNAMODB_PORT")])
@@ -54,7 +47,7 @@ def test_local_stack_existing_endpoint_is_used_and_left_running(tmp_path: Path) 
             assert stack.endpoint == someone_elses.endpoint
             assert register(stack.url, "token").status_code == 200
             assert stack.stop() == 0
-            found = stack.connect().scan(TableName="PlacesTable")["Items"]
+            found = connect_endpoint(stack.endpoint).scan(TableName="PlacesTable")["Items"]
         assert [item["place_id"] for item in found] == [{"S": PLACE_ID}]
     finally:
         someone_elses.stop()

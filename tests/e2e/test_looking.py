@@ -12,9 +12,10 @@ import httpx
 import pytest
 
 from pushreg.schema import digest
+from pushreg_local.client import connect_endpoint
 from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
-from tests.e2e.conftest import PATIENCE, Stack, run_pushreg, run_stack
 from tests.support.calls import subscription
+from tests.support.stack import PATIENCE, Stack, run_pushreg, run_stack
 
 pytestmark = pytest.mark.engine
 TOKEN = "a-push-token-that-nobody-must-read-off-a-screen"
@@ -91,7 +92,7 @@ def test_doctor_on_running_stack_is_good_and_leaves_no_trace(running: tuple[Stac
 def test_verify_reports_and_repairs_damage(running: tuple[Stack, Path]) -> None:
     stack, folder = running
     assert ask(running, "verify")[0] == 0
-    client = stack.connect()
+    client = connect_endpoint(stack.endpoint)
     claim = {"account_id": {"S": ACCOUNT_ID}, "record": {"S": f"mobile#{digest('m1')}"}}
     client.delete_item(TableName="DevicesTable", Key=claim)
     code, text, problem = ask(running, "verify")

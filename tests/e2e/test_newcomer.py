@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
-from tests.e2e.conftest import DYNAMODB_LOCAL, PATIENCE, Stack, run_process, run_pushreg, run_stack
 from tests.support.calls import subscription
+from tests.support.stack import DYNAMODB_LOCAL, PATIENCE, Stack, run_process, run_pushreg, run_stack
 
 pytestmark = pytest.mark.engine
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,7 +38,9 @@ def first(clone: Path) -> Iterator[Stack]:
     """`make run` in the clone."""
     installed = [f"--assume-old=.venv/{name}" for name in ("bin/python", ".run", ".project")]
     command = ["make", "run", *installed, "PORT=0", "DYNAMODB_PORT=0", f"STORE={DYNAMODB_LOCAL}"]
-    with run_process(clone, command, DYNAMODB_LOCAL, own_code(clone)) as stack:
+    ready_file = clone / "ready.json"
+    command.append(f"ARGS=--ready-file={ready_file}")
+    with run_process(clone, command, DYNAMODB_LOCAL, ready_file, own_code(clone)) as stack:
         yield stack
 
 

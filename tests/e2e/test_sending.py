@@ -13,10 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
+from pushreg_local.client import connect_endpoint
 from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
 from pushreg_local.template import find_template
-from tests.e2e.conftest import PATIENCE, Stack, clean_environ
 from tests.support.calls import APP, subscription
+from tests.support.stack import PATIENCE, Stack, clean_environ
 
 SCRIPT = find_template(Path(__file__)).parent / "docs" / "samples" / "read_tokens.py"
 EXPIRED = {":expired": {"N": "1"}}
@@ -40,7 +41,7 @@ def read(stack: Stack, *arguments: str) -> Any:
 
 
 def expire(stack: Stack, table: str, **key: str) -> None:
-    stack.connect().update_item(
+    connect_endpoint(stack.endpoint).update_item(
         TableName=table,
         Key={name: {"S": value} for name, value in key.items()},
         UpdateExpression="SET expires_at = :expired",
@@ -53,7 +54,7 @@ def test_read_tokens_of_place_skips_expired(stack: Stack, api: httpx.Client) -> 
     for token in ("for sending", "too old"):
         path = f"/dts/places/{PLACE_ID}/subscriptions"
         assert api.put(path, headers=headers, json={"device_token": token}).status_code == 200
-    rows = stack.connect().scan(TableName="PlacesTable")["Items"]
+    rows = connect_endpoint(stack.endpoint).scan(TableName="PlacesTable")["Items"]
     (old,) = (row for row in rows if row["device_token"] == {"S": "too old"})
     expire(stack, "PlacesTable", place_id=PLACE_ID, token_digest=old["token_digest"]["S"])
     tokens = read(stack, "place", PLACE_ID.upper())

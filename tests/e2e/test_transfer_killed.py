@@ -15,9 +15,9 @@ import pytest
 
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
 from pushreg_local.client import connect_endpoint
-from tests.e2e.conftest import PATIENCE, PUSHREG, clean_environ, run_pushreg
 from tests.e2e.exports import read_lines, slow_wire, write_rows
 from tests.support.engine import endpoint
+from tests.support.stack import PATIENCE, PUSHREG, clean_environ, run_pushreg
 from tests.support.stored import Stored
 
 __all__ = ["endpoint"]

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Stack, run_stack
+from pushreg_local.client import connect_endpoint
 from tests.e2e.sam.tool import ARCHITECTURE, PROJECT, Sam, find_sam, lend_to_containers, serve
 from tests.support.contract.in_process import read_template
 from tests.support.contract.tables import Tables
+from tests.support.stack import Stack, run_stack
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +36,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def tables(database: Stack) -> Tables:
-    return Tables.of_template(database.connect(), read_template())
+    return Tables.of_template(connect_endpoint(database.endpoint), read_template())
 
 
 @pytest.fixture(scope="session")
