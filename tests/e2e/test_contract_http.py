@@ -11,11 +11,11 @@ from moto.server import ThreadedMotoServer
 
 from pushreg_local.client import connect_endpoint
 from tests.e2e.conftest import PARAMETERS
+from tests.support.calls import Answer, Send
 from tests.support.contract.cases import Case, load_cases
-from tests.support.contract.in_process import read_template
-from tests.support.contract.playing import Answer, Send, run_case
-from tests.support.contract.tables import Tables
+from tests.support.contract.playing import run_case
 from tests.support.stack import PATIENCE, Stack, run_stack
+from tests.support.stored import Stored
 
 CASES = load_cases()
 PLAIN = [case for case in CASES if not case.given.special]
@@ -44,8 +44,8 @@ def connect(stack: Stack) -> Send:
 
 
 @pytest.fixture(scope="session")
-def tables(stack: Stack) -> Tables:
-    return Tables.of_template(connect_endpoint(stack.endpoint), read_template())
+def stored(stack: Stack) -> Stored:
+    return Stored(connect_endpoint(stack.endpoint))
 
 
 @pytest.fixture(scope="module")
@@ -64,15 +64,15 @@ def cut_off_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.mark.parametrize("case", DOCUMENTED, ids=name)
-def test_contract_documented_case_over_http_is_answered_as_documented(case: Case, stack: Stack, tables: Tables) -> None:
-    run_case(case, connect(stack), tables)
+def test_contract_documented_case_over_http_is_answered_as_documented(case: Case, stack: Stack, stored: Stored) -> None:
+    run_case(case, connect(stack), stored)
 
 
 # On one engine: over moto's tables all cases run in process.
 @pytest.mark.parametrize("engine", PARAMETERS[:1], indirect=True, scope="session")
 @pytest.mark.parametrize("case", OTHERS, ids=name)
-def test_contract_case_over_http_is_answered_as_documented(case: Case, stack: Stack, tables: Tables) -> None:
-    run_case(case, connect(stack), tables)
+def test_contract_case_over_http_is_answered_as_documented(case: Case, stack: Stack, stored: Stored) -> None:
+    run_case(case, connect(stack), stored)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.given.outage], ids=name)

@@ -16,8 +16,8 @@ from pushreg_local.client import connect_endpoint
 from pushreg_local.demo import PLACE_ID
 from pushreg_local.tables import create_missing
 from tests.e2e.exports import read_lines, slow_wire, write_rows
-from tests.support.contract.in_process import read_template
 from tests.support.engine import endpoint
+from tests.support.gateway import read_template
 from tests.support.stack import PATIENCE, PUSHREG, clean_environ, run_pushreg
 from tests.support.stored import Stored
 

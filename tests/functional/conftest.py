@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from moto import mock_aws
 from moto.core.models import patch_client
 
-from pushreg.config import Settings
-from pushreg.dynamodb import connect
-from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
-from tests.support.contract.in_process import read_template
-from tests.support.stored import Stored
+from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS, Item
+from tests.support.callers import ROUTES, Registry
+from tests.support.clients import connect_functions
+from tests.support.stored import Stored, open_memory_tables
+from tests.support.tenants import install, right_attempts
 from tests.support.time import Time
 from tests.support.wire import Wire
 
@@ -21,14 +20,16 @@ from tests.support.wire import Wire
 @pytest.fixture(scope="module")
 def stored() -> Iterator[Stored]:
     """The tables, with the demo's entries in the directory, seen through a client that nobody disturbs."""
-    with mock_aws():
-        yield Stored.create(_connect())
+    with open_memory_tables() as stored:
+        yield stored
 
 
 @pytest.fixture(scope="module")
 def client(stored: Stored) -> Any:
     """A client made as the functions make theirs."""
-    return _connect()
+    client = connect_functions()
+    patch_client(client)
+    return client
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +58,18 @@ def time() -> Time:
     return Time()
 
 
-def _connect() -> Any:
-    client: Any = connect(Settings.from_environ(read_template().functions[0].environment))
-    # moto waits among botocore's own handlers, which the functions' client goes without.
-    patch_client(client)
-    return client
+@pytest.fixture(scope="module")
+def registry(stored: Stored) -> Registry:
+    """Two tenants of each family, the first of which has one registration in each."""
+    registry = Registry(stored, install(stored.client))
+    gateway, _ = registry.gateway()
+    for function, method, attempt in right_attempts():
+        path = next(route.path for route in ROUTES.values() if route.function == function)
+        assert registry.send(gateway, method, path, attempt)[0] in (200, 201)
+    return registry
+
+
+@pytest.fixture(scope="module")
+def baseline(registry: Registry) -> list[list[Item]]:
+    """What the tables hold before the first test."""
+    return registry.snapshot()

@@ -6,9 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from pushreg_local.template import Route
 from tests.support.callers import (
@@ -27,38 +25,17 @@ from tests.support.callers import (
     settle,
     tables_of,
 )
-from tests.support.contract.in_process import create_tables
-from tests.support.contract.playing import Answer
+from tests.support.calls import Answer
 from tests.support.tenants import (
     ACCOUNT,
     FOREIGN_ACCOUNT,
     Attempt,
-    install,
     push_token,
     right_attempts,
     secret,
 )
 
-
-@pytest.fixture(scope="module")
-def registry() -> Iterator[Registry]:
-    with mock_aws():
-        client = boto3.client("dynamodb")
-        tables = create_tables(client)
-        writer = install(client)
-        names = ("devices", "subscribers", "places", "directory")
-        made = Registry(client, writer, lambda: [tables.snapshot(name) for name in names])
-        gateway, _ = made.gateway()
-        for function, method, attempt in right_attempts():
-            path = next(route.path for route in ROUTES.values() if route.function == function)
-            status, _, _ = made.send(gateway, method, path, attempt)
-            assert status in (200, 201)
-        yield made
-
-
-@pytest.fixture(scope="module", autouse=True)
-def baseline(registry: Registry) -> Any:
-    return registry.snapshot()
+pytestmark = pytest.mark.usefixtures("baseline")
 
 
 def cells() -> Iterator[Any]:

@@ -12,7 +12,7 @@ from pushreg.schema import DIRECTORY, digest
 from pushreg.stores.directory import to_item
 from pushreg_ops.directory_writer import DirectoryWriter
 from tests.support.calls import Engagement, Kazoo, Places, Reply, Send
-from tests.support.contract.in_process import Gateway
+from tests.support.gateway import Gateway
 from tests.support.stored import Stored
 from tests.support.time import Time
 from tests.support.wire import Wire

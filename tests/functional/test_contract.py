@@ -6,14 +6,13 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 
-import boto3
 import pytest
-from moto import mock_aws
 
-from tests.support.contract.cases import ROOT, Case, load_cases, load_given
-from tests.support.contract.in_process import Gateway, create_tables
-from tests.support.contract.playing import Answer, run_case
-from tests.support.contract.tables import Tables
+from tests.support.calls import Answer
+from tests.support.contract.cases import Case, load_cases
+from tests.support.contract.playing import run_case
+from tests.support.gateway import Gateway
+from tests.support.stored import Stored
 
 CASES = load_cases()
 PLAIN = [case for case in CASES if not case.given.special]
@@ -25,25 +24,17 @@ def name(case: Case) -> str:
 
 
 @pytest.fixture(scope="module")
-def tables() -> Iterator[Tables]:
-    with mock_aws():
-        tables = create_tables(boto3.client("dynamodb"))
-        tables.install(load_given(ROOT / "demo.yaml"))
-        yield tables
+def gateway(stored: Stored) -> Gateway:
+    return Gateway(stored.client)
 
 
 @pytest.fixture(scope="module")
-def gateway(tables: Tables) -> Gateway:
-    return Gateway(tables.client)
-
-
-@pytest.fixture(scope="module")
-def encoding_gateway(tables: Tables) -> Gateway:
-    return Gateway(tables.client, encode=True)
+def encoding_gateway(stored: Stored) -> Gateway:
+    return Gateway(stored.client, encode=True)
 
 
 @pytest.fixture
-def cut_off_gateway(tables: Tables) -> Iterator[Gateway]:
+def cut_off_gateway() -> Iterator[Gateway]:
     """Functions whose store is at an address where nobody listens."""
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
@@ -51,12 +42,12 @@ def cut_off_gateway(tables: Tables) -> Iterator[Gateway]:
 
 
 @pytest.mark.parametrize("case", [case for case in PLAIN if case.kind != "bad_input"], ids=name)
-def test_contract_case_in_process_is_answered_as_documented(case: Case, gateway: Gateway, tables: Tables) -> None:
-    run_case(case, gateway.send, tables)
+def test_contract_case_in_process_is_answered_as_documented(case: Case, gateway: Gateway, stored: Stored) -> None:
+    run_case(case, gateway.send, stored)
 
 
 @pytest.mark.parametrize("case", [case for case in PLAIN if case.kind == "bad_input"], ids=name)
-def test_contract_bad_input_is_answered_within_cpu_limit(case: Case, gateway: Gateway, tables: Tables) -> None:
+def test_contract_bad_input_is_answered_within_cpu_limit(case: Case, gateway: Gateway, stored: Stored) -> None:
     def send(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         started = time.thread_time()
         answer = gateway.send(method, path, headers, body)
@@ -64,19 +55,19 @@ def test_contract_bad_input_is_answered_within_cpu_limit(case: Case, gateway: Ga
         assert time.thread_time() - started < MAX_SECONDS
         return answer
 
-    run_case(case, send, tables)
+    run_case(case, send, stored)
 
 
 @pytest.mark.parametrize("case", [case for case in PLAIN if case.kind.startswith("documented")], ids=name)
 def test_contract_case_with_base64_body_is_answered_as_documented(
-    case: Case, encoding_gateway: Gateway, tables: Tables
+    case: Case, encoding_gateway: Gateway, stored: Stored
 ) -> None:
-    run_case(case, encoding_gateway.send, tables)
+    run_case(case, encoding_gateway.send, stored)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.given.environment], ids=name)
-def test_contract_case_with_other_settings_is_answered_as_documented(case: Case, tables: Tables) -> None:
-    run_case(case, Gateway(tables.client, case.given.environment).send, tables)
+def test_contract_case_with_other_settings_is_answered_as_documented(case: Case, stored: Stored) -> None:
+    run_case(case, Gateway(stored.client, case.given.environment).send, stored)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.given.outage], ids=name)

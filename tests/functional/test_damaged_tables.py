@@ -9,7 +9,7 @@ import pytest
 from pushreg.schema import DEVICES, SUBSCRIBERS, digest
 from pushreg_local.demo import ACCOUNT_ID
 from tests.support.calls import APPLICATION, answered
-from tests.support.contract.in_process import Gateway
+from tests.support.gateway import Gateway
 from tests.support.scenarios import Api
 from tests.support.stored import Stored
 from tests.support.time import Time

@@ -20,7 +20,7 @@ from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, digest
 from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACES_KEY
 from tests.support.calls import Engagement, Kazoo, Places
 from tests.support.clients import ScriptedClient
-from tests.support.contract.in_process import Gateway, read_template
+from tests.support.gateway import Gateway, read_template
 from tests.support.stored import Stored
 
 EVENTS = Path(__file__).parents[2] / "events"

@@ -5,20 +5,17 @@ from __future__ import annotations
 import base64
 import importlib
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from pushreg_local.events import HttpRequest, build_event
 from pushreg_local.routing import Router
-from tests.support.contract.cases import ROOT, load_given
-from tests.support.contract.in_process import create_tables, read_template
+from tests.support.gateway import read_template
 from tests.support.roles import Restricted
+from tests.support.stored import Stored
 
 EVENTS = Path(__file__).parents[2] / "events"
 TEMPLATE = read_template()
@@ -73,15 +70,6 @@ def find_function(event: dict[str, Any]) -> str:
     return match[0].function
 
 
-@pytest.fixture
-def client() -> Iterator[Any]:
-    """A store with nothing in it but the demo's directory."""
-    with mock_aws():
-        client = boto3.client("dynamodb")
-        create_tables(client).install(load_given(ROOT / "demo.yaml"))
-        yield client
-
-
 def test_sample_events_are_all_listed() -> None:
     assert {path.stem for path in EVENTS.iterdir()} == set(EXPECTED)
 
@@ -124,7 +112,7 @@ def test_sample_event_equals_gateway_event(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_sample_event_is_answered_as_named(name: str, client: Any) -> None:
+def test_sample_event_is_answered_as_named(name: str, client: Any, empty: Stored) -> None:
     status, outcome, before = EXPECTED[name]
     lines: list[str] = []
     handlers = {

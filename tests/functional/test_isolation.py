@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterator
 from typing import Any, NoReturn
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from pushreg.models.directory import Application
 from pushreg.schema import KSID_PREFIX, digest
@@ -26,7 +23,6 @@ from tests.support.callers import (
     with_bearer,
     with_token,
 )
-from tests.support.contract.in_process import create_tables
 from tests.support.tenants import (
     ACCOUNT,
     FOREIGN_ACCOUNT,
@@ -40,34 +36,13 @@ from tests.support.tenants import (
     Attempt,
     Target,
     form,
-    install,
     kazoo_credential,
     places_credential,
     push_token,
-    right_attempts,
     secret,
 )
 
-
-@pytest.fixture(scope="module")
-def registry() -> Iterator[Registry]:
-    with mock_aws():
-        client = boto3.client("dynamodb")
-        tables = create_tables(client)
-        writer = install(client)
-        names = ("devices", "subscribers", "places", "directory")
-        made = Registry(client, writer, lambda: [tables.snapshot(name) for name in names])
-        gateway, _ = made.gateway()
-        for function, method, attempt in right_attempts():
-            path = next(route.path for route in ROUTES.values() if route.function == function)
-            status, _, _ = made.send(gateway, method, path, attempt)
-            assert status in (200, 201)
-        yield made
-
-
-@pytest.fixture(scope="module", autouse=True)
-def baseline(registry: Registry) -> Any:
-    return registry.snapshot()
+pytestmark = pytest.mark.usefixtures("baseline")
 
 
 FOREIGN_OR_UNKNOWN = [
@@ -122,7 +97,7 @@ def test_refused_caller_cannot_detect_registration(function: str, registry: Regi
 
 
 def test_engagement_foreign_subscriber_is_indistinguishable_from_unknown(registry: Registry, baseline: Any) -> None:
-    ksid = next(item["ksid"]["S"] for item in baseline[1] if item["record"]["S"].startswith(KSID_PREFIX))
+    ksid = next(item["ksid"] for item in baseline[1] if item["record"].startswith(KSID_PREFIX))
     foreign = {"appId": FOREIGN_APPLICATION, "authToken": secret(FOREIGN_APPLICATION)}
     device_id = form(Target())["deviceId"]
     forms: list[list[dict[str, Any]]] = [

@@ -17,8 +17,9 @@ from pushreg.codecs import xml
 from pushreg.errors import MalformedError
 from pushreg_local.template import Template
 from tests.support.contract.declaration import FILE, METHODS, Document
-from tests.support.contract.in_process import read_template
 from tests.support.contract.recording import Exchange, decode, record
+from tests.support.gateway import read_template
+from tests.support.stored import Stored
 
 pytestmark = pytest.mark.slow
 
@@ -48,8 +49,8 @@ def template() -> Template:
 
 
 @pytest.fixture(scope="module")
-def exchanges(template: Template) -> list[Exchange]:
-    return record(template.routes)
+def exchanges(stored: Stored, template: Template) -> list[Exchange]:
+    return record(stored, template.routes)
 
 
 @pytest.fixture(scope="module")

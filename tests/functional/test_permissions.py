@@ -1,23 +1,22 @@
 """Least privilege: what the functions do and what their roles allow is the same.
 
-No right is missing: every test that uses `tests.support.contract.in_process.Gateway` calls functions restricted to
+No right is missing: every test that uses `tests.support.gateway.Gateway` calls functions restricted to
 their roles. These tests show that no right is unused.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from pushreg_local.template import Function
-from tests.support.contract.cases import ROOT, load_cases, load_given
-from tests.support.contract.in_process import Gateway, create_tables, read_template
+from tests.support.contract.cases import load_cases
 from tests.support.contract.playing import run_case
+from tests.support.gateway import Gateway, read_template
 from tests.support.roles import Grant, Restricted, read_grants, read_statements, to_grants
+from tests.support.stored import Stored
 
 FUNCTIONS = read_template().functions
 # The files of cases in which things happen, not those of refusals.
@@ -25,16 +24,13 @@ STORIES = ("documented", "semantics", "outcomes")
 
 
 @pytest.fixture(scope="module")
-def used() -> Iterator[dict[str, set[Grant]]]:
+def used(stored: Stored) -> dict[str, set[Grant]]:
     """What each function did while the contract was played."""
-    with mock_aws():
-        tables = create_tables(boto3.client("dynamodb"))
-        tables.install(load_given(ROOT / "demo.yaml"))
-        gateway = Gateway(tables.client)
-        for case in load_cases():
-            if case.kind.startswith(STORIES) and not case.given.special:
-                run_case(case, gateway.send, tables)
-        yield {name: client.used for name, client in gateway.clients.items()}
+    gateway = Gateway(stored.client)
+    for case in load_cases():
+        if case.kind.startswith(STORIES) and not case.given.special:
+            run_case(case, gateway.send, stored)
+    return {name: client.used for name, client in gateway.clients.items()}
 
 
 @pytest.mark.slow

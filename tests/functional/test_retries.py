@@ -17,7 +17,7 @@ from pushreg.dynamodb import MAX_ATTEMPTS, MAX_DELAY
 from pushreg.http import TIME_LIMIT
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
 from tests.support.calls import Reply
-from tests.support.contract.in_process import Gateway
+from tests.support.gateway import Gateway
 from tests.support.scenarios import SCENARIOS, Api, Scenario, tell, warm_up
 from tests.support.stored import Stored
 from tests.support.time import Time

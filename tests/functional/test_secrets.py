@@ -13,21 +13,20 @@ from functools import cache
 from typing import Any
 from urllib.parse import quote
 
-import boto3
 import pytest
 from botocore.exceptions import ConnectionClosedError
-from moto import mock_aws
 
-from pushreg.schema import digest
+from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, TABLE_KEYS, digest
 from tests.support.callers import Breaking
-from tests.support.contract.cases import ROOT, load_cases, load_given
-from tests.support.contract.in_process import Gateway, create_tables, read_template
-from tests.support.contract.playing import Answer, run_case
-from tests.support.contract.tables import Tables
+from tests.support.calls import Answer
+from tests.support.contract.cases import load_cases
+from tests.support.contract.playing import run_case
+from tests.support.gateway import Gateway, read_template
+from tests.support.stored import Stored
 from tests.support.tenants import Attempt, Target, build, install, push_token, right_attempts, secret
 
 # The columns that hold push tokens, all within reach of their own tenant alone.
-TOKEN_COLUMNS = {("devices", "document"), ("subscribers", "sid"), ("places", "device_token")}
+TOKEN_COLUMNS = {(DEVICES, "document"), (SUBSCRIBERS, "sid"), (PLACES, "device_token")}
 # Shorter ones, as some cases have, turn up in any text.
 SHORTEST = 8
 _MEMBER = re.compile(
@@ -71,7 +70,7 @@ class Findings:
         columns: dict[tuple[str, str], str] = {}
         for table, item in self.items:
             for column, attribute in item.items():
-                text = json.dumps(attribute, ensure_ascii=False)
+                text = json.dumps(attribute, ensure_ascii=False, default=sorted)
                 columns[table, column] = f"{columns.get((table, column), '')}\n{text}"
         found = set()
         # In some cases of the contract the one is sent in the place of the other.
@@ -100,15 +99,15 @@ def _spell(value: str) -> frozenset[str]:
 
 
 @dataclass(frozen=True)
-class KeepingTables(Tables):
-    """Tables that let nothing go before it has been looked at."""
+class KeepingStored(Stored):
+    """Tables whose items are noted before they are deleted."""
 
     findings: Findings = field(default_factory=Findings)
 
-    def clear(self, table: str) -> None:
-        """Note all rows of the table and delete them."""
-        self.findings.items += [(table, item) for item in self.snapshot(table)]
-        super().clear(table)
+    def clear(self, *tables: str) -> None:
+        """Note all items of the tables and delete them."""
+        self.findings.items += [(table, item) for table in tables for item in self.items(table)]
+        super().clear(*tables)
 
 
 @pytest.fixture
@@ -161,18 +160,15 @@ def _drive(gateway: Gateway, findings: Findings) -> set[int]:
 
 
 def test_secrets_of_traffic_are_stored_only_in_their_columns(
-    findings: Findings, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    empty: Stored, findings: Findings, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with mock_aws():
-        client = boto3.client("dynamodb")
-        tables = create_tables(client)
-        install(client)
-        statuses = _drive(Gateway(client, emit=findings.lines.append), findings)
-        for name in tables.names:
-            findings.items += [(name, item) for item in tables.snapshot(name)]
+    install(empty.client)
+    statuses = _drive(Gateway(empty.client, emit=findings.lines.append), findings)
+    for table in TABLE_KEYS:
+        findings.items += [(table, item) for item in empty.items(table)]
     _close(findings, caplog, capfd)
     assert {200, 201, 400, 401, 405, 413} <= statuses
-    assert {table for table, _ in findings.items} == {"devices", "subscribers", "places", "directory"}
+    assert {table for table, _ in findings.items} == {DEVICES, SUBSCRIBERS, PLACES, DIRECTORY}
     assert len(findings.lines) > 100
     assert findings.logged() == []
     assert findings.misplaced() == []
@@ -194,24 +190,20 @@ def test_log_line_of_failure_does_not_quote_request(
 
 @pytest.mark.slow
 def test_secrets_of_contract_cases_are_stored_only_in_their_columns(
-    findings: Findings, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    empty: Stored, findings: Findings, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with mock_aws():
-        client = boto3.client("dynamodb")
-        names = create_tables(client).names
-        tables = KeepingTables(client, names, findings)
-        tables.install(load_given(ROOT / "demo.yaml"))
-        gateway = Gateway(client, emit=findings.lines.append)
+    stored = KeepingStored(empty.client, findings)
+    gateway = Gateway(stored.client, emit=findings.lines.append)
 
-        def send(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
-            findings.note(headers, body)
-            return gateway.send(method, path, headers, body)
+    def send(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        findings.note(headers, body)
+        return gateway.send(method, path, headers, body)
 
-        for case in load_cases():
-            if not case.given.special:
-                findings.secrets |= {key["value"] for key in case.given.keys if "{" not in key["value"]}
-                run_case(case, send, tables)
-        findings.items += [("directory", item) for item in tables.snapshot("directory")]
+    for case in load_cases():
+        if not case.given.special:
+            findings.secrets |= {key["value"] for key in case.given.keys if "{" not in key["value"]}
+            run_case(case, send, stored)
+    findings.items += [(DIRECTORY, item) for item in stored.items(DIRECTORY)]
     _close(findings, caplog, capfd)
     assert len(findings.items) > 100
     assert len(_recognisable(findings.secrets)) > 5
@@ -223,15 +215,15 @@ def test_secrets_of_contract_cases_are_stored_only_in_their_columns(
 def test_findings_report_misplaced_secrets() -> None:
     findings = Findings({secret("a")}, {push_token("a")})
     findings.items = [
-        ("places", {"device_token": {"S": push_token("a")}}),
-        ("subscribers", {"record": {"S": f"sid#{push_token('a')}"}, "sid": {"S": secret("a")}}),
-        ("devices", {"document": {"S": base64.b64encode(secret("a").encode()).decode()}}),
-        ("directory", {"record": {"S": digest(secret("a"))}}),
+        (PLACES, {"device_token": push_token("a")}),
+        (SUBSCRIBERS, {"record": f"sid#{push_token('a')}", "sid": secret("a")}),
+        (DEVICES, {"document": base64.b64encode(secret("a").encode()).decode()}),
+        (DIRECTORY, {"record": digest(secret("a"))}),
     ]
     findings.lines = ["nothing", f"a line with {push_token('a')}", secret("a").encode().hex(), digest(secret("a"))]
     assert findings.misplaced() == [
-        "push token in subscribers.record",
-        "secret in devices.document",
-        "secret in subscribers.sid",
+        "push token in SubscribersTable.record",
+        "secret in DevicesTable.document",
+        "secret in SubscribersTable.sid",
     ]
     assert findings.logged() == findings.lines[1:]

@@ -12,7 +12,7 @@ from pushreg.schema import PLACES, SUBSCRIBERS
 from pushreg_local.demo import PLACE_ID
 from pushreg_ops.records.invariants import check_subscribers
 from tests.support.calls import Engagement, Kazoo, Places, answered
-from tests.support.contract.in_process import Gateway
+from tests.support.gateway import Gateway
 from tests.support.stored import Stored
 from tests.support.time import Time
 

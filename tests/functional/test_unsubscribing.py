@@ -8,7 +8,7 @@ import pytest
 
 from pushreg.schema import SUBSCRIBERS
 from tests.support.calls import APPLICATION, Engagement, answered
-from tests.support.contract.in_process import Gateway
+from tests.support.gateway import Gateway
 from tests.support.stored import Stored
 
 OTHER_APPLICATION = "VoltMX Foundry MessagingDEV"

@@ -7,26 +7,20 @@ from typing import Any
 
 import pytest
 
-from pushreg.config import Settings
-from pushreg.dynamodb import connect
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
-from tests.support.contract.in_process import Gateway, read_template
+from tests.support.clients import connect_functions
 from tests.support.engine import endpoint
+from tests.support.gateway import Gateway
 from tests.support.stored import Stored
 from tests.support.wire import Wire
 
 __all__ = ["endpoint"]
 
 
-def _connect(endpoint: str) -> Any:
-    environ = read_template().functions[0].environment
-    return connect(Settings.from_environ({**environ, "DYNAMODB_ENDPOINT": endpoint}))
-
-
 @pytest.fixture(scope="session")
 def stored(endpoint: str) -> Stored:
     """The tables, seen through a client that nobody disturbs."""
-    return Stored.create(_connect(endpoint))
+    return Stored.create(connect_functions(endpoint))
 
 
 @pytest.fixture
@@ -39,7 +33,7 @@ def empty(stored: Stored) -> Stored:
 @pytest.fixture(scope="session")
 def client(endpoint: str) -> Any:
     """A client made as the functions make theirs."""
-    return _connect(endpoint)
+    return connect_functions(endpoint)
 
 
 @pytest.fixture(scope="session")

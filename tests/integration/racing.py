@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.support.calls import Reply
-from tests.support.contract.in_process import Gateway
+from tests.support.gateway import Gateway
 
 ROUNDS = range(100)
 FEWER_ROUNDS = range(25)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.calls import Kazoo, Places
-from tests.support.contract.in_process import Gateway
+from tests.support.gateway import Gateway
 from tests.support.scenarios import SCENARIOS, Api, Scenario, warm_up
 from tests.support.stored import Stored
 from tests.support.wire import Wire

@@ -14,7 +14,7 @@ from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
 from tests.support.calls import APPLICATION, Reply, answered
-from tests.support.contract.in_process import Gateway
+from tests.support.gateway import Gateway
 from tests.support.scenarios import SCENARIOS, Api, Scenario, tell, warm_up
 from tests.support.stored import Stored
 from tests.support.wire import Wire, lose_answer

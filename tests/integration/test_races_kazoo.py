@@ -12,7 +12,7 @@ import pytest
 from pushreg.schema import DEVICES
 from tests.integration.racing import CALLERS, ROUNDS, Race, open_race, wait_patiently
 from tests.support.calls import Kazoo, subscription
-from tests.support.contract.in_process import Gateway
+from tests.support.gateway import Gateway
 from tests.support.stored import Stored
 
 pytestmark = pytest.mark.engine

@@ -18,7 +18,7 @@ from tests.linearizability.dialect_places import Places
 from tests.linearizability.order_search import Event, find_order
 from tests.linearizability.stack import TABLES, to_moment
 from tests.support.calls import Send
-from tests.support.contract.in_process import Gateway
+from tests.support.gateway import Gateway
 from tests.support.stored import CHECKS, Stored
 
 CALLS = 36

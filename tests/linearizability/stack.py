@@ -6,17 +6,15 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import botocore.session
 from botocore.config import Config
 
-from pushreg.config import Settings
-from pushreg.dynamodb import connect
 from pushreg.models.directory import Account, Application, Credential, Entry, Place
 from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, digest
 from pushreg_ops.directory_writer import DirectoryWriter
-from tests.support.contract.in_process import read_template
+from tests.support.clients import connect_functions
 from tests.support.stored import Stored
 
 # In the future: the engine knows nothing of a test's clock, and must not remove what expires by it.
@@ -72,8 +70,7 @@ def install(client: Any) -> Stored:
 @contextmanager
 def connect_to(endpoint: str, patience: float | None = None) -> Iterator[Any]:
     """Give the functions' own client; with a `patience`, one that waits no longer than that for an answer."""
-    environ = {**read_template().functions[0].environment, "DYNAMODB_ENDPOINT": endpoint}
-    client = cast("Any", connect(Settings.from_environ(environ)))
+    client = connect_functions(endpoint)
     if patience is not None:
         session = botocore.session.Session()
         session.set_credentials("local", "local")

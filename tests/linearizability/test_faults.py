@@ -21,7 +21,7 @@ from tests.linearizability.model_kazoo import Content
 from tests.linearizability.model_places import Call as PlacesCall
 from tests.linearizability.proxy import Proxy
 from tests.linearizability.stack import ACCOUNTS, ALL_PLACES_KEY, APPLICATIONS, PLACE_IDS, connect_to
-from tests.support.contract.in_process import read_template
+from tests.support.gateway import read_template
 from tests.support.stored import Stored
 
 HISTORIES = int(os.environ.get("HISTORIES", "100")) // 6

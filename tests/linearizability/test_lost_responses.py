@@ -11,7 +11,7 @@ from botocore.exceptions import ConnectionClosedError
 
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
 from tests.support.calls import Engagement, Kazoo, Places, Reply, answered
-from tests.support.contract.in_process import Gateway
+from tests.support.gateway import Gateway
 from tests.support.stored import Stored
 
 pytestmark = pytest.mark.engine

@@ -19,7 +19,7 @@ from tests.linearizability.dialect_kazoo import Kazoo
 from tests.linearizability.dialect_places import Places
 from tests.linearizability.histories import LIFETIME, RECENT, AnyDialect
 from tests.linearizability.stack import TABLES, to_day, to_moment
-from tests.support.contract.in_process import Gateway
+from tests.support.gateway import Gateway
 from tests.support.stored import CHECKS, Stored
 
 pytestmark = pytest.mark.engine

@@ -11,10 +11,11 @@ from typing import Any, NoReturn
 
 from botocore.exceptions import ConnectionClosedError
 
-from pushreg.schema import digest
+from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Item, digest
 from pushreg_ops.directory_writer import DirectoryWriter
-from tests.support.contract.in_process import Gateway, read_template
-from tests.support.contract.playing import Answer
+from tests.support.calls import Answer
+from tests.support.gateway import Gateway, read_template
+from tests.support.stored import Stored
 from tests.support.tenants import (
     ACCOUNT,
     APPLICATION,
@@ -203,10 +204,14 @@ def _describe(operation: str, parameters: Mapping[str, Any]) -> Call:
 class Registry:
     """The functions over moto's tables, holding one registration of each family."""
 
-    def __init__(self, client: Any, writer: DirectoryWriter, snapshot: Callable[[], Any]) -> None:
-        self.client = client
+    def __init__(self, stored: Stored, writer: DirectoryWriter) -> None:
+        self.client = stored.client
         self.writer = writer
-        self.snapshot = snapshot
+        self._stored = stored
+
+    def snapshot(self) -> list[list[Item]]:
+        """Return the items of all tables: devices, subscribers, places, directory."""
+        return [self._stored.snapshot(table) for table in (DEVICES, SUBSCRIBERS, PLACES, DIRECTORY)]
 
     def gateway(self, **options: Any) -> tuple[Gateway, Recorder]:
         """Return functions that know nothing yet."""

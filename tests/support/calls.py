@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
 
-Send = Callable[[str, str, Mapping[str, str], bytes | None], tuple[int, Mapping[str, str], bytes]]
+Answer = tuple[int, Mapping[str, str], bytes]
+Send = Callable[[str, str, Mapping[str, str], bytes | None], Answer]
 
 APP = "com.example.softphone"
 APPLICATION = "demo-app"

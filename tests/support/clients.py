@@ -1,12 +1,20 @@
-"""Clients that answer without a database: from a script, or from a handful of items."""
+"""Clients of the database: the functions' own, and stand-ins that answer from a script or from a few items."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
-from pushreg.dynamodb import Client, from_attributes, to_attributes
+from pushreg.config import Settings
+from pushreg.dynamodb import Client, connect, from_attributes, to_attributes
 from pushreg.schema import Item
+from tests.support.gateway import read_template
+
+
+def connect_functions(endpoint: str | None = None) -> Any:
+    """Return a client made as the functions make theirs, for the engine at the endpoint."""
+    environ = dict(read_template().functions[0].environment)
+    return connect(Settings.from_environ(environ | ({"DYNAMODB_ENDPOINT": endpoint} if endpoint else {})))
 
 
 class ScriptedClient:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+from moto import mock_aws
+from moto.core.models import patch_client
 
 from pushreg.dynamodb import from_attributes, to_attributes
 from pushreg.schema import (
@@ -23,6 +27,7 @@ from pushreg.schema import (
     place_key,
 )
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID, list_entries
+from pushreg_local.tables import create_missing
 from pushreg_ops.directory_writer import DirectoryWriter
 from pushreg_ops.records.invariants import (
     Violation,
@@ -31,7 +36,8 @@ from pushreg_ops.records.invariants import (
     check_places,
     check_subscribers,
 )
-from tests.support.contract.in_process import create_tables
+from tests.support.clients import connect_functions
+from tests.support.gateway import read_template
 
 CHECKS: dict[str, Callable[[list[Item]], Iterable[Violation]]] = {
     DEVICES: check_devices,
@@ -52,7 +58,7 @@ class Stored:
     @classmethod
     def create(cls, client: Any) -> Stored:
         """Make the tables and the demo's entries."""
-        create_tables(client)
+        create_missing(client, read_template().tables)
         writer = DirectoryWriter(client, DIRECTORY)
         for entry in list_entries():
             writer.add(entry)
@@ -62,6 +68,10 @@ class Stored:
         """Return all items of the table."""
         pages = self.client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
         return [from_attributes(attributes) for page in pages for attributes in page["Items"]]
+
+    def snapshot(self, table: str) -> list[Item]:
+        """Return all items of the table in a fixed order."""
+        return sorted(self.items(table), key=lambda item: repr(sorted(item.items())))
 
     def clear(self, *tables: str) -> None:
         """Empty the tables."""
@@ -103,6 +113,16 @@ class Stored:
         violations = list(CHECKS[table](items))
         assert violations == []
         return items
+
+
+@contextmanager
+def open_memory_tables() -> Iterator[Stored]:
+    """Give the tables in moto, seen through a client of the functions' own kind; single-threaded use only."""
+    with mock_aws():
+        client = connect_functions()
+        # moto hooks into botocore's own event handlers, which the functions' client does without.
+        patch_client(client)
+        yield Stored.create(client)
 
 
 def _key(table: str, item: Item) -> Item:

@@ -9,9 +9,8 @@ import pytest
 
 from pushreg_local.client import connect_endpoint
 from tests.e2e.sam.tool import ARCHITECTURE, PROJECT, Sam, find_sam, lend_to_containers, serve
-from tests.support.contract.in_process import read_template
-from tests.support.contract.tables import Tables
 from tests.support.stack import Stack, run_stack
+from tests.support.stored import Stored
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +34,8 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def tables(database: Stack) -> Tables:
-    return Tables.of_template(connect_endpoint(database.endpoint), read_template())
+def stored(database: Stack) -> Stored:
+    return Stored(connect_endpoint(database.endpoint))
 
 
 @pytest.fixture(scope="session")

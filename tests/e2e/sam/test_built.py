@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.e2e.sam.tool import ARCHITECTURE, PATIENCE, PROJECT, Sam, choose_options
+from tests.support.calls import Answer
 from tests.support.contract.cases import Case, load_cases
-from tests.support.contract.playing import Answer, run_case
-from tests.support.contract.tables import Tables
+from tests.support.contract.playing import run_case
+from tests.support.stored import Stored
 from tools.package import find_faults, import_handlers, load_build
 
 pytestmark = [pytest.mark.docker, pytest.mark.engine]
@@ -39,7 +40,7 @@ def test_sam_local_invoke_answers_sample_event(sam: Sam, build: Path, endpoint: 
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_contract_case_in_lambda_container_is_answered_as_documented(case: Case, url: str, tables: Tables) -> None:
+def test_contract_case_in_lambda_container_is_answered_as_documented(case: Case, url: str, stored: Stored) -> None:
     def send(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE)
         try:
@@ -49,4 +50,4 @@ def test_contract_case_in_lambda_container_is_answered_as_documented(case: Case,
         finally:
             connection.close()
 
-    run_case(case, send, tables)
+    run_case(case, send, stored)

@@ -13,9 +13,9 @@ from pushreg_local.tables import create_missing
 from pushreg_ops.registry import Registry
 from tests.support.calls import Engagement, Kazoo, Places, answered
 from tests.support.command import Run, make_run
-from tests.support.contract.in_process import Gateway, read_template
 from tests.support.damage import Damage, Hands
 from tests.support.engine import endpoint
+from tests.support.gateway import Gateway, read_template
 from tests.support.stored import Stored
 
 __all__ = ["endpoint"]

@@ -18,8 +18,8 @@ from pushreg_ops.doctor.checks import CheckResult, check_directory, check_tables
 from pushreg_ops.doctor.smoke_test import ACCOUNT, NAME, PLACE, SmokeTest
 from pushreg_ops.registry import Registry
 from tests.support.calls import Send
-from tests.support.contract.in_process import Gateway
 from tests.support.engine import find_port
+from tests.support.gateway import Gateway
 from tests.support.serving import serve
 from tests.support.stored import Stored
 

@@ -13,7 +13,7 @@ from pushreg_ops.records.entities import Candidate, StoredEntity, name_of
 from pushreg_ops.records.items import StoredDevice, StoredSubscriber
 from pushreg_ops.registry import Registry
 from tests.support.calls import Engagement, Kazoo
-from tests.support.contract.in_process import Gateway
+from tests.support.gateway import Gateway
 from tests.support.stored import Stored
 from tests.support.transfer import EARLIER, KSIDS, LATER, LATEST, Merge, device, subscriber
 

@@ -14,7 +14,7 @@ from pushreg_ops.migrate.exporting import Exporter
 from pushreg_ops.migrate.formats.pushreg import PushregConverter
 from pushreg_ops.registry import Registry
 from tests.support.calls import Engagement, Kazoo, Places, answered
-from tests.support.contract.in_process import Gateway
+from tests.support.gateway import Gateway
 from tests.support.stored import Stored
 from tests.support.transfer import create_job, read_all, run, write_lines
 

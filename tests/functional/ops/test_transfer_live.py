@@ -13,7 +13,7 @@ from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
 from pushreg_ops.migrate.formats.pushreg import PushregConverter
 from pushreg_ops.registry import Registry
 from tests.support.calls import APP, Engagement, Kazoo, Places, answered, subscription
-from tests.support.contract.in_process import Gateway
+from tests.support.gateway import Gateway
 from tests.support.stored import Stored
 from tests.support.transfer import create_job, run
 

@@ -9,7 +9,7 @@ from pushreg_local.demo import ACCOUNT_ID
 from pushreg_ops.records.entities import Candidate
 from pushreg_ops.registry import Registry
 from tests.support.calls import Engagement, Kazoo, answered
-from tests.support.contract.in_process import Gateway
+from tests.support.gateway import Gateway
 from tests.support.stored import Stored
 from tests.support.transfer import EARLIER, EPOCH, KSIDS, LATER, LATEST, Merge, device, subscriber, token
 

@@ -19,8 +19,8 @@ from pushreg_ops.registry import Registry
 from pushreg_ops.verify.checking import verify
 from pushreg_ops.verify.repairing import Repairer
 from tests.support.calls import Engagement, Kazoo, Places, Reply, answered
-from tests.support.contract.in_process import Gateway
 from tests.support.damage import Damage
+from tests.support.gateway import Gateway
 from tests.support.stored import BATCH, Stored
 from tests.support.transfer import device, subscriber, token
 

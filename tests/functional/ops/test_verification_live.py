@@ -14,8 +14,8 @@ from pushreg_local.client import AdminClient
 from pushreg_ops.verify.checking import verify
 from pushreg_ops.verify.repairing import Repairer
 from tests.support.calls import Engagement, Kazoo, Places, answered
-from tests.support.contract.in_process import Gateway
 from tests.support.damage import EPOCH, MENDABLE, Damage, Hands
+from tests.support.gateway import Gateway
 
 pytestmark = pytest.mark.engine
 

@@ -108,11 +108,6 @@ class _Entry(Part):
     steps: list[dict[str, Any]]
 
 
-def load_given(path: Path) -> Given:
-    """Return a directory's contents kept as a file."""
-    return Given.model_validate(yaml.safe_load(path.read_text("utf-8")))
-
-
 def load_cases(root: Path = ROOT) -> list[Case]:
     """Return every case below the folder, variants expanded; ValueError names a repeated id."""
     cases = [case for path in sorted(root.glob("*/*.yaml")) if path.stem != COMMON for case in _read(path)]

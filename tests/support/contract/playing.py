@@ -5,45 +5,41 @@ from __future__ import annotations
 import json
 import secrets
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 from xml.etree import ElementTree
 
+from tests.support.calls import Answer, Send
 from tests.support.contract.cases import Case, Expectation, Step
 from tests.support.contract.filling import build_body, fill
 from tests.support.contract.matching import MISSING, Bindings, differences
-from tests.support.contract.tables import Tables
-
-Answer = tuple[int, Mapping[str, str], bytes]
-Send = Callable[[str, str, Mapping[str, str], bytes | None], Answer]
+from tests.support.contract.tables import TABLES, check, install
+from tests.support.stored import Stored
 
 
-def run_case(case: Case, send: Send, tables: Tables | None, names: Bindings | None = None) -> None:
-    """Play the case under ids of its own, or those given, and leave its family's table empty.
+def run_case(
+    case: Case, send: Send, stored: Stored | None, names: Bindings | None = None, checks_stored: bool = True
+) -> None:
+    """Play the case with fresh ids, or with the given ones, and empty its family's table afterwards.
 
-    AssertionError lists every difference of the first step that has one. Without tables nothing is installed or looked
-    at: for a store that is away.
+    AssertionError lists every difference of the first step that has one. Without `stored` nothing is installed or
+    checked in the tables: for a store that does not answer.
     """
     fresh = {"unique": secrets.token_hex(8), "uuid": str(uuid.uuid4())}
     bindings: Bindings = {**case.variables, **(names or fresh)}
-    if tables is None:
-        _play_steps(case, send, None, bindings)
-        return
-    tables.install(case.given.model_copy(update=fill(case.given.model_dump(), bindings)))
+    if stored is not None:
+        install(stored, case.given.model_copy(update=fill(case.given.model_dump(), bindings)))
     try:
-        _play_steps(case, send, tables, bindings)
+        for number, step in enumerate(case.steps, 1):
+            problems = list(_play(step, case.table, send, stored if checks_stored else None, bindings))
+            assert not problems, "\n  ".join([f"{case.id} ({case.source}), step {number}:", *problems])
     finally:
-        tables.clear(case.table)
+        if stored is not None:
+            stored.clear(TABLES[case.table])
 
 
-def _play_steps(case: Case, send: Send, tables: Tables | None, bindings: Bindings) -> None:
-    for number, step in enumerate(case.steps, 1):
-        problems = list(_play(step, case.table, send, tables, bindings))
-        assert not problems, "\n  ".join([f"{case.id} ({case.source}), step {number}:", *problems])
-
-
-def _play(step: Step, table: str, send: Send, tables: Tables | None, bindings: Bindings) -> Iterator[str]:
-    before = tables.snapshot(table) if tables and step.stored == "unchanged" else None
+def _play(step: Step, table: str, send: Send, stored: Stored | None, bindings: Bindings) -> Iterator[str]:
+    before = stored.snapshot(TABLES[table]) if stored and step.stored == "unchanged" else None
     request = step.request
     headers = {
         fill(name, bindings): text
@@ -57,14 +53,14 @@ def _play(step: Step, table: str, send: Send, tables: Tables | None, bindings: B
     yield from problems
     if problems:
         yield f"the answer to {method} {path[:200]} was {answer[0]} {answer[2][:1000]!r}"
-    if tables is None:
+    if stored is None:
         return
     if step.stored == "unchanged":
-        if tables.snapshot(table) != before:
+        if stored.snapshot(TABLES[table]) != before:
             yield "the table changed"
     else:
         for wanted in step.stored:
-            yield from tables.check(wanted, bindings)
+            yield from check(stored, wanted, bindings)
 
 
 def _compare(expect: Expectation, answer: Answer, bindings: Bindings) -> Iterator[str]:

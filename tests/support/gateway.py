@@ -13,10 +13,8 @@ from urllib.parse import unquote
 from pushreg.clock import now
 from pushreg_local.events import HttpRequest, build_event, render_answer
 from pushreg_local.routing import Router
-from pushreg_local.tables import create_missing
 from pushreg_local.template import Template, find_template, load_template
-from tests.support.contract.playing import Answer
-from tests.support.contract.tables import Tables
+from tests.support.calls import Answer
 from tests.support.roles import Restricted
 
 
@@ -24,12 +22,6 @@ from tests.support.roles import Restricted
 def read_template() -> Template:
     """Return the project's template with the defaults of its parameters."""
     return load_template(find_template(Path(__file__)).read_text("utf-8"))
-
-
-def create_tables(client: Any) -> Tables:
-    """Create the template's tables."""
-    create_missing(client, read_template().tables)
-    return Tables.of_template(client, read_template())
 
 
 class Gateway:
