@@ -77,7 +77,7 @@ def _authenticate(request: Request, context: Context, app_id: str, auth_token: s
     if not isinstance(application, Application):
         raise wire.ApplicationError
     # SDKs send the token in the body or in a header (docs/spec/engagement.md#8-authentication).
-    if not application.admits(request.headers.get("x-device-authtoken") or auth_token):
+    if not application.accepts(request.headers.get("x-device-authtoken") or auth_token):
         raise wire.AuthTokenError
 
 

@@ -11,11 +11,11 @@ from pushreg.stores.subscribers import Found, Subscriber, Subscribers
 
 
 class UnclearError(PushregError):
-    """Sid and device, or KSID and device, lead to different subscribers."""
+    """Sid and device, or KSID and device, belong to different subscribers."""
 
 
 class NoSubscriptionError(PushregError):
-    """Nothing is known by what the request names."""
+    """No subscriber has the KSID, or the device, that the request names."""
 
 
 class UnprovenError(PushregError):
@@ -59,10 +59,10 @@ def subscribe(
 
 
 def unsubscribe(subscribers: Subscribers, form: Unsubscribe, known: Subscriber | None) -> tuple[str, str]:
-    """Make the subscriber inactive and return its KSID and the outcome's name; `known` is one already read by KSID.
+    """Make the subscriber inactive and return its KSID and the outcome's name; `known` is it if it was read before.
 
-    NoSubscriptionError if nothing is known by the KSID, or by the device where no KSID is given; UnclearError if both
-    are given and disagree.
+    NoSubscriptionError if there is no subscriber with the KSID, or with the device if no KSID is given; UnclearError
+    if both are given and belong to different subscribers.
     """
     ksid, app_id, device_id, ufid, sid_digest = _resolve(subscribers, form, known)
     # Each round follows a change of the subscriber; the session's limits end them, by StoreError.
@@ -116,7 +116,7 @@ def _resolve(
 
 
 def _variants(device_id: str) -> tuple[str, ...]:
-    # An unsubscribe request names no osType, so a BlackBerry id may come with the prefix that subscribing dropped.
+    # An unsubscribe request has no osType, so a BlackBerry id may have the prefix that subscribing removes.
     stripped = strip_hex_prefix(device_id)
     return (device_id,) if stripped == device_id else (device_id, stripped)
 

@@ -189,9 +189,9 @@ class Untouchable(str):
 
 def test_auth_token_comparison_is_constant_time() -> None:
     application = Application("an-app", MOMENT, Untouchable(digest("right")))
-    assert application.admits("right")
-    assert not application.admits("wrong")
-    assert not application.admits(None)
+    assert application.accepts("right")
+    assert not application.accepts("wrong")
+    assert not application.accepts(None)
 
 
 def test_source_code_compares_no_other_secret() -> None:

@@ -61,7 +61,7 @@ def test_credential_reaches_only_its_applications(applications: set[str], reache
 )
 def test_application_admits_only_its_auth_token(needed: str | None, sent: str | None, admitted: bool) -> None:
     application = Application("app", MOMENT, digest(needed) if needed is not None else None)
-    assert application.admits(sent) is admitted
+    assert application.accepts(sent) is admitted
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushreg.dynamodb import (
-    FREE_REFUSALS,
+    FREE_CONDITION_FAILURES,
     MAX_ATTEMPTS,
     MAX_DELAY,
     Session,
@@ -241,7 +241,7 @@ def test_session_repeated_condition_failures_back_off_until_deadline(time: Time)
             with suppress(ConditionFailedError):
                 refused.update(write)
 
-    insist(FREE_REFUSALS + 1)
+    insist(FREE_CONDITION_FAILURES + 1)
     assert time.delays == []
     with pytest.raises(StoreError, match="Contention"):
         insist(1000)

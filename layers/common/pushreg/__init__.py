@@ -1,1 +1,1 @@
-"""What the functions share: models, codecs, stores, credentials and errors of the push-subscription registry."""
+"""Shared by the functions: models, codecs, stores, credentials and errors of the push-subscription registry."""

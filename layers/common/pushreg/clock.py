@@ -9,7 +9,7 @@ Clock = Callable[[], datetime]
 
 
 def now() -> datetime:
-    """Return the present moment, aware, in UTC."""
+    """Return the current time, aware, in UTC."""
     return datetime.now(UTC)
 
 

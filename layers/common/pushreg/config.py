@@ -12,7 +12,7 @@ from pushreg.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a function is told by its environment; see the parameters of `template.yaml` for each meaning."""
+    """A function's settings; the parameters of `template.yaml` describe each."""
 
     family: str
     table: str

@@ -1,4 +1,4 @@
-"""Who is calling: a bearer's secret to a credential, told apart without telling the caller anything."""
+"""Authenticates a caller: unknown, revoked and foreign secrets get the same answer and cost the same database calls."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ def authenticate(
     family: CredentialFamily,
     secret: str | None,
     check: Callable[[Credential], None],
-    target: tuple[EntryKind, str] | None = None,
+    target: EntryName | None = None,
 ) -> Entry | None:
-    """Return the target's directory entry, or None if there is none, once the caller is known and `check` has passed.
+    """Return the target's directory entry, or None if there is none, after the caller is authenticated and checked.
 
-    UnauthenticatedError if the secret is missing, unknown or of another family; `check` raises for one that does not
-    reach the target. A known and an unknown target cost a refused caller the same calls: both entries are read at
-    once, or neither.
+    UnauthenticatedError if the secret is missing, unknown or of another family; `check` raises for a credential that
+    does not permit the request. Credential and target are fetched in one batch, so a refused caller cannot learn from
+    timing whether the target exists.
     """
     if not secret:
         raise UnauthenticatedError
-    name: tuple[EntryKind, str] = ("credential", digest(secret))
+    name: EntryName = ("credential", digest(secret))
     targets = () if target is None else (target,)
     credential = directory.get_cached(*name)
     entries: list[Entry | None] = []
-    fresh = credential is None
-    if fresh:
+    is_fresh = credential is None
+    if is_fresh:
         credential, *entries = directory.find(session, name, *targets)
     if not isinstance(credential, Credential) or credential.family != family:
         raise UnauthenticatedError
     check(credential)
-    if not fresh:
+    if not is_fresh:
         entries = directory.find(session, *targets)
     return entries[0] if entries else None
 

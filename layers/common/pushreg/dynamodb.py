@@ -1,4 +1,4 @@
-"""The only door to DynamoDB: the client, conditional calls, and what its errors mean."""
+"""DynamoDB: the client, conditional calls, retries with backoff and jitter, and the meaning of error codes."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ from pushreg.schema import Item, Key
 MAX_ATTEMPTS = 12
 # DynamoDB's limit for one BatchGetItem or one transaction.
 MAX_KEYS = 100
-# So many callers may want one item at once, served soonest without a pause. More refusals than that mean trouble.
-FREE_REFUSALS = 16
+# Retry at once after the first 16 failed conditions, since that many callers contending for one item is normal, and
+# then back off.
+FREE_CONDITION_FAILURES = 16
+# Seconds of backoff before jitter: the first, doubled for each attempt, and the longest.
 BASE_DELAY = 0.02
 MAX_DELAY = 0.5
 
@@ -98,7 +100,7 @@ class Page:
 
 
 class Session:
-    """One request's use of the database: counts its calls and ends, by StoreError, within its time limit."""
+    """One request's calls of DynamoDB, counted and retried; StoreError ends them at the deadline, `limit` seconds ahead."""
 
     def __init__(
         self,
@@ -111,11 +113,11 @@ class Session:
         self._timer = timer
         self._sleep = sleep
         self._deadline = timer() + limit
-        self._refusals = 0
+        self._condition_failures = 0
         self.calls = 0
 
     def get(self, table: str, key: Key, *names: str) -> Item | None:
-        """Return the item at the key, read strongly consistent, or None; if names are given, with these alone."""
+        """Return the item at the key by a strongly consistent read, or None; `names` restricts its attributes."""
         only = {"ProjectionExpression": ", ".join(names)} if names else {}
         answer = self._call(self._client.get_item, TableName=table, Key=to_attributes(key), ConsistentRead=True, **only)
         return from_attributes(answer["Item"]) if "Item" in answer else None
@@ -174,7 +176,7 @@ class Session:
         return Page(items, answer["Count"], None if last is None else from_attributes(last))
 
     def update(self, write: dict[str, Any], returning: str = "NONE") -> Item:
-        """Make one conditional update and return the requested attributes; ConditionFailedError if refused."""
+        """Make one conditional update and return the attributes asked for; ConditionFailedError if refused."""
         answer = self._call(self._client.update_item, **write["Update"], ReturnValues=returning)
         return from_attributes(answer.get("Attributes", {}))
 
@@ -189,8 +191,8 @@ class Session:
 
     def _call(self, operation: Callable[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:
         attempt = 0
-        if self._refusals > FREE_REFUSALS:
-            self._wait(min(self._refusals - FREE_REFUSALS, MAX_ATTEMPTS - 1), "Contention", None)
+        if self._condition_failures > FREE_CONDITION_FAILURES:
+            self._wait(min(self._condition_failures - FREE_CONDITION_FAILURES, MAX_ATTEMPTS - 1), "Contention", None)
         while True:
             if self._timer() >= self._deadline:
                 raise StoreError("DeadlineExceeded")
@@ -201,7 +203,7 @@ class Session:
                 try:
                     code = _interpret(error)
                 except ConditionFailedError:
-                    self._refusals += 1
+                    self._condition_failures += 1
                     raise
                 cause: Exception = error
             except (HTTPClientError, UnreachableError, ResponseParserError) as error:
@@ -212,15 +214,15 @@ class Session:
             self._wait(attempt, code, cause)
 
     def _wait(self, attempt: int, code: str, cause: Exception | None) -> None:
-        """Let some time pass before another attempt, or raise StoreError if it would be one too many or too late."""
-        delay = random.random() * min(BASE_DELAY * 2**attempt, MAX_DELAY)  # noqa: S311 Nobody gains by guessing it.
+        """Sleep before the next attempt; StoreError after MAX_ATTEMPTS or if the deadline would pass meanwhile."""
+        delay = random.random() * min(BASE_DELAY * 2**attempt, MAX_DELAY)  # noqa: S311 Jitter is no secret.
         if attempt == MAX_ATTEMPTS or self._timer() + delay >= self._deadline:
             raise StoreError(code) from cause
         self._sleep(delay)
 
 
 def _interpret(error: ClientError) -> str:
-    """Return the code of an error worth another try; raise ConditionFailedError or StoreError for the others."""
+    """Return the code of an error worth a retry; raise ConditionFailedError or StoreError for the others."""
     response = cast("dict[str, Any]", error.response)
     code: str = response["Error"]["Code"]
     if code == "ConditionalCheckFailedException":
@@ -240,7 +242,7 @@ def _interpret(error: ClientError) -> str:
 
 
 def put(table: str, item: Item, condition: str | None = None, **values: Any) -> dict[str, Any]:
-    """Return a write that replaces the item if the condition holds; values stand in it under `:name`."""
+    """Return a write that replaces the item if the condition holds; the condition names its values `:name`."""
     return {"Put": _conditional(table, {"Item": to_attributes(item)}, condition, values)}
 
 
@@ -266,12 +268,12 @@ def _conditional(table: str, write: dict[str, Any], condition: str | None, value
 
 
 def to_attributes(item: Item) -> dict[str, dict[str, Any]]:
-    """Return the item in DynamoDB's notation; members that are None are left out."""
+    """Return the item in DynamoDB JSON, without the attributes that are None."""
     return {name: _to_attribute(value) for name, value in item.items() if value is not None}
 
 
 def from_attributes(attributes: dict[str, dict[str, Any]]) -> Item:
-    """Return the item that DynamoDB's notation spells."""
+    """Return the item of its DynamoDB JSON."""
     return {name: _from_attribute(attribute) for name, attribute in attributes.items()}
 
 

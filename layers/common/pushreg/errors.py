@@ -1,4 +1,4 @@
-"""The errors shared by the layers, under one root; their evidence travels as attributes."""
+"""Errors shared by the layers, under one root; details are attributes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class PushregError(Exception):
-    """Root of all errors raised by Pushreg's own code."""
+    """Base class of all errors that Pushreg raises."""
 
 
 class ConfigurationError(PushregError):
@@ -18,7 +18,7 @@ class ConfigurationError(PushregError):
 
 
 class MalformedError(PushregError):
-    """Bytes that are not the format they claim to be; `reason` is fit for the caller."""
+    """Bytes are not in the format they claim; `reason` may be shown to the caller."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -26,11 +26,11 @@ class MalformedError(PushregError):
 
 
 class RouteError(PushregError):
-    """No resource stands at this path."""
+    """There is no resource at this path."""
 
 
 class MethodError(PushregError):
-    """The resource does not know the method; `allowed` lists those it knows."""
+    """The resource does not support the method; `allowed` lists those it does."""
 
     def __init__(self, allowed: tuple[str, ...]) -> None:
         super().__init__(", ".join(allowed))
@@ -42,11 +42,11 @@ class TooLargeError(PushregError):
 
 
 class UnauthenticatedError(PushregError):
-    """No credential that the registry knows came with the request."""
+    """The request has no credential, or one that is unknown, revoked or of another family."""
 
 
 class ForbiddenError(PushregError):
-    """The credential is known but does not reach this far; `cause` is fit for the caller."""
+    """The credential does not permit the request; `cause` may be shown to the caller."""
 
     def __init__(self, cause: str) -> None:
         super().__init__(cause)
@@ -78,7 +78,7 @@ class WriteConflictError(PushregError):
 
 
 class StoreError(PushregError):
-    """The database gave no usable answer within the request's time limit; `code` is its last word."""
+    """DynamoDB gave no usable response within the request's time limit; `code` is that of the last failure."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)

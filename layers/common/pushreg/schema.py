@@ -1,4 +1,4 @@
-"""What the four tables store: keys, claims, expiry and the rules of ids (docs/data-model.md).
+"""What the four tables store: keys, claims, expiry and the rules of ids (docs/data-model.md#keys).
 
 Stores, importers, checks and repairs build every key here, so that a stored shape is described once.
 """
@@ -40,7 +40,7 @@ APPLICATION_RECORD = r"(?s)^application#.+$"
 PLACE_RECORD = rf"^place#{UUID}$"
 ACCOUNT_RECORD = r"^account#[^/]{32}$"
 
-# The stored name of a claim's `other_claim_digest`: a device claim holds the sid's digest, a sid claim the device's.
+# The stored name of `other_claim_digest`: a device claim holds the sid's digest, a sid claim the device's.
 OTHER_CLAIM_DIGEST = "partner"
 # An inactive subscriber whose sid or deviceId another subscriber took keeps the empty string in its place. Its other
 # claim then holds the digest of that, which is in no claim's key.
@@ -52,7 +52,8 @@ USER_INDEX = "ByApplicationAndUser"
 USER_INDEX_PARTITION, USER_INDEX_SORT = "appId", "ufid_ksid"
 
 DAY = 86_400
-# Conditions on `expires_at`; `:epoch` is the present in seconds. DynamoDB removes expired items hours later.
+# Conditions on `expires_at`; `:epoch` is the current time in seconds. DynamoDB deletes expired items only later, up to
+# two days (docs/data-model.md#ttl).
 ALIVE = "(attribute_not_exists(expires_at) OR expires_at > :epoch)"
 EXPIRED = "expires_at <= :epoch"
 

@@ -1,1 +1,1 @@
-"""Pairs of functions between bytes and plain data; they know no model."""
+"""Codecs: pairs of functions between bytes and plain data, independent of the models."""

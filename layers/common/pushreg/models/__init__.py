@@ -1,1 +1,1 @@
-"""The wire and stored shapes of each family."""
+"""The shapes of each family's requests and entities."""

@@ -1,4 +1,4 @@
-"""Who may call and what exists: credentials, applications, places and accounts."""
+"""Entries of the Directory table: credentials, applications, places and accounts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EVERY_PLACE = EVERY_APPLICATION = "all"
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What a bearer of a secret may do; the secret itself is known by its digest alone."""
+    """An API key, stored as the digest of its secret, and what it permits."""
 
     secret_digest: str
     family: CredentialFamily
@@ -33,11 +33,11 @@ class Credential:
 
     @property
     def may_write(self) -> bool:
-        """Whether the scope reaches beyond reading."""
+        """Whether the scope permits writing."""
         return self.scope != "read"
 
     def reaches_place(self, place_id: str) -> bool:
-        """Whether the place is on the credential's list."""
+        """Whether the credential permits requests for the place."""
         return EVERY_PLACE in self.places or place_id in self.places
 
     def reaches_application(self, application_id: str) -> bool:
@@ -47,14 +47,14 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """An engagement application; without a digest it asks nobody for an authToken."""
+    """An engagement application; without a digest it requires no authToken."""
 
     application_id: str
     created_at: str
     auth_token_digest: str | None = None
 
-    def admits(self, auth_token: str | None) -> bool:
-        """Whether the token, if one is needed, is the right one; compared in constant time."""
+    def accepts(self, auth_token: str | None) -> bool:
+        """Whether the token is the application's, or the application requires none; compared in constant time."""
         if self.auth_token_digest is None:
             return True
         return auth_token is not None and compare_digest(digest(auth_token), self.auth_token_digest)
@@ -62,7 +62,7 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place that tokens may be registered for; its id is a lower-case UUID."""
+    """A place for which tokens may be registered; its id is a UUID in lower case."""
 
     place_id: str
     created_at: str

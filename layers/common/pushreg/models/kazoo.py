@@ -16,7 +16,7 @@ from pushreg.errors import PushregError
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 Preference = Literal["chat", "incoming_call", "new_unowned_voicemail", "new_voicemail"]
-# One and the same text for equal content, whatever the order of its members.
+# Equal content has the same text, whatever the order of its members.
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 JSON_TYPES = {"string_type": "string", "list_type": "array", "dict_type": "object", "model_type": "object"}
 
@@ -43,7 +43,7 @@ class Schema(BaseModel):
 
 
 class InvalidError(PushregError):
-    """The data breaks the schema (`validation error`) or a rule beyond it (`invalid data`), as `problems` tells."""
+    """The data violates the schema (`validation error`) or another rule (`invalid data`); `problems` lists how."""
 
     def __init__(self, message: str, problems: dict[str, dict[str, Any]]) -> None:
         super().__init__(message)
@@ -53,7 +53,7 @@ class InvalidError(PushregError):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a caller asks to be stored."""
+    """The part of a subscription that the caller chooses."""
 
     app_name: str
     mobile_device_id: str
@@ -62,7 +62,7 @@ class Content:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any], app_name: str) -> Content:
-        """Return the content of an envelope's `data` under the app of the path; InvalidError names what is wrong.
+        """Return the content of an envelope's `data` under the app of the path; InvalidError if it is invalid.
 
         Private members, `_…` and `pvt_…`, are dropped.
         """
@@ -95,7 +95,7 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """If-Match and If-None-Match (RFC 9110 section 13.1); `wanted` None means that any revision will do."""
+    """If-Match and If-None-Match (RFC 9110 section 13.1); `wanted` None accepts any revision."""
 
     wanted: frozenset[str] | None = None
     unwanted: frozenset[str] = frozenset()
@@ -122,7 +122,7 @@ class Precondition:
 
 
 def _revisions(header: str) -> frozenset[str]:
-    # Weak tags drop out.
+    # Weak tags never match.
     tags = (tag.strip() for tag in header.split(","))
     return frozenset(tag.strip('"') for tag in tags if tag == "*" or tag.startswith('"'))
 

@@ -17,7 +17,7 @@ def _check_bytes(token: str) -> str:
 
 
 class Registration(BaseModel):
-    """The body of both verbs; unknown members are ignored."""
+    """The body of PUT and DELETE; unknown members are ignored."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 

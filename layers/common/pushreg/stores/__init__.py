@@ -1,1 +1,1 @@
-"""Entities to items and back, one method per access pattern."""
+"""Stores: entities to items and back, one method per access pattern."""

@@ -20,7 +20,7 @@ MAX_CACHED = 1000
 _DEVICE, _CLAIM = 0, 1
 # Only these are fetched: decoding the response, attribute by attribute, is a tenth of a request's CPU time.
 _ATTRIBUTES = ("device_id", "app_name", "mobile_device_id", "document", "digest", "writes", "created_at")
-# Optimistic locking: the stored subscription is still the one that the decision was based on.
+# The stored subscription is still the one that the decision was based on (docs/data-model.md#optimistic-locking).
 _UNCHANGED = "mobile_device_id = :mobile AND digest = :digest AND writes = :writes"
 _FREE_OR_OWN = "attribute_not_exists(device_id) OR device_id = :device"
 
@@ -133,7 +133,7 @@ class Devices:
         claim = mobile_claim(subscription)
         if owner_device_id is None:
             return [put(self._table, claim, _FREE_OR_OWN, device=subscription["device_id"])]
-        # A mobile device is in at most one subscription (docs/data-model.md), so the owner loses its own.
+        # The owner loses its subscription in the same transaction (docs/data-model.md#takeover).
         lost = "attribute_not_exists(device_id) OR mobile_device_id = :mobile"
         owner_key = device_key(self._account_id, owner_device_id)
         return [

@@ -1,7 +1,7 @@
 """The Subscribers table: subscribers by KSID, and the claims of their device and sid within an application.
 
 A claim repeats what a subscribe request is compared with, so that one read answers a duplicate, and each claim names
-the other. Every write that changes a subscriber changes its claims in the same transaction (docs/data-model.md).
+the other. Every write that changes a subscriber changes its claims in the same transaction (docs/data-model.md#claims).
 """
 
 from __future__ import annotations
@@ -364,7 +364,7 @@ class Subscribers:
         if stored is None:
             return put(self._table, item, _FREE, epoch=self._epoch)
         # Condition on every attribute the decision was based on, so that of two identical concurrent requests the
-        # second is re-evaluated as a duplicate.
+        # second is re-evaluated as a duplicate (docs/data-model.md#claims-pinned).
         condition = f"ksid = :ksid AND {OTHER_CLAIM_DIGEST} = :other"
         values: dict[str, str | bool] = {"ksid": stored.ksid, "other": stored.other_claim_digest}
         for name in ("ufid", "osType", "active", "deviceName"):
