@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 
 # Everything allocated during import lives for the life of the process, so the collector is off until
-# Handler.prepare(). Saves about 5 % of a cold start (docs/performance.md).
+# Handler.prepare(). Saves about 5 % of a cold start (docs/performance.md#cold-init).
 gc.disable()
 
 from snapshot_restore_py import register_before_snapshot  # noqa: E402

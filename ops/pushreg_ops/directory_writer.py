@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pushreg.dynamodb import Client, from_attributes, to_attributes
+from pushreg.dynamodb import from_attributes, to_attributes
 from pushreg.models.directory import Entry
 from pushreg.schema import EntryKind, entry_key, entry_prefix
 from pushreg.stores.directory import to_entry, to_item
+from pushreg_local.client import AdminClient
 
 
 class DirectoryWriter:
     """Adds, lists and removes entries; the roles of the functions do not allow it."""
 
-    def __init__(self, client: Client, table: str) -> None:
+    def __init__(self, client: AdminClient, table: str) -> None:
         self._client = client
         self._table = table
 

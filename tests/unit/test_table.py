@@ -224,14 +224,6 @@ def test_session_failed_transaction_names_failed_conditions(time: Time) -> None:
     assert (caught.value.items, caught.value.failed) == ([None, {"k": "v"}, None], [False, True, False])
 
 
-def test_session_update_returns_requested_attributes(time: Time) -> None:
-    client = ScriptedClient({"Attributes": {"n": {"N": "2"}}}, {})
-    write = update("t", {"k": "v"}, "SET n = :n", "n < :n", n=2)
-    assert session(client, time).update(write, "ALL_NEW") == {"n": 2}
-    assert session(client, time).update(write) == {}
-    assert [parameters["ReturnValues"] for _, parameters in client.asked] == ["ALL_NEW", "NONE"]
-
-
 def test_session_repeated_condition_failures_back_off_until_deadline(time: Time) -> None:
     refused = session(ScriptedClient(error("ConditionalCheckFailedException")), time)
     write = update("t", {"k": "v"}, "SET n = :n", "n = :n", n=1)
