@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -8,6 +8,7 @@ from pushreg.dynamodb import Session, to_attributes
 from pushreg.models.directory import Account, Application, Place
 from pushreg.schema import digest
 from pushreg.stores.directory import Directory, to_item
+from pushreg_local.client import AdminClient
 from pushreg_ops.directory_writer import DirectoryWriter
 from tests.support.clients import ReadOnlyClient, ScriptedClient
 from tests.support.time import Time
@@ -106,11 +107,11 @@ def test_directory_writer_list_reads_all_pages() -> None:
     client = ScriptedClient(
         {"Items": first, "LastEvaluatedKey": key}, {"Items": [], "LastEvaluatedKey": key}, {"Items": second + third}
     )
-    assert list(DirectoryWriter(client.client, "directory").list("place")) == places
+    assert list(DirectoryWriter(cast("AdminClient", client.client), "directory").list("place")) == places
     assert [parameters.get("ExclusiveStartKey") for _, parameters in client.asked] == [None, key, key]
 
 
 def test_directory_writer_remove_returns_whether_entry_existed() -> None:
-    writer = DirectoryWriter(ScriptedClient({"Attributes": {}}, {}).client, "directory")
+    writer = DirectoryWriter(cast("AdminClient", ScriptedClient({"Attributes": {}}, {}).client), "directory")
     assert writer.remove("place", "a") is True
     assert writer.remove("place", "a") is False
