@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pushreg.dynamodb import Session
 from pushreg.errors import UnauthenticatedError
 from pushreg.models.directory import Credential, CredentialFamily, Entry
-from pushreg.schema import EntryKind, digest
+from pushreg.schema import EntryName, digest
 from pushreg.stores.directory import Directory
 
 
