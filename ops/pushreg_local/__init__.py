@@ -1,1 +1,1 @@
-"""The local stack: the API on this machine, read from template.yaml. Never deployed."""
+"""The local stack: serves the API on this machine as described by template.yaml. Never deployed."""

@@ -55,7 +55,7 @@ class AdminClient(Client, Protocol):
 
 
 def connect_endpoint(endpoint: str) -> AdminClient:
-    """Return a client of a local engine, which tries once and carries none of the machine's credentials."""
+    """Return a client for a local endpoint, without retries and without the machine's AWS credentials."""
     session = botocore.session.Session()
     session.set_credentials("local", "local")
     client = session.create_client("dynamodb", region_name=REGION, endpoint_url=endpoint, config=_ONE_TRY)
@@ -63,7 +63,7 @@ def connect_endpoint(endpoint: str) -> AdminClient:
 
 
 def is_answering(client: AdminClient) -> bool:
-    """Tell whether the endpoint lists its tables."""
+    """Return whether the endpoint can list tables."""
     try:
         client.list_tables(Limit=1)
     except (BotoCoreError, ClientError):
@@ -78,9 +78,9 @@ def explain(
     unreachable: str = "check the network and AWS_REGION",
     incomplete: str = "deploy the stack again, or check AWS_REGION",
 ) -> Iterator[None]:
-    """Turn AWS's errors into an OperatorError that says what to do about the target.
+    """Convert AWS errors in the block into OperatorError with a fix.
 
-    `unreachable` is the fix if nothing answers, `incomplete` if a table is missing.
+    `unreachable` is the fix if nothing answers at the target, `incomplete` if a table is missing.
     """
     try:
         yield
@@ -93,7 +93,7 @@ def explain(
     except ProfileNotFound as error:
         raise OperatorError(f"{error}: set AWS_PROFILE to one that exists") from error
     except ReadTimeoutError as error:
-        raise OperatorError(f"{target} took too long to answer: try again when it has less to do") from error
+        raise OperatorError(f"{target} took too long to answer: try again when it is less busy") from error
     except (ConnectTimeoutError, EndpointConnectionError, HTTPClientError) as error:
         raise OperatorError(f"nothing answers at {target}: {unreachable}") from error
     except ClientError as error:
@@ -110,7 +110,7 @@ def _explain(target: str, code: str, message: str) -> str:
         case "ValidationError" if "does not exist" in message:
             return f"there is no such stack: {target}; check --stack and AWS_REGION"
         case "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation":
-            return f"AWS refuses it: {message}; use credentials that may (AWS_PROFILE)"
+            return f"AWS denied access: {message}; use credentials with the permission (AWS_PROFILE)"
         case "ExpiredToken" | "ExpiredTokenException" | "RequestExpired":
             return "the AWS credentials have expired: sign in again (`aws sso login`)"
         case "InvalidClientTokenId" | "UnrecognizedClientException" | "SignatureDoesNotMatch":

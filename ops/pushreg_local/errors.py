@@ -1,4 +1,4 @@
-"""What an operator is told when a command cannot go on."""
+"""Errors that end a command."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pushreg.errors import PushregError
 
 
 class OperatorError(PushregError):
-    """The command is refused; the message is for the operator and names the fix."""
+    """The command cannot be carried out; the message tells the operator why and how to fix it."""
 
 
 class TemplateError(OperatorError):
-    """template.yaml says something that the local stack does not understand."""
+    """template.yaml contains something that the local stack does not support."""
 
 
 class EngineError(OperatorError):
-    """A database engine cannot be had or does not start."""
+    """A database engine is not available or does not start."""

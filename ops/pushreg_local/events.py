@@ -1,7 +1,7 @@
-"""HTTP to payload format 2.0 and back, as API Gateway's HTTP API does it.
+"""HTTP to Lambda payload format 2.0 and back, like API Gateway's HTTP API.
 
 Sources: AWS docs, "Create AWS Lambda proxy integrations for HTTP APIs"; where they are silent, the behaviour of the
-deployed service as its users recorded it (text media types: ministackorg/ministack#766; decoded paths and the default
+deployed service as recorded by users (text media types: ministackorg/ministack#766; decoded paths and the default
 content type: aws/aws-lambda-dotnet's test tool), then that of `sam local`.
 """
 
@@ -20,13 +20,13 @@ from pushreg_local.intrinsics import ACCOUNT_ID
 from pushreg_local.template import Route
 
 _TEXT_TYPES = frozenset({"application/json", "application/xml", "application/javascript"})
-# Joined with semicolons by their own grammar (RFC 9113, 8.2.3), which is also where the event splits them.
+# Cookie headers are joined with semicolons (RFC 9113, 8.2.3); the event lists the cookies separately.
 _COOKIE_SEPARATOR = "; "
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request as it came in; header names are in lower case, the path is decoded, the query is not."""
+    """A request; header names are in lower case, the path is decoded, the query is not."""
 
     method: str
     path: str
@@ -39,7 +39,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """An answer as it goes out; a header may come more than once."""
+    """A response; a header may occur more than once."""
 
     status: int
     body: bytes = b""
@@ -53,7 +53,7 @@ class InvalidLambdaResponseError(ValueError):
 def build_event(
     request: HttpRequest, route: Route, parameters: Mapping[str, str], port: int, moment: datetime
 ) -> dict[str, Any]:
-    """Return the event that the function sees; members without content are left out, as the gateway does."""
+    """Return the function's event; like API Gateway it omits empty members."""
     cookies = [value for name, value in request.headers if name == "cookie"]
     headers = _join(pair for pair in request.headers if pair[0] != "cookie")
     headers.setdefault("content-length", str(len(request.body)))
@@ -101,7 +101,7 @@ def build_event(
     return event
 
 
-def render_answer(answer: object) -> HttpResponse:
+def render_response(answer: object) -> HttpResponse:
     """Return a function's result as an HTTP response.
 
     Raises InvalidLambdaResponseError where API Gateway would answer 500.
@@ -113,7 +113,7 @@ def render_answer(answer: object) -> HttpResponse:
         raise InvalidLambdaResponseError(f"statusCode {status!r}")
     text = answer.get("body") or ""
     if not isinstance(text, str):
-        raise InvalidLambdaResponseError("the body is no string")
+        raise InvalidLambdaResponseError("the body is not a string")
     try:
         body = base64.b64decode(text, validate=True) if answer.get("isBase64Encoded") else text.encode()
     except (binascii.Error, UnicodeEncodeError) as error:
@@ -138,6 +138,6 @@ def _encode(body: bytes, content_type: str) -> tuple[str, bool]:
         try:
             return body.decode(), False
         except UnicodeDecodeError:
-            # Text in another encoding would not survive as a string; the function judges the bytes.
+            # Not UTF-8: pass the bytes on in base64, as they cannot be a JSON string.
             pass
     return base64.b64encode(body).decode("ascii"), True

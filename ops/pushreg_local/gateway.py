@@ -1,4 +1,4 @@
-"""The local HTTP API: requests become events, handlers run in threads, answers become responses."""
+"""The local HTTP API: converts requests to events and runs the handlers in threads."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ from starlette.types import Receive, Scope, Send
 
 from pushreg.clock import Clock, now
 from pushreg_local.errors import TemplateError
-from pushreg_local.events import HttpRequest, HttpResponse, InvalidLambdaResponseError, build_event, render_answer
+from pushreg_local.events import HttpRequest, HttpResponse, InvalidLambdaResponseError, build_event, render_response
 from pushreg_local.intrinsics import ACCOUNT_ID, REGION
 from pushreg_local.routing import Router
 from pushreg_local.template import Cors, Function, Template
 
 # API Gateway's own limit (AWS docs, "Quotas for configuring and running an HTTP API").
 MAX_BODY = 10 * 1024 * 1024
-# One DynamoDB connection each is what the functions' client keeps open.
+# Matches the connection pool of the functions' DynamoDB client.
 MAX_THREADS = 64
 
 
 class Handler(Protocol):
-    """What a function's create_handler returns."""
+    """The result of a function's create_handler."""
 
     def __call__(self, event: dict[str, Any], context: Any) -> object:
-        """Answer one event."""
+        """Handle one event."""
 
     def prepare(self) -> object:
-        """Do now what the first event would have to wait for."""
+        """Do the initialization that the first event would otherwise wait for."""
 
 
 @dataclass(frozen=True, slots=True)
 class LambdaContext:
-    """What Lambda tells a handler about its invocation."""
+    """The context object that Lambda passes to a handler."""
 
     function_name: str
     memory_limit_in_mb: int
@@ -55,12 +55,12 @@ class LambdaContext:
     function_version: str = "$LATEST"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return what is left of the function's time."""
+        """Return the remaining time before the function's timeout."""
         return max(0, round((self.deadline - time.monotonic()) * 1000))
 
 
 def load_handlers(template: Template, emit: Callable[[str], None] = print) -> dict[str, Handler]:
-    """Return each function's handler under the function's name, made with its own environment."""
+    """Return the handlers by function name, each created with its own environment."""
     handlers: dict[str, Handler] = {}
     for function in template.functions:
         try:
@@ -72,7 +72,7 @@ def load_handlers(template: Template, emit: Callable[[str], None] = print) -> di
 
 
 class Gateway:
-    """An ASGI application that does what API Gateway and Lambda do between a request and its answer."""
+    """An ASGI application that stands in for API Gateway and Lambda."""
 
     def __init__(self, template: Template, handlers: Mapping[str, Handler], port: int, clock: Clock = now) -> None:
         self._router = Router(template.routes)
@@ -83,7 +83,7 @@ class Gateway:
         self._threads = CapacityLimiter(MAX_THREADS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         request = Request(scope, receive)
         try:
             response = await self._answer(request)
@@ -123,16 +123,16 @@ class Gateway:
             deadline=time.monotonic() + function.timeout,
         )
         try:
-            return render_answer(self._handlers[function.name](event, context))
+            return render_response(self._handlers[function.name](event, context))
         except InvalidLambdaResponseError as error:
-            print(f"{function.name} answered what API Gateway refuses: {error}")  # noqa: T201
+            print(f"{function.name} returned an invalid response: {error}")  # noqa: T201
         except Exception:  # noqa: BLE001 Lambda survives whatever a handler raises, and so must this.
             traceback.print_exc()
         return _message(500, "Internal Server Error")
 
 
 def create_app(gateway: Gateway, cors: Cors | None = None, routes: Sequence[BaseRoute] = ()) -> Starlette:
-    """Return the application that the local stack serves: the gateway, but for the routes given."""
+    """Return the application of the local stack: the given routes, and the gateway for all others."""
     middleware = []
     if cors is not None:
         middleware.append(
@@ -146,13 +146,13 @@ def create_app(gateway: Gateway, cors: Cors | None = None, routes: Sequence[Base
             )
         )
     app = Starlette(routes=routes, middleware=middleware)
-    # Not a Mount: its pattern leaves out paths that have a line break in them.
+    # Not a Mount, whose pattern does not match paths that contain a line break.
     app.router.default = gateway
     return app
 
 
 async def _read(request: Request) -> bytes | None:
-    """Return the body, or None once it is over the gateway's limit."""
+    """Return the body, or None if it exceeds API Gateway's limit."""
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():

@@ -1,4 +1,4 @@
-"""CloudFormation's YAML: short tags read as their long forms, and the functions in them worked out for a local run."""
+"""CloudFormation's YAML: expands short tags and evaluates intrinsic functions for a local run."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _construct_tag(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dic
     elif isinstance(node, yaml.MappingNode):
         value = loader.construct_mapping(node, deep=True)
     else:
-        raise TemplateError(f"the tag !{suffix} stands at nothing")
+        raise TemplateError(f"the tag !{suffix} has no value")
     if suffix == "GetAtt" and isinstance(value, str):
         value = value.split(".", 1)
     return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
@@ -95,7 +95,7 @@ def _fill_in(part: Any, variable: str, value: str) -> Any:
 
 
 class Resolver:
-    """Works out the functions of one document; what only a deployment knows becomes a stable stand-in."""
+    """Evaluates the intrinsic functions of one document; values known only after deployment get stable placeholders."""
 
     def __init__(self, document: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
         declared = document.get("Parameters", {})
@@ -110,7 +110,7 @@ class Resolver:
         self._mappings: Mapping[str, Any] = document.get("Mappings", {})
 
     def resolve(self, value: Any) -> Any:
-        """Return the value with every function in it worked out; TemplateError for one that is not known here."""
+        """Return the value with all functions evaluated; TemplateError for an unsupported one."""
         resolved = self._resolve(value)
         return None if resolved is _ABSENT else resolved
 
@@ -132,7 +132,7 @@ class Resolver:
         return {name: member for name, member in members.items() if member is not _ABSENT}
 
     def holds(self, condition: str | None) -> bool:
-        """Tell whether the named condition holds; the absent one does."""
+        """Return whether the named condition holds; True without a name."""
         if condition is None:
             return True
         if condition not in self._conditions:
@@ -151,9 +151,9 @@ class Resolver:
             return value
         if name in self._resources:
             properties = self._resources[name].get("Properties", {})
-            # A table's Ref is its name; without one the deployment makes it, and `sam local` takes the logical id.
+            # Ref of a table is its name; without a TableName, use the logical id like `sam local`.
             return self._resolve(properties.get("TableName", name))
-        # SAM makes resources of its own, named after the declared one: KazooFunction -> KazooFunctionRole.
+        # SAM generates resources named after the declared ones: KazooFunction -> KazooFunctionRole.
         if any(name.startswith(resource) for resource in self._resources):
             return name
         raise TemplateError(f"!Ref {name}: no such parameter or resource")
@@ -184,7 +184,7 @@ class Resolver:
                 return self._resolve(items)[int(self._resolve(index))]
             case "Fn::FindInMap", [str() as mapping, first, second]:
                 return self._mappings[mapping][to_text(self._resolve(first))][to_text(self._resolve(second))]
-        raise TemplateError(f"{name} is not understood by the local stack, at: {argument!r}")
+        raise TemplateError(f"{name} is not supported by the local stack: {argument!r}")
 
     def _substitute(self, text: str, extra: Mapping[str, Any]) -> str:
         def replace(match: re.Match[str]) -> str:

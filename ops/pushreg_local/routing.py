@@ -1,4 +1,4 @@
-"""Which route of the HTTP API a request takes."""
+"""Route selection of an HTTP API."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Router:
         self._routes = sorted(routes, key=_rank)
 
     def match(self, method: str, path: str) -> tuple[Route, Parameters] | None:
-        """Return the route and its path parameters, or None; the path is already decoded, as the gateway does it.
+        """Return the route and its path parameters, or None.
 
-        Decoding comes first there, so an escaped slash separates segments like any other.
+        The path is decoded first, as in API Gateway, so an escaped slash separates segments.
         """
         for route in self._routes:
             if route.method in ("ANY", method):

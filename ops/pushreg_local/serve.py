@@ -1,4 +1,4 @@
-"""The local stack: an engine, its tables, the functions and the gateway, for as long as nobody stops it."""
+"""Runs the local stack: database engine, tables, functions and gateway."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from pushreg_local.template import ENDPOINT_PARAMETER, Template, find_template, 
 
 DATA = Path(".data")
 DYNAMODB_LOCAL, MEMORY = "dynamodb-local", "memory"
-# Requests under way get this long to end once the stack is to stop.
+# How long a stopping stack waits for requests in progress.
 DRAIN_SECONDS = 10
 
 
 class StopRequestedError(Exception):
-    """SIGTERM or SIGHUP came."""
+    """SIGINT, SIGTERM or SIGHUP was received."""
 
 
 class Say(Protocol):
@@ -52,7 +52,7 @@ class Say(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the person asked for; no store means the best that can be had."""
+    """The options of `pushreg local`; without a store the best available engine is used."""
 
     port: int
     dynamodb_port: int
@@ -62,7 +62,7 @@ class Options:
 
 
 def serve(options: Options, say: Say, environ: Mapping[str, str]) -> None:
-    """Serve until Ctrl-C, SIGTERM or SIGHUP, and leave no process behind; OperatorError if it cannot be."""
+    """Serve until Ctrl-C, SIGTERM or SIGHUP, then stop all processes; OperatorError if the stack cannot start."""
     template_file = find_template(Path.cwd())
     with (
         _stoppable(),
@@ -72,7 +72,7 @@ def serve(options: Options, say: Say, environ: Mapping[str, str]) -> None:
         engine = _choose_engine(options, say, environ)
         try:
             engine.start()
-            # Python imports while Java starts: together they are most of the time until the first answer.
+            # Import the functions while Java starts: the two take most of the start-up time.
             parameters = {ENDPOINT_PARAMETER: engine.endpoint}
             template = load_template(template_file.read_text("utf-8"), parameters)
             handlers = load_handlers(template, write_request)
@@ -97,7 +97,7 @@ def serve(options: Options, say: Say, environ: Mapping[str, str]) -> None:
             write_ready_file(address, engine.endpoint)
             _run(app, listener)
         finally:
-            # Once it ends it ends: a second Ctrl-C must not leave the engine behind.
+            # Ignore further signals: a second Ctrl-C must not leave the engine running.
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
             engine.stop()
@@ -106,7 +106,7 @@ def serve(options: Options, say: Say, environ: Mapping[str, str]) -> None:
 def _choose_engine(options: Options, say: Say, environ: Mapping[str, str]) -> Engine:
     if options.store is not None and "://" in options.store:
         return ExistingEndpoint(options.store)
-    # Asked here, so that it is told plainly and not as Java's last words.
+    # Probe the port first, so the user gets a clear error instead of a Java stack trace.
     with _bind(options.dynamodb_port, "DYNAMODB_PORT") as probe:
         port: int = probe.getsockname()[1]
     if options.store == MEMORY:
@@ -123,18 +123,18 @@ def _choose_engine(options: Options, say: Say, environ: Mapping[str, str]) -> En
 
 
 def _fall_back(options: Options, say: Say, error: EngineError) -> Engine:
-    say(f"No DynamoDB Local, so memory serves instead: {error}", "yellow")
+    say(f"DynamoDB Local is not available, using memory instead: {error}", "yellow")
     return _create_memory(options.dynamodb_port)
 
 
 def _create_memory(port: int) -> Engine:
-    # Loaded when chosen: moto takes as long to import as all else together.
+    # Imported on demand: moto takes as long to import as everything else together.
     engine: Engine = importlib.import_module("pushreg_local.engines.memory").MemoryEngine(port)
     return engine
 
 
 def _prepare(engine: Engine, template: Template, handlers: Mapping[str, Handler], options: Options) -> None:
-    with explain(engine.endpoint, unreachable="the database has stopped, so start again"):
+    with explain(engine.endpoint, unreachable="the database has stopped: start again"):
         client = connect_endpoint(engine.endpoint)
         create_missing(client, template.tables)
     if options.demo:
@@ -146,7 +146,7 @@ def _prepare(engine: Engine, template: Template, handlers: Mapping[str, Handler]
 def _announce(address: str, engine: Engine, template: Template, options: Options, say: Say) -> None:
     say(f"\nPushreg answers at {address} (Ctrl-C stops it)", "bold green")
     say(f"Store: {engine.description}")
-    say(f"Documentation to try the API in: {address}{PAGE_PATH}")
+    say(f"Interactive documentation: {address}{PAGE_PATH}")
     say("\nRoutes", "bold")
     for route in template.routes:
         say(f"  {route.key}")
@@ -158,7 +158,7 @@ def _announce(address: str, engine: Engine, template: Template, options: Options
         for _, command in list_commands(address):
             say(command)
     else:
-        say("\nNo demo data: `pushreg --help` tells how to add accounts, places, applications and keys.")
+        say("\nNo demo data: see `pushreg --help` for adding accounts, places, applications and keys.")
     say("")
 
 
@@ -176,14 +176,14 @@ def _run(app: ASGIApp, listener: socket.socket) -> None:
 
 @contextmanager
 def _bind(port: int, variable: str) -> Iterator[socket.socket]:
-    """Hold the port on the loopback address; OperatorError if it cannot be had."""
-    # With its protocol named, or asyncio leaves Nagle's algorithm on: 40 ms for every answer on a kept connection.
+    """Bind the port on the loopback address; OperatorError if it is not available."""
+    # Name the protocol, or asyncio leaves Nagle's algorithm on: 40 ms per response on a keep-alive connection.
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, port))
         except OSError as error:
-            reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had ({error.strerror})"
+            reason = "is in use" if error.errno == errno.EADDRINUSE else f"is not available ({error.strerror})"
             option = f"--{variable.lower().replace('_', '-')}"
             raise OperatorError(f"port {port} {reason}: choose another with {option} or {variable}") from error
         listener.listen(128)
@@ -192,7 +192,7 @@ def _bind(port: int, variable: str) -> Iterator[socket.socket]:
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """End quietly on Ctrl-C, SIGTERM and SIGHUP, wherever the code inside is, and restore the signals' handlers."""
+    """End the block quietly on Ctrl-C, SIGTERM and SIGHUP, and restore the signal handlers."""
 
     def stop(number: int, frame: types.FrameType | None) -> None:
         raise StopRequestedError

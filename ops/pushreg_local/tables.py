@@ -15,7 +15,7 @@ TABLES = (DEVICES, SUBSCRIBERS, PLACES, DIRECTORY)
 
 
 def create_missing(client: AdminClient, tables: Iterable[Table]) -> list[str]:
-    """Create the tables that are not there and return their names; OperatorError if one there has other keys."""
+    """Create missing tables and return their names; OperatorError if an existing one has other keys."""
     existing = _list_names(client)
     created = []
     for table in tables:

@@ -1,4 +1,4 @@
-"""template.yaml as the local stack sees it: functions, routes and tables. There is no second list of them."""
+"""Reads functions, routes and tables from template.yaml, their only definition."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TABLE_PROPERTIES = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexe
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route of the HTTP API; method ANY stands for all, and path `$default` for whatever no other takes."""
+    """One route of the HTTP API; method ANY matches all methods, path `$default` what no other route matches."""
 
     method: str
     path: str
@@ -31,7 +31,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One Lambda function: where its handler is and what its environment says."""
+    """One Lambda function: its handler's module, environment and limits."""
 
     name: str
     module: str
@@ -42,7 +42,7 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One DynamoDB table; `definition` is what CreateTable takes."""
+    """One DynamoDB table; `definition` are parameters of CreateTable."""
 
     logical_id: str
     name: str
@@ -52,7 +52,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Cors:
-    """What pages of other origins may do with the API; see AWS::Serverless::HttpApi, CorsConfiguration."""
+    """CORS settings of the API (AWS::Serverless::HttpApi, CorsConfiguration)."""
 
     origins: tuple[str, ...]
     methods: tuple[str, ...]
@@ -63,7 +63,7 @@ class Cors:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What there is to serve."""
+    """The parts of the template that the local stack serves."""
 
     functions: tuple[Function, ...]
     routes: tuple[Route, ...]
@@ -79,7 +79,7 @@ class Template:
 
 
 def find_template(start: Path) -> Path:
-    """Return the template of the checkout around `start`, else of the one that this code runs from."""
+    """Return the template of the checkout that contains `start`, else of the one that contains this code."""
     here = Path(__file__).resolve()
     for folder in (start.resolve(), *start.resolve().parents, *here.parents):
         if (folder / FILE_NAME).is_file() and (folder / "functions").is_dir():
@@ -88,7 +88,7 @@ def find_template(start: Path) -> Path:
 
 
 def load_template(text: str, parameters: Mapping[str, str] | None = None) -> Template:
-    """Return the template with its parameters' defaults, or those given; TemplateError for what is not understood."""
+    """Return the template with its parameters' defaults, or those given; TemplateError for unsupported content."""
     document = parse(text)
     resolver = Resolver(document, parameters or {})
     defaults = document.get("Globals", {}).get("Function", {})

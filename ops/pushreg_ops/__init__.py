@@ -1,1 +1,1 @@
-"""The `pushreg` command: the local stack and the operators' tools. Never deployed."""
+"""The `pushreg` command, the operator's tool. Never deployed."""

@@ -22,9 +22,9 @@ _CONFIG = Config(
 
 
 def connect_stack(name: str, region: str | None) -> tuple[AdminClient, Mapping[str, str], Mapping[str, str]]:
-    """Return a client in the stack's region, the stack's outputs and its parameters; OperatorError names the fix.
+    """Return a client in the stack's region, the stack's outputs and its parameters; OperatorError on failure.
 
-    Without a region it is the one that AWS_DEFAULT_REGION or the profile names.
+    Without a region, AWS_DEFAULT_REGION or the profile determines it.
     """
     with explain(f"the stack {name}"):
         session = botocore.session.Session()
@@ -40,8 +40,8 @@ def connect_stack(name: str, region: str | None) -> tuple[AdminClient, Mapping[s
     return client, outputs, parameters
 
 
-def ask(call: Callable[..., dict[str, Any]], *codes: str, **parameters: Any) -> dict[str, Any] | None:
-    """Return the call's answer, None if AWS refuses it with one of the codes."""
+def call_unless(call: Callable[..., dict[str, Any]], *codes: str, **parameters: Any) -> dict[str, Any] | None:
+    """Return the call's response, None if it fails with one of the error codes."""
     try:
         return call(**parameters)
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""A bar for what takes long: on a terminal alone, on standard error, so that results can go into a file."""
+"""Progress bars, only on a terminal and on standard error, so that results can be redirected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.text import Text
 
 
 class Meter:
-    """One task's bar."""
+    """The progress bar of one task."""
 
     def __init__(self, progress: Progress, title: str, total: int | None) -> None:
         self._progress = progress
@@ -20,7 +20,7 @@ class Meter:
         self._done = 0
 
     def move(self, position: int, done: int) -> None:
-        """Show the position, of the total, and how many rows are done with."""
+        """Show the position relative to the total and the number of rows done."""
         elapsed = self._progress.get_time()
         if self._begun is None:
             self._begun = (elapsed, done)
@@ -29,7 +29,7 @@ class Meter:
         self._progress.update(self._task, completed=position, done=done, rate=rate)
 
     def advance(self, count: int) -> None:
-        """Show that so many more are done with, where each counts for one of the total."""
+        """Add to both the position and the number done."""
         self._done += count
         self.move(self._done, self._done)
 
@@ -41,7 +41,7 @@ class _RowsColumn(ProgressColumn):
 
 @contextmanager
 def meter(title: str, total: int | None = None) -> Iterator[Meter]:
-    """Show a bar while the block runs, without an end where the total is not known."""
+    """Show a progress bar while the block runs, an indeterminate one without a total."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -1,4 +1,4 @@
-"""Accounts, places, applications and keys: what an operator adds to a registry and takes away."""
+"""Adds, lists and removes the accounts, places, applications and keys of a registry."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Provisioner:
         self._clock = clock
 
     def add(self, entry: Entry) -> bool:
-        """Store the entry unless one with its key is there, and tell whether it was stored."""
+        """Store the entry unless its key is taken, and return whether it was stored."""
         # Every entry has created_at, so its absence is the absence of the entry. The token of a transaction makes a
         # retried call that had succeeded succeed again, where a plain conditional write would find itself.
         write = put(self._registry.directory, to_item(entry), "attribute_not_exists(created_at)")
@@ -50,29 +50,29 @@ class Provisioner:
         return True
 
     def add_account(self, account_id: str) -> bool:
-        """Add the account, and tell whether it is new."""
+        """Add the account and return whether it is new."""
         return self.add(Account(account_id, self._now()))
 
     def add_place(self, place_id: str) -> bool:
-        """Add the place, and tell whether it is new."""
+        """Add the place and return whether it is new."""
         return self.add(Place(place_id, self._now()))
 
     def add_application(self, application_id: str, auth_token: str | None) -> bool:
-        """Add the application and tell whether it is new or changed: a token replaces that of one already there."""
+        """Add the application and return whether it is new or changed; a token replaces the current one."""
         if auth_token is None:
             return self.add(Application(application_id, self._now()))
         self._writer.add(Application(application_id, self._now(), digest(auth_token)))
         return True
 
     def issue_account_key(self, account_id: str, scope: Scope, value: str | None = None) -> tuple[Credential, str]:
-        """Store a new key of the account and return it with its secret; OperatorError if there is no such account."""
+        """Store a new key of the account and return it with its secret; OperatorError if the account does not exist."""
         self._require("account", [account_id])
         return self._issue(value, family="kazoo", scope=scope, account_id=account_id)
 
     def issue_places_key(
         self, places: frozenset[str], scope: Scope, value: str | None = None
     ) -> tuple[Credential, str]:
-        """Store a new key for the places and return it with its secret; OperatorError names a place unknown."""
+        """Store a new key for the places and return it with its secret; OperatorError if a place does not exist."""
         self._require("place", sorted(places - {EVERY_PLACE}))
         return self._issue(value, family="places", scope=scope, places=places)
 
@@ -87,15 +87,15 @@ class Provisioner:
         return self._issue(value, family="engagement", scope=scope, applications=applications)
 
     def revoke(self, key_id: str) -> None:
-        """Remove the key; OperatorError if there is none. Functions may know it for another 60 seconds."""
+        """Remove the key; OperatorError if there is none. Functions may have it cached for another 60 seconds."""
         digests = [key.secret_digest for key in self.list_keys() if key.key_id == key_id]
         if not sum(self._writer.remove("credential", secret_digest) for secret_digest in digests):
-            raise OperatorError(f"there is no key {key_id}: `pushreg keys list` shows those there are")
+            raise OperatorError(f"there is no key {key_id}: see `pushreg keys list`")
 
     def remove(self, kind: EntryKind, key: str, noun: str) -> None:
         """Remove the entry; OperatorError if there is none."""
         if not self._writer.remove(kind, key):
-            raise OperatorError(f"there is no {noun} {key}: `pushreg {noun}s list` shows those there are")
+            raise OperatorError(f"there is no {noun} {key}: see `pushreg {noun}s list`")
 
     def list_entries(self, kind: EntryKind) -> list[Entry]:
         """Return all entries of the kind, oldest first."""
@@ -110,7 +110,7 @@ class Provisioner:
         credential = Credential(secret_digest=digest(secret), created_at=self._now(), **rights)
         if not self.add(credential):
             raise OperatorError(
-                f"this value is already the key {credential.key_id}: revoke that first, or choose another value"
+                f"this value is already in use as key {credential.key_id}: revoke that key, or choose another value"
             )
         return credential, secret
 

@@ -1,4 +1,4 @@
-"""Which registry an operator means: a deployed stack, or the local one."""
+"""Selects and opens a registry: a deployed stack, or the local one."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ STALE_PARAMETER, STALE_VARIABLE = "StaleAfterDays", "STALE_AFTER_DAYS"
 
 
 class NoTargetError(OperatorError):
-    """The operator named no registry, or two."""
+    """The options select no registry, or two."""
 
 
 LOCAL_FIXES = {
-    "unreachable": "start the local stack with `pushreg local`, or name its port with DYNAMODB_PORT",
-    "incomplete": "`pushreg local` makes them; if it serves another database, name its port with DYNAMODB_PORT",
+    "unreachable": "start the local stack with `pushreg local`, or set DYNAMODB_PORT to its port",
+    "incomplete": "`pushreg local` creates it; if that uses another database, set DYNAMODB_PORT to its port",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """The tables of one registry and the client that reaches them.
+    """The tables of one registry and a client for them.
 
-    `address` is where its API answers, `stale_after_days` its parameter of that name, `fixes` for `explain`.
+    `address` is the API's URL, `stale_after_days` the stack's parameter, `fixes` are arguments of `explain`.
     """
 
     description: str
@@ -50,10 +50,10 @@ class Registry:
 
 
 def open_registry(stack: str | None, local: bool, environ: Mapping[str, str]) -> Registry:
-    """Return the registry; OperatorError names the fix if there is none, or it is not reached."""
+    """Return the registry; OperatorError if it does not exist or cannot be reached."""
     endpoint = environ.get(ENDPOINT_VARIABLE)
     if stack and local:
-        raise NoTargetError("--stack and --local name two registries: give one of them")
+        raise NoTargetError("--stack and --local are mutually exclusive")
     if stack:
         registry = _open_stack(stack, environ.get("AWS_REGION"))
     elif local or endpoint:
@@ -61,7 +61,7 @@ def open_registry(stack: str | None, local: bool, environ: Mapping[str, str]) ->
         address = f"http://127.0.0.1:{environ.get('PORT') or DEFAULT_API_PORT}"
         registry = _open_local(endpoint or f"http://127.0.0.1:{port}", address)
     else:
-        raise NoTargetError("which registry? Give --stack NAME for a deployed one, or --local")
+        raise NoTargetError("no registry selected: use --stack NAME or --local")
     with explain(registry.description, **registry.fixes):
         registry.client.describe_table(TableName=registry.directory)
     return registry
@@ -72,7 +72,7 @@ def _open_stack(name: str, region: str | None) -> Registry:
     missing = [table for table in TABLES if table not in outputs]
     if missing:
         raise OperatorError(
-            f"the stack {name} has no output {', '.join(missing)}: it is no Pushreg stack, or one to be deployed again"
+            f"the stack {name} has no output {', '.join(missing)}: not a Pushreg stack, or an outdated one"
         )
     tables = {table: outputs[table] for table in TABLES}
     days = int(parameters.get(STALE_PARAMETER, "0"))

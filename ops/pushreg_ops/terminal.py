@@ -1,4 +1,4 @@
-"""What a person reads: tables and colour on a terminal, plain lines into a pipe; JSON for machines."""
+"""Output: tables and colour on a terminal, plain lines in a pipe, JSON with --json."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from rich.text import Text
 
 
 class Terminal:
-    """Writes to standard output, problems to standard error."""
+    """Writes results to standard output."""
 
     def __init__(self, *, as_json: bool = False) -> None:
         self._as_json = as_json
-        # Soft wrap: a line that is to be pasted stays one line.
+        # Soft wrap, so that commands can be copied as one line.
         self._out = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
 
     def say(self, text: str, style: str = "") -> None:
-        """Print a line for people; machines get none."""
+        """Print a line, unless the output is JSON."""
         if not self._as_json:
             self._out.print(Text(text, style=style))
 
     def show(self, record: Mapping[str, Any], text: str) -> None:
-        """Print one result: the record for machines, the text for people."""
+        """Print one result: the record as JSON, or the text."""
         if self._as_json:
             typer.echo(json.dumps(record))
         else:
             self._out.print(Text(text))
 
     def list(self, columns: Sequence[str], records: Iterable[Mapping[str, Any]]) -> None:
-        """Print results: a JSON array for machines, a table on a terminal, tab-separated lines elsewhere."""
+        """Print results: as a JSON array, as a table on a terminal, or as tab-separated lines."""
         rows = list(records)
         if self._as_json:
             typer.echo(json.dumps(rows))
@@ -48,12 +48,12 @@ class Terminal:
 
 
 def count(number: int, noun: str) -> str:
-    """Return the number with the noun, which takes an s for more than one."""
+    """Return the number and the noun, in the plural unless the number is 1."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def complain(problem: str) -> None:
-    """Print why the command is refused, to standard error."""
+    """Print the problem to standard error."""
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
     console.print(Text.assemble(("pushreg: ", "bold red"), problem))
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from pushreg.clock import now
-from pushreg_local.events import HttpRequest, build_event, render_answer
+from pushreg_local.events import HttpRequest, build_event, render_response
 from pushreg_local.routing import Router
 from pushreg_local.template import Template, find_template, load_template
 from tests.support.calls import Answer
@@ -61,5 +61,5 @@ class Gateway:
         event["headers"] = dict(headers) or None
         if self._encode and not event["isBase64Encoded"] and "body" in event:
             event |= {"body": base64.b64encode(body or b"").decode(), "isBase64Encoded": True}
-        answer = render_answer(self._handlers[route.function](event, None))
+        answer = render_response(self._handlers[route.function](event, None))
         return answer.status, dict(answer.headers), answer.body

@@ -54,7 +54,7 @@ def listed(**changes: Any) -> dict[str, Any]:
 def read_head(converter: Converter, row: Any) -> Any:
     candidate = converter(row)
     assert candidate is not None
-    return candidate.head
+    return candidate.entity
 
 
 def reason(converter: Converter, row: Any) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from pushreg.dynamodb import Client
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
+from pushreg_ops.migrate.candidates import Candidate
 from pushreg_ops.migrate.formats.engagement import EngagementConverter, create_subscriber
 from pushreg_ops.migrate.formats.kazoo import GREGORIAN_EPOCH, MEMBER, KazooConverter, create_device, read_content
 from pushreg_ops.migrate.formats.places import create_token
@@ -19,7 +20,7 @@ from pushreg_ops.migrate.formats.rows import Converter, ImportRun
 from pushreg_ops.migrate.job import ImportJob
 from pushreg_ops.migrate.merging import Merger
 from pushreg_ops.migrate.sources import FileSource
-from pushreg_ops.records.entities import Candidate, StoredEntity
+from pushreg_ops.records.entities import StoredEntity
 from pushreg_ops.registry import Registry
 from tests.support.calls import APP, subscription
 from tests.support.stored import Stored
@@ -36,8 +37,8 @@ def device(
     name: str, mobile: str, moment: str = LATER, proxy: str = "192.0.2.9", writes: int = 3, timed: bool = True
 ) -> Candidate:
     content = read_content(subscription(mobile, proxy), APP)
-    head = create_device(ACCOUNT_ID, name, content, writes=writes, created_at=EARLIER, updated_at=moment)
-    return Candidate.from_head(head, ("account", ACCOUNT_ID), is_timed=timed)
+    entity = create_device(ACCOUNT_ID, name, content, writes=writes, created_at=EARLIER, updated_at=moment)
+    return Candidate.from_entity(entity, ("account", ACCOUNT_ID), is_timed=timed)
 
 
 def subscriber(
@@ -57,11 +58,13 @@ def token(text: str, moment: str = LATER, expires_at: int | None = None, timed: 
 
 
 class Merge:
-    """Merges into the registry behind the handlers, and remembers what was displaced."""
+    """Merges into the registry behind the handlers, and remembers what was superseded."""
 
     def __init__(self, registry: Registry, client: Client | None = None, dry_run: bool = False) -> None:
-        self.displaced: list[StoredEntity] = []
-        self._merger = Merger(client or registry.client, registry.tables, EPOCH, self.displaced.append, dry_run=dry_run)
+        self.superseded: list[StoredEntity] = []
+        self._merger = Merger(
+            client or registry.client, registry.tables, EPOCH, self.superseded.append, dry_run=dry_run
+        )
 
     def __call__(self, *candidates: Candidate, token: str | None = None) -> list[str]:
         return [each.word for each in self._merger.merge(candidates, token or uuid.uuid4().hex)]

@@ -1,4 +1,4 @@
-"""The page's routes, for the local gateway to serve beside the API."""
+"""The routes of the documentation page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 PAGE_PATH = "/docs"
 DOCUMENT = "/openapi.json"
 _OWN = Path(__file__).parent
-# Nothing from elsewhere, nothing written into the page: not even a mistake in it can make the browser ask other hosts.
+# Own resources only and no inline code, so that the page can never send a request to another host.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -33,15 +33,15 @@ _HEADERS = {
 def create_routes(
     document_file: Path, commands: Sequence[tuple[str, str]], credentials: Mapping[str, str]
 ) -> list[BaseRoute]:
-    """Return the routes of the page and of the document.
+    """Return the routes of the page and of the OpenAPI document.
 
-    `commands` are shown for copying, by family; `credentials` are filled in, by the name of their security scheme.
+    The page shows `commands` by family, and fills in `credentials` by the name of their security scheme.
     """
 
     @cache
     def read_document() -> bytes:
         document = yaml.load(document_file.read_text("utf-8"), _Loader)  # noqa: S506 Safe, whichever it is.
-        # Without servers, the page tries the host that it is from.
+        # Without servers, Swagger UI calls the host that served the page.
         del document["servers"]
         return _to_json(document)
 
@@ -67,7 +67,7 @@ def _serve_file(file: Path) -> Callable[[Request], Response]:
 
 
 def _serve_json(read: Callable[[], bytes]) -> Callable[[Request], Response]:
-    # Starlette calls a function like this in a thread, so that reading holds up nobody.
+    # Not async, so Starlette runs it in a thread and reading the file does not block the event loop.
     return lambda _: Response(read(), media_type="application/json", headers=_HEADERS)
 
 

@@ -1,4 +1,4 @@
-"""The databases that a local stack can stand on."""
+"""The database engines of the local stack."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ HOST = "127.0.0.1"
 
 
 class Engine(Protocol):
-    """A DynamoDB endpoint for as long as the stack runs."""
+    """A DynamoDB endpoint for the lifetime of the stack."""
 
     @property
     def endpoint(self) -> str:
@@ -16,13 +16,13 @@ class Engine(Protocol):
 
     @property
     def description(self) -> str:
-        """What it is and where its data is, for the person who started it."""
+        """What it is and where its data is, for the greeting."""
 
     def start(self) -> None:
-        """Begin to start and return at once; EngineError if that much fails."""
+        """Start the engine without waiting for it; EngineError if that fails."""
 
     def wait(self) -> None:
-        """Return when the endpoint answers; EngineError if it does not come to that."""
+        """Wait until the endpoint answers; EngineError if it does not."""
 
     def stop(self) -> None:
-        """End whatever was started; harmless at any time, and twice."""
+        """Stop what was started; idempotent."""

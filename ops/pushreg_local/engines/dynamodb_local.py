@@ -1,4 +1,4 @@
-"""Amazon's DynamoDB Local as a child process, on the loopback address, with its data in a folder."""
+"""Amazon's DynamoDB Local as a child process on the loopback address, with its data in a folder."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class DynamoDbLocal:
         self._lock = _lock(self._data)
         (self._data / f"{java_class.NAME}.class").write_bytes(java_class.write_class(HOST, _ORIGIN))
         with self._log.open("wb") as log:
-            # A signal's exception between the birth of the child and the assignment would leave an orphan.
+            # Block signals: an exception between fork and assignment would orphan the child.
             signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
             try:
                 self._process = subprocess.Popen(  # noqa: S603
@@ -62,7 +62,7 @@ class DynamoDbLocal:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    # Out of the terminal's group: Ctrl-C is for the gateway, which needs its database until it is done.
+                    # In its own session, so that Ctrl-C reaches only the gateway, which still needs the database.
                     start_new_session=True,
                     preexec_fn=_prepare_child(),
                 )
@@ -72,18 +72,18 @@ class DynamoDbLocal:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
     def wait(self) -> None:
-        """Return when tables can be listed, which is when the native library has been loaded."""
+        """Wait until tables can be listed, that is, until the native library is loaded."""
         client = connect_endpoint(self.endpoint)
         deadline = time.monotonic() + START_SECONDS
         while not is_answering(client):
             if self._process is None or self._process.poll() is not None:
-                raise EngineError(f"DynamoDB Local ended as it started: {self._read_reason()}")
+                raise EngineError(f"DynamoDB Local exited during start-up: {self._read_reason()}")
             if time.monotonic() > deadline:
                 raise EngineError(f"DynamoDB Local did not answer in {START_SECONDS:.0f} s: {self._read_reason()}")
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """End Java, by force if it does not go, and release the data."""
+        """Stop Java, by force if necessary, and release the lock on the data."""
         if self._process is not None:
             self._process.terminate()
             try:
@@ -101,20 +101,20 @@ class DynamoDbLocal:
         return self._data / "dynamodb-local.log"
 
     def _command(self) -> list[str]:
-        # The quick compiler and the plain collector: 2.3 s of CPU until the first answer instead of 4.2 s, and half
-        # the CPU of the first thousand calls.
+        # C1 compiler and serial collector: 2.3 s of CPU until the first response instead of 4.2 s, and half the CPU
+        # of the first thousand calls.
         options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
         options.append(f"-Dsqlite4java.library.path={self._bundle / LIBRARIES}")
         if self._java.version >= 22:
-            # JEP 472: without it newer versions warn about native code, and later ones will refuse it.
+            # JEP 472: newer versions warn about native code without it, and later ones will refuse.
             options.append("--enable-native-access=ALL-UNNAMED")
         classes = ["-cp", os.pathsep.join((str(self._bundle / JAR), str(self._data))), java_class.NAME]
         return [str(self._java.path), *options, *classes, str(self._port), str(self._data.resolve())]
 
     def _read_reason(self) -> str:
         lines = [line for line in self._log.read_text("utf-8", "replace").splitlines() if line.strip()]
-        telling = [line for line in lines if "Error" in line or "Exception" in line] or lines
-        return f"{telling[0].strip() if telling else 'it said nothing'} (see {self._log})"
+        errors = [line for line in lines if "Error" in line or "Exception" in line] or lines
+        return f"{errors[0].strip() if errors else 'no output'} (see {self._log})"
 
 
 def _lock(data: Path) -> IO[str]:
@@ -124,13 +124,13 @@ def _lock(data: Path) -> IO[str]:
     except OSError as error:
         lock.close()
         raise OperatorError(
-            f"another local stack has {data} open: stop it, or start this one in another folder"
+            f"another local stack is using {data}: stop it, or start this one in another folder"
         ) from error
     return lock
 
 
 def _prepare_child() -> Callable[[], None]:
-    """Return what the child does before it becomes Java: take signals again, and on Linux die with its parent."""
+    """Return the child's preparation before exec: unblock signals, and on Linux die with its parent."""
     prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
     parent = os.getpid()
 

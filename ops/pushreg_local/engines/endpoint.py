@@ -1,4 +1,4 @@
-"""A DynamoDB that is already there."""
+"""A DynamoDB endpoint that is already running."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ExistingEndpoint:
         except ValueError:
             known = False
         if not known or parts.path.strip("/") or parts.query:
-            raise OperatorError(f"{address} is no address of a DynamoDB; it looks like http://127.0.0.1:8000")
+            raise OperatorError(f"{address} is not a DynamoDB endpoint like http://127.0.0.1:8000")
         self._endpoint = address.rstrip("/")
 
     @property
@@ -29,15 +29,15 @@ class ExistingEndpoint:
     @property
     def description(self) -> str:
         """Where the data is."""
-        return f"the DynamoDB at {self._endpoint}, which was already there and keeps the data"
+        return f"the existing DynamoDB at {self._endpoint}, which keeps the data"
 
     def start(self) -> None:
-        """There is nothing to start."""
+        """Do nothing."""
 
     def wait(self) -> None:
-        """OperatorError if nothing answers, or something that is no DynamoDB."""
-        with explain(self._endpoint, unreachable="start the DynamoDB that is meant, or leave --store out"):
+        """Check the endpoint; OperatorError if it does not answer like DynamoDB."""
+        with explain(self._endpoint, unreachable="start that DynamoDB, or omit --store"):
             connect_endpoint(self._endpoint).list_tables(Limit=1)
 
     def stop(self) -> None:
-        """There is nothing to stop."""
+        """Do nothing."""

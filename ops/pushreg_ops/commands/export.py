@@ -21,7 +21,7 @@ from pushreg_ops.terminal import Terminal, complain
 
 
 class Family(StrEnum):
-    """What a registration is of."""
+    """The families whose registrations can be exported."""
 
     KAZOO = "kazoo"
     ENGAGEMENT = "engagement"
@@ -30,23 +30,26 @@ class Family(StrEnum):
 
 def run(
     path: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="Where to; without it, to standard output.")
+        Path | None, typer.Argument(metavar="FILE", help="The file to write; standard output by default.")
     ] = None,
-    family: Annotated[list[Family] | None, typer.Option(help="Only these; may be given more than once.")] = None,
+    family: Annotated[list[Family] | None, typer.Option(help="Export this family only; may be repeated.")] = None,
     directory: Annotated[
-        bool, typer.Option("--directory", help="Also what exists: accounts, applications and places.")
+        bool, typer.Option("--directory", help="Also export accounts, applications and places.")
     ] = False,
     keys: Annotated[
         bool,
-        typer.Option("--keys", help="Also who may call, as digests; an import brings revoked keys back to life."),
+        typer.Option(
+            "--keys",
+            help="Also export API keys, as digests. Importing them restores keys that were revoked in the meantime.",
+        ),
     ] = False,
     stack: Stack = None,
     local: Local = False,
     json: Json = False,
 ) -> None:
-    """Write registrations as JSON Lines, which `pushreg import` reads.
+    """Export registrations as JSON Lines that `pushreg import` reads.
 
-    They hold push tokens: keep them as you keep secrets.
+    The output contains push tokens: store it like a secret.
 
     \b
     Examples:
@@ -57,7 +60,7 @@ def run(
     if directory or keys:
         wanted.append("directory")
     if json and path is None:
-        raise typer.BadParameter("the report would mix with the lines: name a FILE", param_hint="--json")
+        raise typer.BadParameter("the report would be mixed into the exported lines: name a FILE", param_hint="--json")
     terminal = Terminal(as_json=json)
     with reach(stack, local) as registry:
         total = sum(estimate(registry.client, registry.tables[TABLE_OF_FAMILY[each]]) for each in wanted)
@@ -78,8 +81,8 @@ def run(
                     raise OperatorError(f"{path} cannot be written: {error.strerror}") from error
     counts = {name: exporter.counts[name] for name in (*wanted, "expired", "unreadable")}
     if path is not None:
-        said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "nothing there"
-        terminal.show(counts, f"{path}: {said}")
+        summary = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "nothing to export"
+        terminal.show(counts, f"{path}: {summary}")
     if counts["unreadable"]:
-        complain(f"{counts['unreadable']:,} items cannot be read and were left out: run `pushreg verify`")
+        complain(f"{counts['unreadable']:,} items are unreadable and were skipped: run `pushreg verify`")
         raise typer.Exit(1)

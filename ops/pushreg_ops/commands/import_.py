@@ -27,7 +27,7 @@ _ZONE = re.compile(r"([A-Za-z]{1,8})=([+-][0-9]{2}:?[0-9]{2})", re.ASCII)
 
 
 class Format(StrEnum):
-    """What the source is."""
+    """Source formats."""
 
     PUSHREG = "pushreg"
     KAZOO = "kazoo"
@@ -35,61 +35,68 @@ class Format(StrEnum):
     PLACES = "places"
 
 
-# The member of a JSON document that holds the rows.
+# The array of a JSON document that holds the rows, by format.
 MEMBERS = {Format.KAZOO: "rows", Format.ENGAGEMENT: "subscribers"}
 
 
 def run(
-    sources: Annotated[list[str], typer.Argument(metavar="FILE|URL", help="Files, or the address of a listing.")],
+    sources: Annotated[
+        list[str], typer.Argument(metavar="FILE|URL", help="Files, or the URL of a subscriber listing.")
+    ],
     format: Annotated[  # noqa: A002 The option's name.
         Format,
         typer.Option(
             "--from",
-            help="pushreg: JSON Lines of `pushreg export`. kazoo: a CouchDB dump (_all_docs?include_docs=true) of an"
-            " account. engagement: pages of GET /api/v1/subscribers. places: CSV or JSON Lines of place_id and"
-            " device_token.",
+            help="pushreg: JSON Lines written by `pushreg export`. kazoo: a CouchDB dump of an account"
+            " (_all_docs?include_docs=true). engagement: pages of GET /api/v1/subscribers. places: CSV or JSON Lines"
+            " with place_id and device_token.",
         ),
     ] = Format.PUSHREG,
     stack: Stack = None,
     local: Local = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Write nothing; report what would be done, row by row as things stand.")
+        bool, typer.Option("--dry-run", help="Write nothing; report what each row would do now.")
     ] = False,
     add_missing: Annotated[
-        bool, typer.Option("--add-missing", help="Add accounts, applications and places that the registry lacks.")
+        bool, typer.Option("--add-missing", help="Add missing accounts, applications and places.")
     ] = False,
-    restart: Annotated[bool, typer.Option("--restart", help="Begin anew, whatever an earlier attempt did.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Ignore the checkpoint of an earlier attempt.")] = False,
     account: Annotated[
         str | None,
-        typer.Option(parser=parse_account_id, metavar="ID", help="For device documents that name no account."),
+        typer.Option(parser=parse_account_id, metavar="ID", help="The account of device documents that name none."),
     ] = None,
     header: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="'NAME: VALUE'|@FILE", help="Sent when a listing is fetched; @FILE keeps secrets off the screen."
+            metavar="'NAME: VALUE'|@FILE",
+            help="A request header for fetching a listing; @FILE keeps secrets off the command line.",
         ),
     ] = None,
-    page_size: Annotated[int, typer.Option(min=1, max=10_000, help="Subscribers to fetch at once.")] = 500,
+    page_size: Annotated[int, typer.Option(min=1, max=10_000, help="Subscribers per page of a listing.")] = 500,
     time_zone: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=+HH:MM", help="What an abbreviation in createdDateStr means."),
+        typer.Option(metavar="NAME=+HH:MM", help="The offset of a time zone abbreviation in createdDateStr."),
     ] = None,
     stale_after_days: Annotated[
         int | None,
-        typer.Option(min=0, max=3650, help="Days that rows without an end of their own live; 0 is for ever."),
+        typer.Option(
+            min=0,
+            max=3650,
+            help="Days until rows without an expiry expire; 0 for never. By default the registry's StaleAfterDays.",
+        ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, max=32, help="Transactions under way at once.")] = 4,
+    workers: Annotated[int, typer.Option(min=1, max=32, help="Concurrent transactions.")] = 4,
     state: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="What the names of its files begin with; by default the source."),
+        typer.Option(metavar="PATH", help="Path prefix of the checkpoint and report files; by default the source."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Bring in registrations of another server, or of another Pushreg.
+    """Import registrations from another server or another Pushreg.
 
-    The registry may be in use. What was refreshed last wins: a row never replaces a newer registration, it goes to
-    FILE.rejected.jsonl with the reason. Stopped or killed, the same command goes on where it was. Exit code 1: not
-    every row was taken.
+    The registry may be in use. The most recently refreshed registration wins: a row never replaces a newer one but
+    goes to FILE.rejected.jsonl with the reason. If interrupted, run the same command again to resume. Exit code 1:
+    some rows were rejected, or older registrations were removed.
 
     \b
     Examples:
@@ -123,8 +130,8 @@ def run(
         )
         checkpoint = job.open_checkpoint(restart=restart)
         if checkpoint.rows:
-            terminal.say(f"Going on after row {checkpoint.rows:,}.")
-        with meter("Looking" if dry_run else "Importing", source.size) as bar:
+            terminal.say(f"Resuming after row {checkpoint.rows:,}.")
+        with meter("Checking" if dry_run else "Importing", source.size) as bar:
             counts = job.run(checkpoint, bar.move)
     _report(terminal, job, counts, checkpoint.rows)
 
@@ -132,12 +139,12 @@ def run(
 def _report(terminal: Terminal, job: ImportJob, counts: Mapping[str, int], rows: int) -> None:
     words = ("created", "updated", "unchanged", "skipped", "refused", "displaced")
     record: dict[str, Any] = {"rows": rows, "dry_run": job.dry_run} | {word: counts.get(word, 0) for word in words}
-    said = ", ".join(f"{record[word]:,} {word}" for word in words if record[word])
-    terminal.show(record, f"{count(rows, 'row')}{' looked at, nothing written' if job.dry_run else ''}: {said}")
+    summary = ", ".join(f"{record[word]:,} {word}" for word in words if record[word])
+    terminal.show(record, f"{count(rows, 'row')}{' checked, nothing written' if job.dry_run else ''}: {summary}")
     if record["refused"]:
-        complain(f"{count(record['refused'], 'row')} not taken: the reasons are in {job.rejects_path}")
+        complain(f"{count(record['refused'], 'row')} rejected: the reasons are in {job.rejects_path}")
     if record["displaced"]:
-        verb = "to be removed" if job.dry_run else f"removed: kept in {job.displaced_path}"
+        verb = "would be removed" if job.dry_run else f"removed: saved in {job.superseded_path}"
         complain(f"{count(record['displaced'], 'older registration')} of the same devices {verb}")
     if record["refused"] or record["displaced"]:
         raise typer.Exit(1)
@@ -148,7 +155,7 @@ def _open(sources: list[str], format: Format, headers: Mapping[str, str], page_s
     if not addresses:
         return FileSource([Path(each) for each in sources], MEMBERS.get(format))
     if len(sources) > 1 or format is not Format.ENGAGEMENT:
-        raise typer.BadParameter("only one address, and only --from engagement, can be fetched")
+        raise typer.BadParameter("only one URL, and only with --from engagement, can be fetched")
     return ListingSource(addresses[0], headers, page_size)
 
 
@@ -160,7 +167,7 @@ def _default_state(sources: list[str]) -> Path:
 def _parse_zone(text: str) -> tuple[str, str]:
     match = _ZONE.fullmatch(text)
     if match is None:
-        raise typer.BadParameter(f"{text!r} is not like EST=-05:00", param_hint="--time-zone")
+        raise typer.BadParameter(f"{text!r} does not look like EST=-05:00", param_hint="--time-zone")
     return match[1].upper(), match[2]
 
 
@@ -176,6 +183,6 @@ def _read_lines(header: str) -> list[str]:
 def _parse_header(line: str) -> tuple[str, str]:
     name, colon, value = line.partition(":")
     if not (name.strip() and colon and value.strip()):
-        # The line may be a secret, so it is not repeated.
+        # The line may hold a secret, so the message does not repeat it.
         raise typer.BadParameter("a header is NAME: VALUE", param_hint="--header")
     return name.strip(), value.strip()

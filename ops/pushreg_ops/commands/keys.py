@@ -18,34 +18,34 @@ from pushreg_ops.commands.options import (
 )
 from pushreg_ops.terminal import Terminal
 
-app = typer.Typer(help="Issue, list and revoke the secrets with which callers sign in.", no_args_is_help=True)
+app = typer.Typer(help="Issue, list and revoke API keys.", no_args_is_help=True)
 
 
 @app.command()
 def issue(
     account: Annotated[
-        str | None, typer.Option(parser=parse_account_id, metavar="ID", help="A key for this Kazoo account.")
+        str | None, typer.Option(parser=parse_account_id, metavar="ID", help="Issue a key for this Kazoo account.")
     ] = None,
     places: Annotated[
-        str | None, typer.Option(metavar="all|UUID,UUID", help="A key for every place, or for these.")
+        str | None, typer.Option(metavar="all|UUID,UUID", help="Issue a key for all places, or for these.")
     ] = None,
     apps: Annotated[
         str | None,
         typer.Option(metavar="all|APP,APP", help="A management key for every engagement application, or for these."),
     ] = None,
     scope: Annotated[
-        Scope, typer.Option(help="read may look; write may change too, as devices must; admin may do all.")
+        Scope, typer.Option(help="read: GET only; write: what devices need; admin: everything.")
     ] = "write",
     value: Annotated[
-        str | None, typer.Option(metavar="SECRET", help="The secret itself, in place of a random one.")
+        str | None, typer.Option(metavar="SECRET", help="Use this secret instead of a random one.")
     ] = None,
     stack: Stack = None,
     local: Local = False,
     json: Json = False,
 ) -> None:
-    """Issue a key and print its secret, this once.
+    """Issue a key and print its secret once.
 
-    The registry keeps only a digest of it.
+    The registry stores only a digest of the secret.
 
     \b
     Examples:
@@ -58,7 +58,7 @@ def issue(
     place_ids = frozenset[str]() if places is None else _parse_places(places)
     application_ids = frozenset[str]() if apps is None else _parse_applications(apps)
     if value is not None and (not value or value != value.strip()):
-        raise typer.BadParameter("a secret is not empty and has no space at either end", param_hint="--value")
+        raise typer.BadParameter("a secret must not be empty or have leading or trailing spaces", param_hint="--value")
     with provision(stack, local) as provisioner:
         if account is not None:
             key, secret = provisioner.issue_account_key(account, scope, value)
@@ -67,13 +67,13 @@ def issue(
         else:
             key, secret = provisioner.issue_places_key(place_ids, scope, value)
     record = {**_describe(key), "secret": secret}
-    text = f"key {key.key_id} issued; its secret is shown this once:\n{secret}"
+    text = f"key {key.key_id} issued; its secret is shown only once:\n{secret}"
     Terminal(as_json=json).show(record, text)
 
 
 @app.command("list")
 def list_keys(stack: Stack = None, local: Local = False, json: Json = False) -> None:
-    """List the keys, oldest first, without their secrets."""
+    """List the keys without their secrets, oldest first."""
     with provision(stack, local) as provisioner:
         records = [_describe(key) for key in provisioner.list_keys()]
     Terminal(as_json=json).list(["key_id", "family", "reach", "scope", "created_at"], records)
@@ -81,15 +81,15 @@ def list_keys(stack: Stack = None, local: Local = False, json: Json = False) -> 
 
 @app.command()
 def revoke(
-    key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="As `pushreg keys list` shows it.")],
+    key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="As shown by `pushreg keys list`.")],
     stack: Stack = None,
     local: Local = False,
     json: Json = False,
 ) -> None:
-    """Revoke a key. It stops working within 60 seconds, when the functions have forgotten it."""
+    """Revoke a key. It stops working within 60 seconds, when cached copies have expired."""
     with provision(stack, local) as provisioner:
         provisioner.revoke(key_id)
-    text = f"key {key_id} revoked; functions that know it forget it within 60 seconds"
+    text = f"key {key_id} revoked; cached copies expire within 60 seconds"
     Terminal(as_json=json).show({"key_id": key_id, "revoked": True}, text)
 
 

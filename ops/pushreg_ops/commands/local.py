@@ -15,13 +15,13 @@ from pushreg_ops.terminal import Terminal
 def _check_store(value: str | None) -> str | None:
     if value is None or value in (DYNAMODB_LOCAL, MEMORY) or value.startswith(("http://", "https://")):
         return value
-    raise typer.BadParameter(f"{value!r} is none of {DYNAMODB_LOCAL}, {MEMORY}, http://host:port")
+    raise typer.BadParameter(f"{value!r} is not {DYNAMODB_LOCAL}, {MEMORY} or http://host:port")
 
 
 def run(
-    port: Annotated[int, typer.Option(envvar="PORT", min=0, max=65535, help="Where the API answers.")] = 3000,
+    port: Annotated[int, typer.Option(envvar="PORT", min=0, max=65535, help="Port of the API.")] = 3000,
     dynamodb_port: Annotated[
-        int, typer.Option(envvar="DYNAMODB_PORT", min=0, max=65535, help="Where the database answers.")
+        int, typer.Option(envvar="DYNAMODB_PORT", min=0, max=65535, help="Port of the database.")
     ] = 8000,
     store: Annotated[
         str | None,
@@ -29,12 +29,12 @@ def run(
             envvar="STORE",
             callback=_check_store,
             metavar="ENGINE",
-            help="dynamodb-local (Amazon's own, data kept in .data), memory (for trying out), or http://host:port of"
-            " a DynamoDB that is already there. By default dynamodb-local, and memory where it cannot be had.",
+            help="dynamodb-local (data is kept in .data), memory (data is lost at exit), or the http://host:port of a"
+            " running DynamoDB. By default dynamodb-local, or memory where that is not available.",
             show_default=False,
         ),
     ] = None,
-    no_demo: Annotated[bool, typer.Option("--no-demo", help="Start without the demo account, place and keys.")] = False,
+    no_demo: Annotated[bool, typer.Option("--no-demo", help="Do not add the demo account, place and keys.")] = False,
     ready_file: Annotated[
         Path | None,
         typer.Option(
@@ -46,9 +46,9 @@ def run(
         ),
     ] = None,
 ) -> None:
-    """Serve the API on this machine, as template.yaml describes it.
+    """Serve the API on this machine as described by template.yaml.
 
-    It listens on 127.0.0.1 alone, and stops at Ctrl-C or SIGTERM.
+    Listens on 127.0.0.1 only. Ctrl-C or SIGTERM stops it.
 
     \b
     Examples:

@@ -23,20 +23,18 @@ def run(
         str,
         typer.Argument(
             metavar="DEVICE|KSID|TOKEN|PLACE",
-            help="A device's id or a mobile device's, a KSID, a push token or sid, a place, an account; - reads it from"
-            " standard input, which keeps a token out of the shell's history.",
+            help="The id of a device or mobile device, a KSID, a push token or sid, a place or an account. With - it is"
+            " read from standard input, which keeps a token out of the shell's history.",
         ),
     ],
-    deep: Annotated[
-        bool, typer.Option("--scan/--no-scan", help="Look through all items for what no key leads to.")
-    ] = True,
+    deep: Annotated[bool, typer.Option("--scan/--no-scan", help="Scan all items if no key matches.")] = True,
     stack: Stack = None,
     local: Local = False,
     json: Json = False,
 ) -> None:
-    """Find registrations by anything you have in hand.
+    """Look up registrations by any id or token you have.
 
-    Shows each with its claims and for how long it counts; of tokens only the ends.
+    Shows each registration with its claims and expiry; tokens are redacted.
 
     \b
     Examples:
@@ -46,21 +44,19 @@ def run(
     """
     text = sys.stdin.readline().strip() if what == "-" else what
     if not text:
-        raise typer.BadParameter("there is nothing to look for", param_hint="DEVICE|KSID|TOKEN|PLACE")
+        raise typer.BadParameter("nothing to look up", param_hint="DEVICE|KSID|TOKEN|PLACE")
     terminal = Terminal(as_json=json)
     with reach(stack, local) as registry:
         inspector = Inspector(registry, int(now().timestamp()))
-        heads = inspector.find(text)
-        if not heads and deep:
+        registrations = inspector.find(text)
+        if not registrations and deep:
             tables = (DEVICES, SUBSCRIBERS, PLACES)
-            with meter(
-                "Looking through all", sum(estimate(registry.client, registry.tables[each]) for each in tables)
-            ) as bar:
-                heads = list(inspector.search(text, bar.advance))
-        records = [inspector.describe(head) for head in heads]
+            with meter("Scanning", sum(estimate(registry.client, registry.tables[each]) for each in tables)) as bar:
+                registrations = list(inspector.search(text, bar.advance))
+        records = [inspector.describe(registration) for registration in registrations]
     if not records:
-        hint = "give ids and tokens whole; `pushreg stats` tells what there is" if deep else "try without --no-scan"
-        raise OperatorError(f"nothing is registered by that: {hint}")
+        hint = "give the whole id or token; `pushreg stats` shows what is stored" if deep else "try without --no-scan"
+        raise OperatorError(f"no registration found: {hint}")
     if json:
         terminal.list([], records)
         return
@@ -69,17 +65,17 @@ def run(
             terminal.say("")
         _print(terminal, record)
     if len(records) == MAX_SHOWN:
-        terminal.say(f"\nThere may be more than these {MAX_SHOWN}: `pushreg export` writes all.")
+        terminal.say(f"\nOnly the first {MAX_SHOWN} are shown; `pushreg export` writes all.")
 
 
 def _print(terminal: Terminal, record: Mapping[str, Any]) -> None:
     width = max(map(len, record))
     for name, value in record.items():
         for index, line in enumerate(value or [None] if isinstance(value, list) else [value]):
-            terminal.say(f"{name if not index else '':{width}}  {_say(line)}")
+            terminal.say(f"{name if not index else '':{width}}  {_format(line)}")
 
 
-def _say(value: Any) -> str:
+def _format(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "-" if value is None else str(value)

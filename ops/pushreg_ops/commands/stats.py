@@ -22,9 +22,9 @@ MAX_LINES = 10
 
 
 def run(stack: Stack = None, local: Local = False, json: Json = False) -> None:
-    """Count registrations, and tell how fresh they are.
+    """Count registrations by family, platform, application, account, place and age.
 
-    By family, platform, application, account and place, and by the time since their last refresh.
+    The age is the time since the last refresh.
 
     \b
     Examples:
@@ -35,8 +35,8 @@ def run(stack: Stack = None, local: Local = False, json: Json = False) -> None:
     with reach(stack, local) as registry:
         total = sum(estimate(registry.client, registry.tables[table]) for table in (DEVICES, SUBSCRIBERS, PLACES))
         with meter("Counting", total) as bar:
-            tallies = Statistics(registry, int(now().timestamp()), bar.advance).take()
-    records = {family: tally.to_record() for family, tally in tallies.items()}
+            counts = Statistics(registry, int(now().timestamp()), bar.advance).collect()
+    records = {family: counted.to_record() for family, counted in counts.items()}
     terminal.show(records, "\n\n".join(_format(family, record) for family, record in records.items()))
 
 

@@ -22,26 +22,26 @@ from pushreg_ops.terminal import Terminal, complain, count
 from pushreg_ops.verify.checking import MAX_FINDINGS, Finding, Verifier, verify
 from pushreg_ops.verify.repairing import EXPIRING, Proposal, Repairer
 
-# The rest is counted.
+# Violations to print; the others are only counted.
 SHOWN = 50
 
 
 def run(
     repair: Annotated[
-        bool, typer.Option("--repair", help="Mend what can be mended safely, after showing what will be done.")
+        bool, typer.Option("--repair", help="Repair what can be repaired safely, after showing what will be done.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Repair without asking.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before repairing.")] = False,
     keep: Annotated[
-        Path, typer.Option(metavar="FILE", help="Where registrations go that a repair removes, as JSON Lines.")
+        Path, typer.Option(metavar="FILE", help="File for registrations that a repair removes, as JSON Lines.")
     ] = Path("pushreg-removed.jsonl"),
     stack: Stack = None,
     local: Local = False,
     json: Json = False,
 ) -> None:
-    """Look for whatever breaks the invariants, and mend it if told to.
+    """Check the stored data for violations of the invariants; repair with --repair.
 
-    Reads all tables, beside live traffic if need be. Each violation was read again, together with what belongs to it
-    and at one moment. Exit code 1: something is wrong and not mended.
+    Reads all tables; live traffic may go on. Each violation is confirmed by a transactional read of the items
+    involved before it is reported. Exit code 1: violations were found and not repaired.
 
     \b
     Examples:
@@ -52,23 +52,23 @@ def run(
     with reach(stack, local) as registry:
         epoch = int(now().timestamp())
         verifier, findings = _verify(registry, epoch)
-        mender = Repairer(registry, epoch, _keep_in(keep))
-        proposals = [mender.propose(each) for each in findings]
+        repairer = Repairer(registry, epoch, _save_to(keep))
+        proposals = [repairer.propose(each) for each in findings]
         counts = _count(verifier)
         expired = sum(each["expired"] for each in counts.values())
         report: dict[str, Any] = {"tables": counts, "violations": [_describe(each) for each in proposals]}
         _show(terminal, counts, proposals)
         if repair and (expired or any(each.repair for each in proposals)):
-            if not yes and not typer.confirm(_ask(proposals, expired), err=True):
+            if not yes and not typer.confirm(_confirmation(proposals, expired), err=True):
                 raise typer.Exit(1)
-            repaired, removed = _repair(registry, mender, proposals)
+            repaired, removed = _repair(registry, repairer, proposals)
             _, findings = _verify(registry, epoch)
             report |= {"repaired": repaired, "expired_removed": removed, "left": len(findings)}
             terminal.say(f"{repaired:,} repaired, {count(removed, 'expired item')} removed")
         terminal.show(report, f"{count(len(findings), 'violation')}{' left' if repair else ''}")
     if findings:
         more = " or more" if len(findings) >= MAX_FINDINGS else ""
-        again = "run it again, and look at what cannot be repaired" if repair else "see `pushreg verify --repair`"
+        again = "run it again and look into what cannot be repaired" if repair else "see `pushreg verify --repair`"
         complain(f"{count(len(findings), 'violation')}{more}: {again}")
         raise typer.Exit(1)
 
@@ -79,17 +79,19 @@ def _verify(registry: Registry, epoch: int) -> tuple[Verifier, list[Finding]]:
         return verify(registry, epoch, bar.advance)
 
 
-def _repair(registry: Registry, mender: Repairer, proposals: Sequence[Proposal]) -> tuple[int, int]:
+def _repair(registry: Registry, repairer: Repairer, proposals: Sequence[Proposal]) -> tuple[int, int]:
     with meter("Repairing", len(proposals)) as bar:
-        repaired = mender.apply(proposals, bar.advance)
+        repaired = repairer.apply(proposals, bar.advance)
     total = sum(estimate(registry.client, registry.tables[table]) for table in EXPIRING)
-    with meter("Removing what has expired", total) as bar:
-        return repaired, mender.remove_expired(bar.advance)
+    with meter("Removing expired items", total) as bar:
+        return repaired, repairer.remove_expired(bar.advance)
 
 
-def _keep_in(path: Path) -> Callable[[StoredEntity], None]:
-    removed = SupersededFile(path)
-    return lambda head: removed.write({"reason": "removed by pushreg verify", "row": None, "record": to_line(head)})
+def _save_to(path: Path) -> Callable[[StoredEntity], None]:
+    superseded = SupersededFile(path)
+    return lambda entity: superseded.write(
+        {"reason": "removed by pushreg verify", "row": None, "record": to_line(entity)}
+    )
 
 
 def _count(verifier: Verifier) -> dict[str, dict[str, int]]:
@@ -109,8 +111,8 @@ def _describe(proposal: Proposal) -> dict[str, Any]:
 
 def _show(terminal: Terminal, counts: Mapping[str, Mapping[str, int]], proposals: Sequence[Proposal]) -> None:
     for table, numbers in counts.items():
-        ended = f", {numbers['expired']:,} expired" if numbers["expired"] else ""
-        terminal.say(f"{table}: {count(numbers['items'], 'item')}{ended}")
+        expired = f", {numbers['expired']:,} expired" if numbers["expired"] else ""
+        terminal.say(f"{table}: {count(numbers['items'], 'item')}{expired}")
     for proposal in proposals[:SHOWN]:
         violation = proposal.finding.violation
         where = "; ".join(map(shorten, violation.keys))
@@ -120,7 +122,7 @@ def _show(terminal: Terminal, counts: Mapping[str, Mapping[str, int]], proposals
         terminal.say(f"and {len(proposals) - SHOWN:,} more, which --json lists")
 
 
-def _ask(proposals: Sequence[Proposal], expired: int) -> str:
+def _confirmation(proposals: Sequence[Proposal], expired: int) -> str:
     repairs = [each.repair for each in proposals if each.repair is not None]
     removed = sum(len(each.removed) for each in repairs)
     gone = f"{count(removed, 'registration')} and {count(expired, 'expired item')}"

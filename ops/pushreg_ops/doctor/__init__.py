@@ -1,1 +1,1 @@
-"""Whether a registry is as it should be, and works."""
+"""Health checks of a registry."""

@@ -1,4 +1,4 @@
-"""What can be told of a registry without calling its API."""
+"""Checks of a registry's tables and directory, without calling its API."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Any, Literal
 from pushreg.clock import to_iso
 from pushreg.models.directory import EVERY_APPLICATION, EVERY_PLACE, Account, Application, Credential, Entry, Place
 from pushreg.schema import PLACES, SUBSCRIBERS, TABLE_KEYS, EntryKind
-from pushreg_ops.aws import ask
+from pushreg_ops.aws import call_unless
 from pushreg_ops.directory_writer import DirectoryWriter
 from pushreg_ops.registry import Registry
 
 Verdict = Literal["good", "note", "bad"]
 ENTRY_KINDS: tuple[EntryKind, ...] = ("account", "application", "place", "credential")
-# How local engines say that there is nothing of this to be had from them.
+# Error codes with which DynamoDB Local and moto reject unsupported calls.
 _UNKNOWN = ("UnknownOperationException", "ValidationException", "InvalidAction")
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One thing looked at; `fix` is for what is not good."""
+    """The result of one check; `fix` is set unless the verdict is good."""
 
     verdict: Verdict
     subject: str
@@ -32,10 +32,10 @@ class CheckResult:
 
 
 def check_tables(registry: Registry) -> Iterator[CheckResult]:
-    """Yield what there is to say of each table."""
+    """Yield the results for each table: keys, recovery, encryption, deletion protection and TTL."""
     for table in TABLE_KEYS:
         name = registry.tables[table]
-        answer = ask(registry.client.describe_table, "ResourceNotFoundException", TableName=name)
+        answer = call_unless(registry.client.describe_table, "ResourceNotFoundException", TableName=name)
         if answer is None:
             fix = "deploy the stack again, or restore the table (docs/operations.md)"
             yield CheckResult("bad", table, f"{name} is missing", fix)
@@ -48,7 +48,7 @@ def check_tables(registry: Registry) -> Iterator[CheckResult]:
 
 
 def check_directory(registry: Registry) -> Iterator[CheckResult]:
-    """Yield what the registry knows, and the keys that lead nowhere."""
+    """Yield the directory's counts, keys for unknown owners and unprotected applications."""
     writer = DirectoryWriter(registry.client, registry.directory)
     entries: list[Entry] = [entry for kind in ENTRY_KINDS for entry in writer.list(kind)]
     counts = Counter(type(entry).__name__ for entry in entries)
@@ -60,7 +60,7 @@ def check_directory(registry: Registry) -> Iterator[CheckResult]:
         "directory",
         f"accounts {counts['Account']:,}, applications {counts['Application']:,}, places {counts['Place']:,},"
         f" keys {counts['Credential']:,}",
-        None if entries else "add some: `pushreg accounts add`, `pushreg apps add`, `pushreg places add`",
+        None if entries else "add entries: `pushreg accounts add`, `pushreg apps add`, `pushreg places add`",
     )
     for key in (entry for entry in entries if isinstance(entry, Credential)):
         account = set() if key.account_id is None else {key.account_id}
@@ -69,30 +69,30 @@ def check_directory(registry: Registry) -> Iterator[CheckResult]:
         if unknown:
             owners = ", ".join(sorted(unknown))
             fix = f"add it, or run `pushreg keys revoke {key.key_id}`"
-            yield CheckResult("note", f"key {key.key_id}", f"is for {owners}, which is not known", fix)
+            yield CheckResult("note", f"key {key.key_id}", f"is for {owners}, which does not exist", fix)
     for application in (entry for entry in entries if isinstance(entry, Application)):
         if application.auth_token_digest is None:
-            detail = "takes subscriptions from anybody who knows its name"
+            detail = "accepts subscriptions from anyone who knows its appId"
             name = shlex.quote(application.application_id)
-            fix = f"run `pushreg apps add {name} --auth-token VALUE`, if its clients send one"
+            fix = f"run `pushreg apps add {name} --auth-token VALUE`, if its clients send an authToken"
             yield CheckResult("note", f"application {application.application_id}", detail, fix)
 
 
 def _check_form(table: str, description: dict[str, Any]) -> CheckResult:
     status = description["TableStatus"]
     if status != "ACTIVE":
-        return CheckResult("bad", table, f"is {status}", "wait, and look again")
+        return CheckResult("bad", table, f"is {status}", "wait and check again")
     order = {"HASH": 0, "RANGE": 1}
     schema = sorted(description["KeySchema"], key=lambda key: order[key["KeyType"]])
     names = tuple(key["AttributeName"] for key in schema)
     if names != TABLE_KEYS[table]:
-        fix = "this is another table: check the stack's outputs"
+        fix = "this is not the expected table: check the stack's outputs"
         return CheckResult("bad", table, f"has the keys {', '.join(names)}", fix)
     return CheckResult("good", table, f"active, items: about {description.get('ItemCount', 0):,}")
 
 
 def _check_recovery(registry: Registry, table: str, description: dict[str, Any]) -> Iterator[CheckResult]:
-    answer = ask(registry.client.describe_continuous_backups, *_UNKNOWN, TableName=registry.tables[table])
+    answer = call_unless(registry.client.describe_continuous_backups, *_UNKNOWN, TableName=registry.tables[table])
     if answer is None:
         return
     recovery = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
@@ -104,14 +104,14 @@ def _check_recovery(registry: Registry, table: str, description: dict[str, Any])
         yield CheckResult(
             "good",
             table,
-            f"can be restored to any second since {to_iso(earliest)}" if earliest else "recovery is on",
+            f"can be restored to any second since {to_iso(earliest)}" if earliest else "point-in-time recovery is on",
         )
     if description.get("SSEDescription", {}).get("Status") not in ("ENABLED", "UPDATING"):
         yield CheckResult(
-            "note", table, "is encrypted with a key of DynamoDB's own", "the template asks for one of AWS KMS"
+            "note", table, "is encrypted with a key owned by DynamoDB", "deploy the template, which uses AWS KMS"
         )
     if not description.get("DeletionProtectionEnabled"):
-        yield CheckResult("note", table, "can be deleted", "deploy with DeletionProtection=true")
+        yield CheckResult("note", table, "deletion protection is off", "deploy with DeletionProtection=true")
 
 
 def _check_expiry(registry: Registry, table: str) -> Iterator[CheckResult]:
@@ -120,7 +120,9 @@ def _check_expiry(registry: Registry, table: str) -> Iterator[CheckResult]:
     if is_on:
         days = registry.stale_after_days
         yield CheckResult(
-            "good", table, f"rows expire after {days} days" if days else "rows live for ever (StaleAfterDays 0)"
+            "good", table, f"rows expire after {days} days" if days else "rows never expire (StaleAfterDays is 0)"
         )
     else:
-        yield CheckResult("bad", table, "what has expired is not removed", "turn on its time to live for expires_at")
+        yield CheckResult(
+            "bad", table, "TTL is off: expired items are not removed", "enable TTL on the attribute expires_at"
+        )

@@ -1,4 +1,4 @@
-"""A signed-in round trip per family through the API, with data of its own that it takes away again."""
+"""A smoke test of the API: an authenticated round trip per family with test data that is removed again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pushreg_ops.directory_writer import DirectoryWriter
 from pushreg_ops.doctor.checks import CheckResult
 from pushreg_ops.registry import Registry
 
-# Always the same, so that the next doctor finds what a killed one left.
+# Constant, so that the next run cleans up after one that was killed.
 ACCOUNT = "d0c70000000000000000000000d0c700"
 PLACE = "d0c70000-0000-4000-8000-00000000d0c7"
 NAME = "pushreg-doctor"
@@ -33,11 +33,11 @@ MOBILE = {
 
 
 class CallError(PushregError):
-    """The API did not answer as it should; the message says how."""
+    """The API's response was not the expected one; the message says how it differs."""
 
 
 class SmokeTest:
-    """Calls the API of a registry as its clients do."""
+    """Calls the API of a registry as clients do."""
 
     def __init__(self, registry: Registry, address: str) -> None:
         self._registry = registry
@@ -45,34 +45,34 @@ class SmokeTest:
         self._pool = urllib3.PoolManager(timeout=TIMEOUT, retries=False)
         self._writer = DirectoryWriter(registry.client, registry.directory)
         self._secret = secrets.token_urlsafe(32)
-        # Functions remember an application, and what token it wants, for a minute.
+        # Functions cache applications for a minute, so each run uses a new one.
         self._application = f"{NAME}-{secrets.token_hex(8)}"
 
-    def examine(self) -> Generator[CheckResult, None, None]:
-        """Yield how the API answers each family, and clean up whatever happens."""
+    def run(self) -> Generator[CheckResult, None, None]:
+        """Yield a result per family; test data is always removed."""
         try:
             self.clean()
-            self._admit()
-            trips: list[tuple[str, Callable[[], None]]] = [
-                ("kazoo", self._visit_kazoo),
-                ("engagement", self._visit_engagement),
-                ("places", self._visit_places),
+            self._add_entries()
+            checks: list[tuple[str, Callable[[], None]]] = [
+                ("kazoo", self._check_kazoo),
+                ("engagement", self._check_engagement),
+                ("places", self._check_places),
             ]
-            for family, visit in trips:
+            for family, check in checks:
                 try:
-                    visit()
-                    yield CheckResult("good", family, "registers, finds and removes, and refuses a wrong key")
+                    check()
+                    yield CheckResult("good", family, "register, look up and remove work; a wrong key is refused")
                 except CallError as error:
-                    fix = "look at the function's log; `pushreg verify` looks at its table"
+                    fix = "read the function's log; `pushreg verify` checks its table"
                     yield CheckResult("bad", family, str(error), fix)
                 except urllib3.exceptions.HTTPError:
-                    fix = "start `pushreg local`, or name the API with --api"
+                    fix = "start `pushreg local`, or give the API's address with --api"
                     yield CheckResult("bad", family, f"nothing answers at {self._address}", fix)
         finally:
             self.clean()
 
     def clean(self) -> None:
-        """Remove all that a doctor adds."""
+        """Remove all test data, of earlier runs too."""
         self._writer.remove("account", ACCOUNT)
         self._writer.remove("place", PLACE)
         for entry in self._writer.list("credential"):
@@ -85,7 +85,7 @@ class SmokeTest:
         self._remove(DEVICES, "account_id", ACCOUNT)
         self._remove(PLACES, "place_id", PLACE)
 
-    def _admit(self) -> None:
+    def _add_entries(self) -> None:
         moment = to_iso(now())
         for entry in (
             Account(ACCOUNT, moment),
@@ -96,35 +96,35 @@ class SmokeTest:
         ):
             self._writer.add(entry)
 
-    def _visit_kazoo(self) -> None:
+    def _check_kazoo(self) -> None:
         path = f"/v2/accounts/{ACCOUNT}/push_notification_subscriptions/{NAME}/{NAME}"
         headers = {"X-Auth-Token": f"kazoo {self._secret}"}
         self._call("GET", path, {"X-Auth-Token": "wrong"}, None, 401)
         self._call("PUT", path, headers, {"data": MOBILE}, 201)
         found = self._call("GET", path, headers, None, 200)
         if found.get("data", {}).get("mobile_device_id") != NAME:
-            raise CallError("GET answers with something else than was PUT")
+            raise CallError("GET does not return what was PUT")
         self._call("DELETE", path, headers, None, 200)
         self._call("GET", path, headers, None, 404)
 
-    def _visit_engagement(self) -> None:
+    def _check_engagement(self) -> None:
         form = {"appId": self._application, "deviceId": NAME, "sid": NAME, "osType": "androidgcm"}
 
         def call(action: str, wanted: str, **fields: str) -> str:
             body = {"subscriptionService": {action: {**form, **fields}}}
-            # Stacks differ in whether the HTTP status says what statusCode says.
+            # With EngagementAlwaysHttp200 the HTTP status is 200 whatever statusCode says.
             answer = self._call("POST", "/subscription", {}, body, int(wanted), 200)
             response = answer.get("subscriptionResponse", {})
             if response.get("statusCode") != wanted:
-                raise CallError(f"{action} answers statusCode {response.get('statusCode')} where {wanted} was expected")
+                raise CallError(f"{action} returned statusCode {response.get('statusCode')} instead of {wanted}")
             return str(response.get("ksid"))
 
         call("subscribe", "401", authToken="wrong")
         ksid = call("subscribe", "200", authToken=self._secret)
         if call("unsubscribe", "200", authToken=self._secret, ksid=ksid) != ksid:
-            raise CallError("unsubscribe answers with another KSID")
+            raise CallError("unsubscribe returned another KSID")
 
-    def _visit_places(self) -> None:
+    def _check_places(self) -> None:
         path = f"/dts/places/{PLACE}/subscriptions"
         headers = {"Authorization": f"Bearer places {self._secret}"}
         body = {"device_token": NAME}
@@ -138,11 +138,11 @@ class SmokeTest:
         sent = {"Content-Type": "application/json", **headers}
         answer = self._pool.request(method, self._address + path, headers=sent, body=body, redirect=False)
         if answer.status not in wanted:
-            raise CallError(f"{method} {path} answers {answer.status} where {wanted[0]} was expected")
+            raise CallError(f"{method} {path} returned {answer.status} instead of {wanted[0]}")
         try:
             content = json.decode(answer.data)
         except MalformedError as error:
-            raise CallError(f"{method} {path} answers with no JSON") from error
+            raise CallError(f"{method} {path} did not return JSON") from error
         return content if isinstance(content, dict) else {}
 
     def _remove(self, table: str, name: str, owner: str) -> None:
@@ -168,5 +168,5 @@ class SmokeTest:
         try:
             session.transact(writes, uuid.uuid4().hex)
         except ConditionFailedError:
-            # Another doctor was quicker.
+            # Another run removed it concurrently.
             return

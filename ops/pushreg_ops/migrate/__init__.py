@@ -1,1 +1,1 @@
-"""Moving registrations: out of a registry, and into one while it is in use."""
+"""Export of registrations, and their import into a registry that may be in use."""

@@ -1,4 +1,4 @@
-"""A registration against what stands in its way: who stays, and the one transaction that makes it so."""
+"""Conflict resolution: which registration stays, and the transaction that makes it so."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from typing import Any, TypeVar
 from pushreg.dynamodb import delete, put
 from pushreg.errors import StaleReadError, WriteConflictError
 from pushreg.schema import Item, Key
+from pushreg_ops.migrate.candidates import Candidate, is_merged
 from pushreg_ops.records.entities import (
-    Candidate,
     StoredClaim,
     StoredEntity,
     StoredRecord,
     claims_of,
     create,
     is_alive,
-    is_merged,
     key_of,
     refreshed_at,
     table_of,
@@ -27,37 +26,39 @@ from pushreg_ops.records.entities import (
 )
 from pushreg_ops.records.items import StoredDevice, StoredItem, UnreadableError
 
-# Reads items of one table at one moment.
+# Reads a snapshot of items of one table.
 Reader = Callable[[str, Sequence[Key]], list[Item | None]]
 Record = TypeVar("Record", bound=StoredItem)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The writes that bring a candidate in, none if there is nothing to do, and the registrations they remove."""
+    """The writes that store a candidate, none if it is stored already, and the registrations that they remove."""
 
     writes: tuple[dict[str, Any], ...] = ()
-    displaced: tuple[StoredEntity, ...] = ()
+    superseded: tuple[StoredEntity, ...] = ()
 
 
 def plan(candidate: Candidate, read: Reader, tables: Mapping[str, str], epoch: int) -> Step:
-    """Return how the candidate comes in, pinned on what was read; WriteConflictError if it must not.
+    """Return the writes for the candidate, conditioned on what was read; WriteConflictError if it must not be stored.
 
-    The registration refreshed last wins, both against its own earlier self and against those that hold its device or
-    its sid. At a tie what stands stays. StaleReadError if the rows changed while they were read.
+    The most recently refreshed registration wins, against its own stored version and against those that hold its
+    device or sid; at a tie the stored one stays. StaleReadError if the items changed between two reads.
     """
-    head = candidate.head
-    table = tables[table_of(head)]
-    keys = [key_of(record) for record in (head, *candidate.claims)]
+    entity = candidate.entity
+    table = tables[table_of(entity)]
+    keys = [key_of(record) for record in (entity, *candidate.claims)]
     items = read(table, keys)
-    own = _parse(type(head), items[0])
+    own = _parse(type(entity), items[0])
     held = [_parse(type(claim), item) for claim, item in zip(candidate.claims, items[1:], strict=True)]
-    living = own if own is not None and is_alive(own, epoch) else None
-    if living is not None:
-        if is_merged(candidate, living):
+    current = own if own is not None and is_alive(own, epoch) else None
+    if current is not None:
+        if is_merged(candidate, current):
             return Step()
-        if not candidate.is_newer(living):
-            raise WriteConflictError(living, f"superseded: what stands was refreshed at {refreshed_at(living)}")
+        if not candidate.is_newer(current):
+            raise WriteConflictError(
+                current, f"superseded: the stored registration was refreshed at {refreshed_at(current)}"
+            )
     claims = [claim for claim in held if claim is not None and is_alive(claim, epoch)]
     rival_keys = _without_repeats(key for key in map(target_key_of, claims) if key != keys[0])
     rivals: list[StoredEntity] = []
@@ -65,22 +66,22 @@ def plan(candidate: Candidate, read: Reader, tables: Mapping[str, str], epoch: i
         both = read(table, [*keys, *rival_keys])
         if both[: len(keys)] != items:
             raise StaleReadError
-        rivals = [_challenge(candidate, claims, item) for item in both[len(keys) :]]
-    records: list[tuple[StoredRecord, StoredRecord | None]] = [(_combine(head, living), own)]
+        rivals = [_find_superseded(candidate, claims, item) for item in both[len(keys) :]]
+    records: list[tuple[StoredRecord, StoredRecord | None]] = [(_combine(entity, current), own)]
     records += zip(candidate.claims, held, strict=True)
     writes = [_replace(table, record, found) for record, found in records]
     writes += [_remove(table, rival) for rival in rivals]
-    losers = rivals if living is None else [*rivals, living]
+    losers = rivals if current is None else [*rivals, current]
     released = [claim for loser in losers for claim in claims_of(loser) if key_of(claim) not in keys]
     writes += [_remove(table, claim) for claim in released]
     return Step(tuple(writes), tuple(rivals))
 
 
-def _challenge(candidate: Candidate, claims: Sequence[StoredClaim], item: Item | None) -> StoredEntity:
-    """Return the registration that has to go because it holds the claims; WriteConflictError if it is to stay."""
-    rival = _parse(type(candidate.head), item)
+def _find_superseded(candidate: Candidate, claims: Sequence[StoredClaim], item: Item | None) -> StoredEntity:
+    """Return the registration that holds the claims and must be removed; WriteConflictError if it must stay."""
+    rival = _parse(type(candidate.entity), item)
     if rival is None or not any(claim in claims_of(rival) for claim in claims):
-        raise WriteConflictError(rival, "a claim that leads astray is in the way: run `pushreg verify --repair`")
+        raise WriteConflictError(rival, "an inconsistent claim is in the way: run `pushreg verify --repair`")
     if not candidate.is_newer(rival):
         raise WriteConflictError(
             rival, f"superseded: {_describe(rival)} holds the same, refreshed at {refreshed_at(rival)}"
@@ -88,15 +89,15 @@ def _challenge(candidate: Candidate, claims: Sequence[StoredClaim], item: Item |
     return rival
 
 
-def _combine(head: StoredEntity, living: StoredEntity | None) -> StoredEntity:
-    """Return the head as it continues the one that it replaces."""
-    if living is None:
-        return head
-    changes: dict[str, Any] = {"created_at": min(head.created_at, living.created_at)}
-    if isinstance(head, StoredDevice) and isinstance(living, StoredDevice):
-        # The revision counts writes and must not go back.
-        changes["writes"] = max(head.writes, living.writes + 1)
-    return head.model_copy(update=changes)
+def _combine(entity: StoredEntity, current: StoredEntity | None) -> StoredEntity:
+    """Return the entity with the creation time and write count continued from the one that it replaces."""
+    if current is None:
+        return entity
+    changes: dict[str, Any] = {"created_at": min(entity.created_at, current.created_at)}
+    if isinstance(entity, StoredDevice) and isinstance(current, StoredDevice):
+        # The revision counts writes and must not decrease.
+        changes["writes"] = max(entity.writes, current.writes + 1)
+    return entity.model_copy(update=changes)
 
 
 def _replace(table: str, record: StoredRecord, found: StoredRecord | None) -> dict[str, Any]:
@@ -118,7 +119,7 @@ def _parse(kind: type[Record], item: Item | None) -> Record | None:
         return kind.from_item(item)
     except UnreadableError as error:
         raise WriteConflictError(
-            item, f"what stands in the way cannot be read ({error.detail}): run `pushreg verify`"
+            item, f"the stored item is unreadable ({error.detail}): run `pushreg verify`"
         ) from error
 
 
@@ -130,5 +131,5 @@ def _without_repeats(keys: Iterable[Key]) -> list[Key]:
     return found
 
 
-def _describe(head: StoredEntity) -> str:
-    return f"device {head.device_id}" if isinstance(head, StoredDevice) else f"KSID {getattr(head, 'ksid', '?')}"
+def _describe(entity: StoredEntity) -> str:
+    return f"device {entity.device_id}" if isinstance(entity, StoredDevice) else f"KSID {getattr(entity, 'ksid', '?')}"

@@ -1,4 +1,4 @@
-"""All that a registry holds, as JSON Lines."""
+"""Export of a registry as JSON-compatible lines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KINDS: dict[str, dict[str, type[StoredItem]]] = {
 
 
 class Exporter:
-    """Reads a registry at `epoch`; `counts` tells the lines of each family, and what was left out and why."""
+    """Reads a registry; `counts` has the lines by family and the items skipped as expired at `epoch` or unreadable."""
 
     def __init__(self, registry: Registry, epoch: int, progress: ReportCount, *, with_keys: bool = False) -> None:
         self._registry = registry
@@ -32,10 +32,10 @@ class Exporter:
         self.counts: Counter[str] = Counter()
 
     def read(self, families: Collection[str]) -> Iterator[dict[str, Any]]:
-        """Yield a line for each registration that counts, the directory's first.
+        """Yield a line for each unexpired registration; the directory's lines come first.
 
-        Each is read at a moment of its own: of what moves meanwhile both the old and the new place may be there. The
-        import keeps the newer.
+        The export is not a snapshot: a mobile device that moves during it can appear at its old and its new device. An
+        import keeps the newer one.
         """
         for family in (each for each in TABLE_OF_FAMILY if each in families):
             table = self._registry.tables[TABLE_OF_FAMILY[family]]
@@ -61,11 +61,11 @@ class Exporter:
         ):
             return None
         try:
-            head: Any = StoredToken.from_item(item) if family == "places" else read(item, _KINDS[family])
-            if not is_alive(head, self._epoch):
+            entity: Any = StoredToken.from_item(item) if family == "places" else read(item, _KINDS[family])
+            if not is_alive(entity, self._epoch):
                 self.counts["expired"] += 1
                 return None
-            return to_line(head)
+            return to_line(entity)
         except UnreadableError:
             self.counts["unreadable"] += 1
             return None

@@ -1,4 +1,4 @@
-"""How far an import has come, in a file that is whole at every instant, and the file of what it could not take."""
+"""The files of an import: its checkpoint, the rejected rows and the superseded registrations."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ VERSION = 1
 
 @dataclass(slots=True)
 class Checkpoint:
-    """What a resumed import must know; `rows` are done with, their refusals are the first bytes of the reject file.
+    """The state from which an import resumes: `rows` are done, their rejects are the reject file's first bytes.
 
-    `identity` is the source, the registry and whatever decides what is written: another import does not resume it.
+    `identity` is the source, the registry and all settings that affect what is written; an import with another
+    identity does not resume from it.
     """
 
     identity: Mapping[str, Any]
     epoch: int
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     rows: int = 0
-    refusals_size: int = 0
+    rejects_size: int = 0
     counts: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path, identity: Mapping[str, Any]) -> Self | None:
-        """Return the checkpoint in the file, None if there is none; OperatorError if it is another import's."""
+        """Return the checkpoint in the file, None without a file; OperatorError if it belongs to another import."""
         try:
             stored = json.loads(path.read_text("utf-8"))
             version = stored.pop("version")
@@ -42,25 +43,25 @@ class Checkpoint:
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise OperatorError(f"{path} is no checkpoint: remove it, or name another --state") from error
+            raise OperatorError(f"{path} is not a checkpoint: remove it, or name another --state") from error
         differing = [name for name, value in identity.items() if checkpoint.identity.get(name) != value]
         if version != VERSION or differing:
             raise OperatorError(
                 f"{path} is the checkpoint of another import (other {', '.join(differing) or 'version'}):"
-                " finish that with the same command, or begin anew with --restart"
+                " finish that import with its command, or start over with --restart"
             )
         return checkpoint
 
     def save(self, path: Path) -> None:
-        """Replace the file by the present state, durably and all at once."""
+        """Replace the file atomically and durably."""
         replace_file(path, json.dumps({"version": VERSION, **asdict(self)}).encode())
 
 
 class RejectFile:
-    """The reject file: one JSON line for each row that was not taken."""
+    """The file of rejected rows: a JSON line with the reason for each."""
 
     def __init__(self, path: Path, size: int) -> None:
-        # Lines beyond the checkpoint belong to rows that will be read again.
+        # Lines after the checkpoint belong to rows that will be read again.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._file = os.fdopen(descriptor, "r+b")
         try:
@@ -76,7 +77,7 @@ class RejectFile:
         self._file.write(json.dumps(line, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n")
 
     def sync(self) -> int:
-        """Make the lines durable and return how many bytes they are."""
+        """Make the lines durable and return the file's size in bytes."""
         self._file.flush()
         os.fsync(self._file.fileno())
         return self._file.tell()
@@ -87,9 +88,9 @@ class RejectFile:
 
 
 class SupersededFile:
-    """The file of registrations that an import removes: a JSON line for each, durable before it goes.
+    """The file of registrations that a command removes: a JSON line each, durable before the removal.
 
-    It only grows; a line may repeat, or stand for one that was not removed after all. Made when there is need of it.
+    It only grows; a line may repeat, or be for a registration that was not removed in the end. Created on first use.
     """
 
     def __init__(self, path: Path) -> None:
@@ -107,12 +108,12 @@ class SupersededFile:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Put the content at the path, readable by its owner alone; a crash leaves the old content or the new."""
+    """Replace the file's content atomically and durably, with mode 0600."""
     write_file(path, lambda file: file.write(content))
 
 
 def write_file(path: Path, write: Callable[[Any], Any]) -> None:
-    """Let `write` fill the file at the path, readable by its owner alone, which appears there when it is whole."""
+    """Create or replace the file by what `write` writes, atomically and durably, with mode 0600."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -1,4 +1,4 @@
-"""An import: rows in the order of the source, merged by several workers, counted as done in that same order."""
+"""The import loop: rows are read in order, merged by several workers and counted as done in order."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from pathlib import Path
 
 from pushreg.errors import StoreError
 from pushreg_local.errors import OperatorError
+from pushreg_ops.migrate.candidates import Candidate, measure
 from pushreg_ops.migrate.files import Checkpoint, RejectFile
 from pushreg_ops.migrate.formats.rows import Converter, RowError
 from pushreg_ops.migrate.merging import Merger, Outcome
 from pushreg_ops.migrate.owners import Owners
 from pushreg_ops.migrate.sources import Row, Source
-from pushreg_ops.records.entities import Candidate, ItemName, measure, name_of
+from pushreg_ops.records.entities import ItemName, name_of
 
-# A transaction takes 100 writes and 4 MB.
+# DynamoDB's limits are 100 writes and 4 MB per transaction.
 MAX_WRITES = 100
 MAX_BYTES = 3_000_000
-# Rows that are about something else cost no write, but their number must be known now and then.
+# Rows without a registration cause no writes, but progress must still be saved from time to time.
 MAX_ROWS = 2000
 SAVE_SECONDS = 1.0
-# How long a store that gives no answer is waited for, and the pauses between attempts.
-PATIENCE = 120.0
+# How long to retry while the store fails, and the longest pause between attempts, in seconds.
+RETRY_SECONDS = 120.0
 MAX_PAUSE = 10.0
 
 
 @dataclass(slots=True)
 class Batch:
-    """Consecutive rows, those of them that can be merged, and what became of the others."""
+    """Consecutive rows, the candidates among them and the outcomes known so far."""
 
     start: int
     rows: list[Row] = field(default_factory=list)
@@ -43,7 +44,7 @@ class Batch:
     size: int = 0
 
     def add(self, row: Row, candidate: Candidate | None, outcome: Outcome | None) -> bool:
-        """Add a row unless there is no room for what it writes, and tell whether it was added."""
+        """Add the row if its writes fit into the batch, and return whether they did."""
         names: set[ItemName] = set()
         needs: frozenset[ItemName] = frozenset()
         size = 0
@@ -65,7 +66,7 @@ class Batch:
 
 
 class Importer:
-    """Brings a source's rows into a registry; `progress` is told the position in the source and the rows done."""
+    """Imports the rows of a source; `progress` receives the position in the source and the rows done."""
 
     def __init__(
         self,
@@ -75,7 +76,7 @@ class Importer:
         owners: Owners,
         checkpoint: Checkpoint,
         path: Path | None,
-        refusals: RejectFile,
+        rejects: RejectFile,
         *,
         workers: int = 4,
         progress: Callable[[int, int], None] = lambda position, rows: None,
@@ -88,7 +89,7 @@ class Importer:
         self._owners = owners
         self._checkpoint = checkpoint
         self._path = path
-        self._refusals = refusals
+        self._rejects = rejects
         self._workers = workers
         self._progress = progress
         self._sleep = sleep
@@ -97,13 +98,13 @@ class Importer:
         self._saved_at = timer()
 
     def run(self) -> Counter[str]:
-        """Import what is left and return the counts of the whole; OperatorError, with all done so far kept, if not."""
+        """Import the remaining rows and return the counts of all; on OperatorError the progress is saved."""
         pending: deque[tuple[Batch, Future[None]]] = deque()
         names: set[ItemName] = set()
         with ThreadPoolExecutor(self._workers, "import") as pool:
             try:
                 for batch in self._batches():
-                    # Rows that touch the same item keep their order.
+                    # Rows that affect the same item keep their order.
                     while len(pending) >= 2 * self._workers or not names.isdisjoint(batch.names | batch.needs):
                         self._finish(pending, names)
                     names |= batch.names
@@ -131,7 +132,7 @@ class Importer:
         if row.fault is not None:
             return None, Outcome("refused", row.fault)
         content = row.content
-        # A line of a reject file stands for the row in it.
+        # A reject file can be imported again: unwrap the row in its line.
         if isinstance(content, dict) and content.keys() == {"reason", "row", "record"}:
             content = content["record"]
         try:
@@ -142,7 +143,7 @@ class Importer:
 
     def _merge(self, batch: Batch) -> None:
         candidates = dict(batch.candidates)
-        pause, deadline = 0.5, self._timer() + PATIENCE
+        pause, deadline = 0.5, self._timer() + RETRY_SECONDS
         while True:
             try:
                 for index, reason in self._owners.find_unknown(candidates).items():
@@ -151,7 +152,7 @@ class Importer:
                 outcomes = self._merger.merge([*candidates.values()], self._token(batch))
             except StoreError as error:
                 if self._timer() + pause > deadline:
-                    raise OperatorError(f"the store gives no usable answer ({error.code})") from error
+                    raise OperatorError(f"the store does not answer ({error.code})") from error
                 self._sleep(pause)
                 pause = min(2 * pause, MAX_PAUSE)
             else:
@@ -173,8 +174,8 @@ class Importer:
             self._counts[outcome.word] += 1
             if outcome.word == "refused":
                 number = batch.start + index + 1
-                self._refusals.write({"reason": outcome.reason, "row": number, "record": row.content})
-            self._counts["displaced"] += outcome.displaced
+                self._rejects.write({"reason": outcome.reason, "row": number, "record": row.content})
+            self._counts["displaced"] += outcome.superseded
         self._checkpoint.rows = batch.start + len(batch.rows)
         self._progress(batch.rows[-1].position, self._checkpoint.rows)
         if self._timer() - self._saved_at >= SAVE_SECONDS:
@@ -182,8 +183,8 @@ class Importer:
 
     def _save(self) -> None:
         self._checkpoint.counts = dict(self._counts)
-        self._checkpoint.refusals_size = self._refusals.sync()
-        # Without a row done there is nothing to go on from.
+        self._checkpoint.rejects_size = self._rejects.sync()
+        # There is nothing to resume before the first row is done.
         if self._path is not None and self._checkpoint.rows:
             self._checkpoint.save(self._path)
         self._saved_at = self._timer()

@@ -1,4 +1,4 @@
-"""One import from its beginning, or from where it was stopped, to its end; the files that it keeps meanwhile."""
+"""One import from start, or checkpoint, to end, with its files."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ ReportPosition = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class ImportJob:
-    """What to import, and how; `state` is the path that the names of its files begin with.
+    """What to import and how; `state` is the path prefix of its files.
 
-    `settings` are those options that decide what is written.
+    `settings` are the options that affect what is written.
     """
 
     registry: Registry
@@ -45,21 +45,21 @@ class ImportJob:
 
     @property
     def checkpoint_path(self) -> Path:
-        """How far it has come."""
+        """The checkpoint file."""
         return self._path("checkpoint.json")
 
     @property
     def rejects_path(self) -> Path:
-        """The rows that were not taken."""
+        """The file of rejected rows."""
         return self._path("rejected.jsonl")
 
     @property
-    def displaced_path(self) -> Path:
-        """The registrations that had to go."""
+    def superseded_path(self) -> Path:
+        """The file of superseded registrations."""
         return self._path("displaced.jsonl")
 
     def open_checkpoint(self, *, restart: bool, clock: Clock = now) -> Checkpoint:
-        """Return where an earlier attempt was stopped, or a beginning; OperatorError if it was another import's."""
+        """Return the checkpoint to start from; OperatorError if the stored one belongs to another import."""
         identity = {
             "source": self.source.fingerprint,
             "registry": [self.registry.description, *sorted(self.registry.tables.values())],
@@ -71,17 +71,17 @@ class ImportJob:
         return begun or Checkpoint(identity, int(clock().timestamp()))
 
     def run(self, checkpoint: Checkpoint, progress: ReportPosition = lambda position, rows: None) -> Counter[str]:
-        """Import what is left and return the counts of all; OperatorError tells how to go on after a failure."""
+        """Import the remaining rows and return the counts of all; OperatorError says how to resume."""
         run = ImportRun(checkpoint.epoch, self.stale_after_days * DAY)
         client = self.registry.client
-        displaced = SupersededFile(self.displaced_path)
+        superseded = SupersededFile(self.superseded_path)
 
-        def keep(head: StoredEntity) -> None:
-            displaced.write({"reason": f"superseded by {self.source.name}", "row": None, "record": to_line(head)})
+        def keep(entity: StoredEntity) -> None:
+            superseded.write({"reason": f"superseded by {self.source.name}", "row": None, "record": to_line(entity)})
 
         merger = Merger(client, self.registry.tables, run.epoch, keep, dry_run=self.dry_run)
         owners = Owners(client, self.registry.directory, run.moment, adds=self.adds_missing, dry_run=self.dry_run)
-        refusals = RejectFile(self.rejects_path, checkpoint.refusals_size)
+        rejects = RejectFile(self.rejects_path, checkpoint.rejects_size)
         path = None if self.dry_run else self.checkpoint_path
         importer = Importer(
             self.source,
@@ -90,7 +90,7 @@ class ImportJob:
             owners,
             checkpoint,
             path,
-            refusals,
+            rejects,
             workers=self.workers,
             progress=progress,
             sleep=self.sleep,
@@ -100,13 +100,13 @@ class ImportJob:
         except (OperatorError, KeyboardInterrupt) as error:
             reason = str(error) or "stopped"
             raise OperatorError(
-                f"{reason}; {checkpoint.rows:,} rows are done: the same command goes on there"
+                f"{reason}; {checkpoint.rows:,} rows are done: run the same command again to resume"
             ) from error
         finally:
-            size = refusals.sync()
-            refusals.close()
+            size = rejects.sync()
+            rejects.close()
         if not checkpoint.rows:
-            raise OperatorError(f"there are no rows in {self.source.name}: is it what --from says?")
+            raise OperatorError(f"{self.source.name} has no rows: does --from name the right format?")
         if path is not None:
             path.unlink(missing_ok=True)
         if not size:

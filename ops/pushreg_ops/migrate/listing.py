@@ -1,4 +1,4 @@
-"""Rows out of an engagement server's own listing, fetched page by page."""
+"""Rows from the subscriber listing of an engagement server, fetched page by page."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ RETRIES = urllib3.Retry(5, backoff_factor=0.5, status_forcelist=(429, 500, 502, 
 
 
 class ListingSource:
-    """`GET /api/v1/subscribers` of another server, from the first subscriber to the last."""
+    """Reads `GET /api/v1/subscribers` of another server to its end."""
 
     def __init__(
         self, address: str, headers: Mapping[str, str], page_size: int, retries: urllib3.Retry = RETRIES
     ) -> None:
         parts = urlsplit(address)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise OperatorError(f"{address} is no address; it looks like https://HOST/api/v1/subscribers")
+            raise OperatorError(f"{address} is not a URL like https://HOST/api/v1/subscribers")
         self._parts = parts
         self._headers = {"Accept": "application/json", **headers}
         self._page_size = page_size
@@ -34,21 +34,21 @@ class ListingSource:
 
     @property
     def name(self) -> str:
-        """The address, without what may be secret in it."""
+        """The URL without user information and query, which may be secret."""
         return f"{self._parts.scheme}://{self._parts.netloc.rpartition('@')[2]}{self._parts.path}"
 
     @property
     def size(self) -> int | None:
-        """Unknown until the first page says it."""
+        """Unknown before the first page."""
         return None
 
     @property
     def fingerprint(self) -> str:
-        """A digest of the address: what it lists may change while it is read."""
+        """A digest of the URL; the listing itself may change while it is read."""
         return hashlib.sha256(urlunsplit(self._parts).encode()).hexdigest()
 
     def read(self, skip: int) -> Iterator[Row]:
-        """Yield the subscribers after the first `skip`; OperatorError if the server does not list them."""
+        """Yield the subscribers after the first `skip`; OperatorError if the server does not return them."""
         start = skip
         while True:
             page, total = self._fetch(start)
@@ -63,20 +63,20 @@ class ListingSource:
         query = [*parse_qsl(self._parts.query), ("start", str(start)), ("pageSize", str(self._page_size))]
         address = urlunsplit(self._parts._replace(query=urlencode(query), fragment=""))
         try:
-            # A redirect could take the credentials to another host.
+            # Following a redirect could send the credentials to another host.
             answer = self._pool.request("GET", address, headers=self._headers, redirect=False)
         except urllib3.exceptions.HTTPError as error:
             raise OperatorError(f"{self.name} cannot be reached: {type(error).__name__}") from error
         if answer.status in (401, 403):
-            raise OperatorError(f"{self.name} refuses with {answer.status}: give its credentials with --header")
+            raise OperatorError(f"{self.name} answers {answer.status}: pass credentials with --header")
         if answer.status != 200:
             raise OperatorError(f"{self.name} answers {answer.status} where a page of subscribers was expected")
         try:
             page = json.decode(answer.data)
         except MalformedError as error:
-            raise OperatorError(f"{self.name} sends no JSON: {error.reason}") from error
+            raise OperatorError(f"{self.name} did not send JSON: {error.reason}") from error
         rows = page.get("subscribers") if isinstance(page, dict) else None
         if not isinstance(rows, list):
-            raise OperatorError(f"{self.name} sends no page of subscribers")
+            raise OperatorError(f"{self.name} did not send a page of subscribers")
         total = page.get("total")
         return rows, total if isinstance(total, int) else None

@@ -1,7 +1,7 @@
-"""Bringing registrations into tables that are in use: what was refreshed last wins, and nothing is ever half done.
+"""Merges registrations into tables that are in use; the most recently refreshed registration wins.
 
-Rows that nothing stands in the way of come in by the batch, in one transaction. What meets something that stands is
-settled alone: read, decided, and written in one transaction that is pinned on all that was read.
+Candidates without a conflict are created in batches, one transaction each. A candidate that conflicts with existing
+items is resolved alone: read, decide, and write in one transaction conditioned on everything that was read.
 """
 
 from __future__ import annotations
@@ -14,23 +14,22 @@ from typing import Literal
 from pushreg.dynamodb import Client, Session
 from pushreg.errors import ConditionFailedError, StaleReadError, StoreError, WriteConflictError
 from pushreg.schema import Item, Key
+from pushreg_ops.migrate.candidates import Candidate, is_merged
 from pushreg_ops.migrate.conflicts import plan
 from pushreg_ops.records.entities import (
     CALL_SECONDS,
-    Candidate,
     ItemName,
     StoredEntity,
     StoredRecord,
     create,
     is_alive,
-    is_merged,
     key_of,
     name_of,
     table_of,
 )
 from pushreg_ops.records.items import UnreadableError
 
-# Live traffic that changes the same rows this often, each time between a read and the write that builds on it.
+# Give up after this many optimistic locking failures for the same rows.
 MAX_ROUNDS = 20
 
 Word = Literal["created", "updated", "unchanged", "refused", "skipped"]
@@ -38,20 +37,20 @@ Word = Literal["created", "updated", "unchanged", "refused", "skipped"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a candidate; a refused one has a reason.
+    """The outcome of a candidate; a refused one has a reason.
 
-    `displaced` counts the registrations that held what it claims, were refreshed before it, and had to go.
+    `superseded` is the number of older registrations that held its claims and were removed.
     """
 
     word: Word
     reason: str | None = None
-    displaced: int = 0
+    superseded: int = 0
 
 
 class Merger:
-    """Merges batches into one registry; merging the same again changes nothing. Threads may share it.
+    """Merges batches into one registry; idempotent and thread-safe.
 
-    `keep` is given what is about to be displaced, and makes it durable.
+    `keep` receives each superseded registration before its removal and makes it durable.
     """
 
     def __init__(
@@ -68,27 +67,27 @@ class Merger:
         self._epoch = epoch
         self._keep = keep
         self._dry_run = dry_run
-        # After a batch that was there already the next one may be too: then looking first is the shorter way.
-        self._looks_first = dry_run
+        # After a batch that existed already, read before writing: the next one probably exists too.
+        self._reads_first = dry_run
 
     def merge(self, candidates: Sequence[Candidate], token: str) -> list[Outcome]:
-        """Return what became of each; after a StoreError some are merged, and all may be merged again.
+        """Return the outcome of each; after a StoreError some are merged, and all may be merged again.
 
-        Given the same token within ten minutes, rows that are gone by then do not come back. No two candidates may
-        touch the same item, nor all together more than 100.
+        `token` is the idempotency token: repeated within ten minutes, rows deleted in between are not created again.
+        No two candidates may affect the same item, and all together at most 100 items.
         """
         outcomes: dict[int, Outcome] = {}
         pending = dict(enumerate(candidates))
-        if self._looks_first:
-            pending = self._sift(pending, outcomes)
+        if self._reads_first:
+            pending = self._settle_conflicts(pending, outcomes)
         for _ in range(MAX_ROUNDS):
             if not pending or self._create(pending.values(), token):
                 break
-            pending = self._sift(pending, outcomes)
+            pending = self._settle_conflicts(pending, outcomes)
             token = uuid.uuid4().hex
         else:
             raise StoreError("TooMuchTraffic")
-        self._looks_first = self._dry_run or not pending
+        self._reads_first = self._dry_run or not pending
         outcomes |= dict.fromkeys(pending, Outcome("created"))
         return [outcomes[index] for index in range(len(candidates))]
 
@@ -101,27 +100,27 @@ class Merger:
         except ConditionFailedError:
             return False
         except StoreError as error:
-            # The token's first use was for more: some rows of the batch have been settled since.
+            # The token was first used for more rows; some of them have been resolved since.
             if error.code != "IdempotentParameterMismatchException":
                 raise
             return False
         return True
 
-    def _sift(self, pending: Mapping[int, Candidate], outcomes: dict[int, Outcome]) -> dict[int, Candidate]:
-        """Settle those that something stands in the way of, and return the others."""
-        found = self._look(pending.values())
+    def _settle_conflicts(self, pending: Mapping[int, Candidate], outcomes: dict[int, Outcome]) -> dict[int, Candidate]:
+        """Resolve the candidates that conflict with existing items, and return the others."""
+        found = self._read_items(pending.values())
         free = {}
         for index, candidate in pending.items():
             items = [found.get(name_of(record)) for record in candidate.records]
             if not any(items):
                 free[index] = candidate
-            elif self._is_there(candidate, items[0]):
+            elif self._exists(candidate, items[0]):
                 outcomes[index] = Outcome("unchanged")
             else:
-                outcomes[index] = self._settle(candidate)
+                outcomes[index] = self._resolve(candidate)
         return free
 
-    def _look(self, candidates: Iterable[Candidate]) -> dict[ItemName, Item | None]:
+    def _read_items(self, candidates: Iterable[Candidate]) -> dict[ItemName, Item | None]:
         wanted: dict[str, list[StoredRecord]] = {}
         for candidate in candidates:
             for record in candidate.records:
@@ -132,16 +131,16 @@ class Merger:
             found.update(zip(map(name_of, records), items, strict=True))
         return found
 
-    def _is_there(self, candidate: Candidate, item: Item | None) -> bool:
+    def _exists(self, candidate: Candidate, item: Item | None) -> bool:
         if item is None:
             return False
         try:
-            standing = type(candidate.head).from_item(item)
+            existing = type(candidate.entity).from_item(item)
         except UnreadableError:
             return False
-        return is_alive(standing, self._epoch) and is_merged(candidate, standing)
+        return is_alive(existing, self._epoch) and is_merged(candidate, existing)
 
-    def _settle(self, candidate: Candidate) -> Outcome:
+    def _resolve(self, candidate: Candidate) -> Outcome:
         for _ in range(MAX_ROUNDS):
             try:
                 step = plan(candidate, self._read, self._tables, self._epoch)
@@ -152,14 +151,14 @@ class Merger:
             if not step.writes:
                 return Outcome("unchanged")
             if not self._dry_run:
-                # Before it goes: afterwards a crash could lose it.
-                for head in step.displaced:
-                    self._keep(head)
+                # Save it before the removal, or a crash in between would lose it.
+                for entity in step.superseded:
+                    self._keep(entity)
                 try:
                     self._session().transact(step.writes, uuid.uuid4().hex)
                 except ConditionFailedError:
                     continue
-            return Outcome("updated", displaced=len(step.displaced))
+            return Outcome("updated", superseded=len(step.superseded))
         raise StoreError("TooMuchTraffic")
 
     def _read(self, table: str, keys: Sequence[Key]) -> list[Item | None]:

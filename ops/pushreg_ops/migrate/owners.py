@@ -1,4 +1,4 @@
-"""The accounts, applications and places under which registrations are reached."""
+"""The owners of registrations: accounts, applications and places."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from pushreg.errors import ConditionFailedError
 from pushreg.models.directory import Account, Application, Place
 from pushreg.schema import entry_key
 from pushreg.stores.directory import to_item
-from pushreg_ops.records.entities import CALL_SECONDS, Candidate, Owner, owned_by
+from pushreg_ops.migrate.candidates import Candidate
+from pushreg_ops.records.entities import CALL_SECONDS, Owner, owned_by
 
-# More than this many are looked up again now and then.
+# The set of known owners is cleared when it reaches this size.
 MAX_KNOWN = 100_000
 _COMMANDS = {"account": "accounts", "application": "apps", "place": "places"}
 
 
 class Owners:
-    """Tells which owners the directory knows, and adds the others if it may. Threads may share it."""
+    """Looks up owners in the directory and optionally adds missing ones. Thread-safe."""
 
     def __init__(self, client: Client, table: str, moment: str, *, adds: bool, dry_run: bool = False) -> None:
         self._client = client
@@ -31,7 +32,7 @@ class Owners:
         self._known: set[Owner] = set()
 
     def find_unknown(self, candidates: Mapping[int, Candidate]) -> dict[int, str]:
-        """Return why each candidate whose owner is and stays unknown cannot be reached."""
+        """Return the reason for each candidate whose owner does not exist and is not to be added."""
         wanted = {each.owner for each in candidates.values() if each.owner is not None}
         unknown = self._look_up(wanted - self._known)
         if self._adds:
@@ -45,8 +46,8 @@ class Owners:
         }
 
     def note(self, candidates: Iterable[Candidate]) -> None:
-        """Take the owners among the candidates as known, which has to be said where nothing is written."""
-        self._remember(owner for each in candidates if (owner := owned_by(each.head)) is not None)
+        """Remember the owners among the candidates; in a dry run they are not stored."""
+        self._remember(owner for each in candidates if (owner := owned_by(each.entity)) is not None)
 
     def _look_up(self, owners: set[Owner]) -> set[Owner]:
         ordered = sorted(owners)
@@ -61,7 +62,7 @@ class Owners:
         types: dict[str, Any] = {"account": Account, "application": Application, "place": Place}
         if not self._dry_run:
             write = put(self._table, to_item(types[kind](key, self._moment)), "attribute_not_exists(created_at)")
-            # Refused means that somebody else added it meanwhile.
+            # A failed condition means that it was added concurrently.
             with suppress(ConditionFailedError):
                 Session(self._client, CALL_SECONDS).transact([write], uuid.uuid4().hex)
         self._remember([owner])

@@ -1,4 +1,4 @@
-"""Rows out of files, one after the other, however long the file is."""
+"""Streams rows from files of any size."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pushreg.codecs import json
 from pushreg.errors import MalformedError
 from pushreg_local.errors import OperatorError
 
-# Longer lines than any registration makes are no JSON Lines.
+# Longer than the line of any registration.
 MAX_LINE = 1024 * 1024
 SNIFF_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: what it says, or why that cannot be read; `position` is how far into the source it ends."""
+    """One row: its content, or the fault that makes it unreadable; `position` is where it ends in the source."""
 
     content: Any
     position: int
@@ -30,26 +30,26 @@ class Row:
 
 
 class Source(Protocol):
-    """Where rows come from, in an order that is the same each time."""
+    """A source of rows in a stable order."""
 
     @property
     def name(self) -> str:
-        """What a person calls it."""
+        """Its name in messages."""
 
     @property
     def size(self) -> int | None:
-        """The position at its end, None if that is not known beforehand."""
+        """The position at its end; None if unknown."""
 
     @property
     def fingerprint(self) -> str:
-        """What changes when another source, or another state of this one, is read."""
+        """A value that differs for other sources and for other contents."""
 
     def read(self, skip: int) -> Iterator[Row]:
-        """Yield the rows after the first `skip`; OperatorError if the source is broken."""
+        """Yield the rows after the first `skip`; OperatorError if the source is malformed."""
 
 
 class FileSource:
-    """Files read one after the other; `member` names the array that a JSON document in them keeps its rows in."""
+    """Reads files one after the other; `member` names the array of a JSON document that holds the rows."""
 
     def __init__(self, paths: Sequence[Path], member: str | None = None) -> None:
         self._paths = paths
@@ -73,12 +73,12 @@ class FileSource:
 
     @property
     def fingerprint(self) -> str:
-        """A digest over the length and the beginning of each file."""
+        """A digest of the length and the first bytes of each file."""
         parts = [hashlib.sha256(head).hexdigest() for head in self._heads]
         return hashlib.sha256(repr([*zip(self._sizes, parts, strict=True)]).encode()).hexdigest()
 
     def read(self, skip: int) -> Iterator[Row]:
-        """Yield the rows after the first `skip`; OperatorError where a file ends too early or cannot be read."""
+        """Yield the rows after the first `skip`; OperatorError if a file is truncated or cannot be read."""
         before = 0
         for path, size, head in zip(self._paths, self._sizes, self._heads, strict=True):
             read = 0
@@ -107,7 +107,7 @@ def _read_head(path: Path) -> bytes:
 
 
 def _is_lines(head: bytes, member: str) -> bool:
-    """Whether the file has a row on each line, and is not a document with all of them in its member."""
+    """Whether the file has one row per line, rather than one document with all rows in its member."""
     lines = head.lstrip().splitlines()
     try:
         first = json.decode(lines[0]) if lines else {}
@@ -126,20 +126,20 @@ def _read_lines(file: IO[bytes], path: Path, skip: int) -> Iterator[Row]:
         try:
             yield Row(json.decode(line), position)
         except MalformedError as error:
-            yield Row(line.decode("utf-8", "replace").rstrip("\r\n"), position, f"no JSON: {error.reason}")
+            yield Row(line.decode("utf-8", "replace").rstrip("\r\n"), position, f"not JSON: {error.reason}")
 
 
 def _lines(file: IO[bytes], path: Path, *, blank: bool = False) -> Iterator[bytes]:
     while line := file.readline(MAX_LINE):
         if len(line) == MAX_LINE and not line.endswith(b"\n"):
-            raise OperatorError(f"{path} has a line of more than {MAX_LINE} bytes: it is no JSON Lines file, nor CSV")
+            raise OperatorError(f"{path} has a line of more than {MAX_LINE} bytes: it is neither JSON Lines nor CSV")
         if blank or line.strip():
             yield line
 
 
 def _read_array(file: IO[bytes], path: Path, member: str) -> Iterator[Row]:
     counted = _Counted(file)
-    # Several documents may follow each other, as pages do that were fetched into one file.
+    # A file may hold several documents, such as concatenated pages.
     rows: Iterator[Any] = ijson.items(counted, f"{member}.item", multiple_values=True)
     try:
         for content in rows:
@@ -149,7 +149,7 @@ def _read_array(file: IO[bytes], path: Path, member: str) -> Iterator[Row]:
 
 
 class _Counted:
-    """A file that knows how far it was read; to ask the system for each row would take longer than to read it."""
+    """A file that counts the bytes read; calling tell() for each row would be slower than reading it."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -177,4 +177,4 @@ def _read_csv(file: IO[bytes], path: Path) -> Iterator[Row]:
             fault = "more fields than the header names" if content.pop("", None) else None
             yield Row(content, position, fault)
     except (csv.Error, UnicodeDecodeError) as error:
-        raise OperatorError(f"{path} is no CSV in UTF-8: {error}") from error
+        raise OperatorError(f"{path} is not CSV in UTF-8: {error}") from error

@@ -1,1 +1,1 @@
-"""What is stored, read strictly, and the rules that it keeps."""
+"""Stored items, parsed strictly, and the invariants that they keep."""

@@ -1,8 +1,10 @@
-"""What is moved: a head item, which holds all there is to know, and the claims that lead to it."""
+"""Stored entities and the claims that lead to them.
+
+An entity is a registration or a directory entry; its claims can always be derived from it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from pushreg.dynamodb import put
@@ -15,7 +17,6 @@ from pushreg.schema import (
     Item,
     Key,
     device_key,
-    entry_key,
     ksid_key,
     mobile_claim,
     parse_record,
@@ -41,53 +42,8 @@ StoredRecord = StoredEntity | StoredClaim
 ItemName = tuple[str, str, str]
 Owner = EntryName
 
-# What one call to the store may take, retries and all.
+# The time limit of one database call, retries included.
 CALL_SECONDS = 60.0
-
-# What a registration is, apart from when and how it came, and how often it changed. A device's document is known by its
-# digest, a place in the user index by the ufid.
-_CIRCUMSTANCES = {
-    "created_at",
-    "updated_at",
-    "expires_at",
-    "writes",
-    "document",
-    "ufid_ksid",
-    "userAgent",
-    "ipAddress",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A head that is to be stored, with its claims; `owner` is the directory entry under which it is reached.
-
-    Of an untimed one nobody knows when it was last refreshed, so it never replaces anything.
-    """
-
-    head: StoredEntity
-    claims: tuple[StoredClaim, ...]
-    owner: Owner | None
-    is_timed: bool
-
-    @classmethod
-    def from_head(cls, head: StoredEntity, owner: Owner | None = None, *, is_timed: bool = True) -> Candidate:
-        """Return the candidate with the claims that belong to the head."""
-        return cls(head, claims_of(head), owner, is_timed)
-
-    @property
-    def needs(self) -> frozenset[ItemName]:
-        """The names of the items that have to be there before it."""
-        return frozenset() if self.owner is None else frozenset({(DIRECTORY, entry_key(*self.owner)["record"], "")})
-
-    @property
-    def records(self) -> tuple[StoredRecord, ...]:
-        """The head and its claims."""
-        return (self.head, *self.claims)
-
-    def is_newer(self, standing: StoredEntity) -> bool:
-        """Whether it was refreshed after what stands."""
-        return self.is_timed and refreshed_at(self.head) > refreshed_at(standing)
 
 
 def table_of(record: StoredRecord) -> str:
@@ -113,7 +69,7 @@ def key_of(record: StoredRecord) -> Key:
 
 
 def name_of(record: StoredRecord) -> ItemName:
-    """Return what tells the record's item from all others of the registry."""
+    """Return a name of the record's item that is unique in the registry: table, partition key, sort key."""
     match record:
         case StoredDevice() | MobileClaim():
             return DEVICES, record.account_id, record.record
@@ -122,54 +78,43 @@ def name_of(record: StoredRecord) -> ItemName:
     return table_of(record), record.record, ""
 
 
-def owned_by(head: StoredEntity) -> Owner | None:
-    """Return what the head lets others be owned by, if it is such a one."""
-    match head:
+def owned_by(entity: StoredEntity) -> Owner | None:
+    """Return the owner that the entity represents; None if registrations cannot belong to it."""
+    match entity:
         case StoredAccount():
-            return "account", parse_record(head.record)[1]
+            return "account", parse_record(entity.record)[1]
         case StoredApplication():
-            return "application", parse_record(head.record)[1]
+            return "application", parse_record(entity.record)[1]
         case StoredPlace():
-            return "place", parse_record(head.record)[1]
+            return "place", parse_record(entity.record)[1]
     return None
 
 
-def claims_of(head: StoredEntity) -> tuple[StoredClaim, ...]:
-    """Return the claims that must stand beside the head."""
-    match head:
+def claims_of(entity: StoredEntity) -> tuple[StoredClaim, ...]:
+    """Return the claims that must exist for the entity."""
+    match entity:
         case StoredDevice():
-            return (MobileClaim.from_item(mobile_claim(head.model_dump())),)
+            return (MobileClaim.from_item(mobile_claim(entity.model_dump())),)
         case StoredSubscriber():
-            return head.claims()
+            return entity.claims()
     return ()
 
 
 def target_key_of(claim: StoredClaim) -> Key:
-    """Return the key of the head that the claim leads to."""
+    """Return the key of the entity that the claim leads to."""
     if isinstance(claim, MobileClaim):
         return device_key(claim.account_id, claim.device_id)
     return ksid_key(claim.ksid)
 
 
-def refreshed_at(head: StoredEntity) -> str:
-    """Return when the head was last known to be wanted."""
-    return head.updated_at if isinstance(head, StoredDevice | StoredSubscriber | StoredToken) else head.created_at
+def refreshed_at(entity: StoredEntity) -> str:
+    """Return when the entity was last refreshed."""
+    return entity.updated_at if isinstance(entity, StoredDevice | StoredSubscriber | StoredToken) else entity.created_at
 
 
 def is_alive(record: StoredRecord, epoch: int) -> bool:
-    """Whether the record still counts."""
+    """Whether the record has not expired."""
     return not isinstance(record, ExpiringItem) or record.is_alive(epoch)
-
-
-def is_same(head: StoredEntity, other: StoredEntity) -> bool:
-    """Whether both say the same, whenever they came."""
-    return head.model_dump(exclude=_CIRCUMSTANCES) == other.model_dump(exclude=_CIRCUMSTANCES)
-
-
-def is_merged(candidate: Candidate, standing: StoredEntity) -> bool:
-    """Whether what stands says all that the candidate says, and will do so for as long."""
-    renews = isinstance(standing, ExpiringItem) and candidate.is_newer(standing)
-    return is_same(candidate.head, standing) and not renews
 
 
 def to_item(record: StoredRecord) -> Item:
@@ -178,7 +123,7 @@ def to_item(record: StoredRecord) -> Item:
 
 
 def create(table: str, record: StoredRecord) -> dict[str, Any]:
-    """Return a write that stores the record where nothing stands."""
+    """Return a write that stores the record unless its key is taken."""
     return put(table, to_item(record), f"attribute_not_exists({presence_attribute(record)})")
 
 
@@ -190,10 +135,10 @@ def presence_attribute(record: StoredRecord) -> str:
 
 
 def unchanged_condition(record: StoredRecord) -> tuple[str, dict[str, Any]]:
-    """Return the condition that nothing of the record has changed, and its values."""
+    """Return a condition that holds while the stored record is unchanged, and the condition's values."""
     terms, values = [], {}
     for name, value in to_item(record).items():
-        # The digest stands for the document, which may be long.
+        # The digest covers the document, which may be long.
         if name == "document" or name in key_of(record):
             continue
         if value is None:
@@ -202,16 +147,3 @@ def unchanged_condition(record: StoredRecord) -> tuple[str, dict[str, Any]]:
             terms.append(f"{name} = :old_{name}")
             values[f"old_{name}"] = value
     return " AND ".join(terms), values
-
-
-def measure(record: StoredRecord) -> int:
-    """Return about how many bytes the record takes in a request, rather more than less."""
-    match record:
-        case StoredDevice():
-            # Quotes are escaped on the way.
-            return 2 * len(record.document.encode()) + 1000
-        case StoredSubscriber():
-            return 4 * len(record.sid) + 2000
-        case StoredToken():
-            return 4 * len(record.device_token) + 500
-    return 1000

@@ -1,4 +1,4 @@
-"""Registrations found by whatever a person has in hand: a device, a KSID, a push token, a place, an account."""
+"""Look-up of registrations by any id or token: device, KSID, push token, sid, place or account."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ from pushreg_ops.records.scanning import ReportCount, ignore, scan
 from pushreg_ops.registry import Registry
 
 Registration = StoredDevice | StoredSubscriber | StoredToken
-# Of an account or a place, more are not for one screen.
+# Results for an account or a place, so that they fit on a screen.
 MAX_SHOWN = 20
-# With more places than this it is quicker to look through the tokens than to ask for one at each place.
+# With more places than this, a scan of the tokens is faster than one key per place.
 MAX_PLACES = 2000
 
 
 class Inspector:
-    """Finds and describes registrations of one registry, as they count at `epoch`."""
+    """Finds and describes registrations of one registry; expiry is judged at `epoch`."""
 
     def __init__(self, registry: Registry, epoch: int) -> None:
         self._registry = registry
@@ -75,7 +75,7 @@ class Inspector:
         self._reader = RelatedReader(registry.client, registry.tables, epoch)
 
     def find(self, text: str) -> list[Registration]:
-        """Return what the text leads to by keys, under every account, application and place that is known."""
+        """Return the registrations found by key lookups in every known account, application and place."""
         found: list[StoredItem] = []
         place_id = to_place_id(text)
         if place_id is not None:
@@ -92,7 +92,7 @@ class Inspector:
         return self._follow(found)
 
     def search(self, text: str, progress: ReportCount) -> Iterator[Registration]:
-        """Yield what the text is a part of, looking through all items: tokens of Kazoo devices have no keys."""
+        """Yield the registrations found by scanning all tables; no key leads to the tokens of Kazoo devices."""
         client, names = self._registry.client, self._registry.tables
         quoted = json.encode(text).decode()[1:-1]
         devices = "begins_with(#record, :kind) AND contains(document, :text)"
@@ -108,34 +108,34 @@ class Inspector:
         for page in scan(client, names[PLACES], progress, "token_digest = :digest", digest=digest(text)):
             yield from self._follow(self._parse(PLACES, page))
 
-    def describe(self, head: Registration) -> dict[str, Any]:
-        """Return what is known of a registration, fit to be shown: tokens cut, and what stands beside it judged."""
-        table = table_of(head)
-        core = Violation(Rule.CLAIMED, (key_of(head),), "")
+    def describe(self, entity: Registration) -> dict[str, Any]:
+        """Return a description of the registration, with redacted tokens and the state of its claims."""
+        table = table_of(entity)
+        core = Violation(Rule.CLAIMED, (key_of(entity),), "")
         faults = [each.detail for each in self._reader.check_again(table, core)]
         common = {
-            "created_at": head.created_at,
-            "updated_at": head.updated_at,
-            "valid": self._describe_validity(head),
-            "claims": self._describe_claims(head),
+            "created_at": entity.created_at,
+            "updated_at": entity.updated_at,
+            "valid": self._describe_validity(entity),
+            "claims": self._describe_claims(entity),
             "in_order": "yes" if not faults else "; ".join(faults),
         }
-        kind, owner = _own(head)
+        kind, owner = _own(entity)
         entry = self._session().get(self._registry.directory, entry_key(kind, owner))
         common["reachable"] = "yes" if entry is not None else f"no: {kind} {owner} is not known"
-        return {**_describe(head), **common}
+        return {**_describe(entity), **common}
 
-    def _describe_validity(self, head: Registration) -> str:
-        if not isinstance(head, ExpiringItem) or head.expires_at is None:
-            return "for ever"
-        moment = to_iso(datetime.fromtimestamp(head.expires_at, UTC))
-        return f"until {moment}" if head.is_alive(self._epoch) else f"expired at {moment}"
+    def _describe_validity(self, entity: Registration) -> str:
+        if not isinstance(entity, ExpiringItem) or entity.expires_at is None:
+            return "never expires"
+        moment = to_iso(datetime.fromtimestamp(entity.expires_at, UTC))
+        return f"until {moment}" if entity.is_alive(self._epoch) else f"expired at {moment}"
 
-    def _describe_claims(self, head: Registration) -> list[str]:
-        claims = claims_of(head)
-        table = self._registry.tables[table_of(head)]
+    def _describe_claims(self, entity: Registration) -> list[str]:
+        claims = claims_of(entity)
+        table = self._registry.tables[table_of(entity)]
         items = self._session().get_many(table, [key_of(claim) for claim in claims]) if claims else []
-        return [f"{claim.kind}: {_judge(head, claim, item)}" for claim, item in zip(claims, items, strict=True)]
+        return [f"{claim.kind}: {_judge(entity, claim, item)}" for claim, item in zip(claims, items, strict=True)]
 
     def _read_directory(self) -> Iterator[Entry]:
         wanted = "begins_with(#record, :account) OR begins_with(#record, :application) OR begins_with(#record, :place)"
@@ -145,7 +145,7 @@ class Inspector:
             yield from map(to_entry, page)
 
     def _list(self, table: str, condition: str, **values: str) -> list[StoredItem]:
-        """Return the first rows of an owner."""
+        """Return the first items of an account or a place."""
         names = {"ExpressionAttributeNames": {"#record": "record"}} if "#record" in condition else {}
         answer = self._registry.client.query(
             TableName=self._registry.tables[table],
@@ -162,14 +162,14 @@ class Inspector:
         return self._parse(table, (item for item in found if item is not None))
 
     def _follow(self, records: Iterable[StoredItem]) -> list[Registration]:
-        """Return the registrations, those that claims lead to in place of the claims, each once."""
+        """Return the distinct registrations, claims being replaced by what they lead to."""
         found: dict[Any, Registration] = {}
         for record in records:
-            heads: list[Any] = [record]
+            entities: list[Any] = [record]
             if not isinstance(record, Registration):
                 claim: Any = record
-                heads = self._get(table_of(claim), [target_key_of(claim)])
-            found |= {name_of(head): head for head in heads if isinstance(head, Registration)}
+                entities = self._get(table_of(claim), [target_key_of(claim)])
+            found |= {name_of(entity): entity for entity in entities if isinstance(entity, Registration)}
         return list(found.values())
 
     def _parse(self, table: str, items: Iterable[Item]) -> list[StoredItem]:
@@ -178,7 +178,7 @@ class Inspector:
             try:
                 records.append(StoredToken.from_item(item) if table == PLACES else read(item, ITEM_TYPES[table]))
             except UnreadableError:
-                # `pushreg verify` tells of it.
+                # `pushreg verify` reports it.
                 continue
         return records
 
@@ -200,23 +200,23 @@ def _subscriber_keys(text: str, entries: Iterable[Entry]) -> list[Key]:
     return ([ksid_key(text)] if is_ksid(text) else []) + claims
 
 
-def _judge(head: Registration, claim: StoredClaim, item: Item | None) -> str:
+def _judge(entity: Registration, claim: StoredClaim, item: Item | None) -> str:
     if item is None:
         return "missing"
     try:
         holder = target_key_of(type(claim).from_item(item))
     except UnreadableError:
         return "unreadable"
-    return "leads here" if holder == key_of(head) else f"leads to {shorten(holder)}"
+    return "leads here" if holder == key_of(entity) else f"leads to {shorten(holder)}"
 
 
-def _own(head: Registration) -> Owner:
-    match head:
+def _own(entity: Registration) -> Owner:
+    match entity:
         case StoredDevice():
-            return "account", head.account_id
+            return "account", entity.account_id
         case StoredSubscriber():
-            return "application", head.appId
-    return "place", head.place_id
+            return "application", entity.appId
+    return "place", entity.place_id
 
 
 def _read_document(device: StoredDevice) -> dict[str, Any]:
@@ -224,16 +224,16 @@ def _read_document(device: StoredDevice) -> dict[str, Any]:
     return document
 
 
-def _describe(head: Registration) -> dict[str, Any]:
-    match head:
+def _describe(entity: Registration) -> dict[str, Any]:
+    match entity:
         case StoredDevice():
-            document = _read_document(head)
+            document = _read_document(entity)
             registrations = document.get("notification_registration_ids", {})
             return {
                 "family": "kazoo",
-                **head.model_dump(include={"account_id", "device_id", "app_name", "mobile_device_id"}),
+                **entity.model_dump(include={"account_id", "device_id", "app_name", "mobile_device_id"}),
                 "platform": document.get("platform"),
-                "revision": f"{head.writes}-{head.digest}",
+                "revision": f"{entity.writes}-{entity.digest}",
                 "tokens": [
                     f"{redact(token)} {each.get('notification_type')}: {', '.join(each['notification_preferences'])}"
                     for token, each in registrations.items()
@@ -241,5 +241,5 @@ def _describe(head: Registration) -> dict[str, Any]:
             }
         case StoredSubscriber():
             names = {"ksid", "appId", "deviceId", "osType", "ufid", "active"}
-            return {"family": "engagement", **head.model_dump(include=names), "sid": redact(head.sid)}
-    return {"family": "places", "place_id": head.place_id, "device_token": redact(head.device_token)}
+            return {"family": "engagement", **entity.model_dump(include=names), "sid": redact(entity.sid)}
+    return {"family": "places", "place_id": entity.place_id, "device_token": redact(entity.device_token)}

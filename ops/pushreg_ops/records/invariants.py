@@ -1,7 +1,7 @@
-"""What must be true of the stored items at every instant (docs/reliability.md), as checks over plain items.
+"""The invariants of the stored items (docs/data-model.md), as checks over plain items.
 
-They hold for what stood together at one moment. Items of a live table were read one after the other, so what is found
-there has to be read again before it is believed.
+They hold for a consistent snapshot. A scan of a live table is not one, so violations found in a scan must be confirmed
+by a transactional read.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from pushreg_ops.records.items import (
 
 
 class Rule(StrEnum):
-    """What a violation breaks."""
+    """The rules; a rule's text is part of the command's output."""
 
     READABLE = "every item is one that the functions can read"
     DIGEST = "a digest is that of the value beside it"
@@ -59,9 +59,9 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One breach; `keys` are those of the item at fault and of what it is at odds with, whether or not they exist.
+    """One violation; `keys` are those of the faulty item and the items that it contradicts, existing or not.
 
-    `detail` is fit for a log: it holds no push token, sid or secret.
+    `detail` may be logged: it contains no push token, sid or secret.
     """
 
     rule: Rule
@@ -70,7 +70,7 @@ class Violation:
 
 
 def check_devices(items: Iterable[Item]) -> Iterator[Violation]:
-    """Yield what is wrong with the Devices table."""
+    """Yield the violations in the Devices table."""
     holders: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     claims: dict[tuple[str, str], str] = {}
     unreadable: set[tuple[str, str]] = set()
@@ -104,7 +104,7 @@ def check_devices(items: Iterable[Item]) -> Iterator[Violation]:
 
 
 def check_subscribers(items: Iterable[Item], epoch: int) -> Iterator[Violation]:
-    """Yield what is wrong with the Subscribers table; DynamoDB removes what has expired by `epoch` piece by piece."""
+    """Yield the violations in the Subscribers table; items expired at `epoch` are ignored."""
     subscribers: dict[str, StoredSubscriber] = {}
     claims: dict[str, DeviceClaim | SidClaim] = {}
     unreadable: set[str] = set()
@@ -139,7 +139,7 @@ def check_subscribers(items: Iterable[Item], epoch: int) -> Iterator[Violation]:
 
 
 def check_places(items: Iterable[Item]) -> Iterator[Violation]:
-    """Yield what is wrong with the Places table."""
+    """Yield the violations in the Places table."""
     for item in items:
         try:
             row = StoredToken.from_item(item)
@@ -151,7 +151,7 @@ def check_places(items: Iterable[Item]) -> Iterator[Violation]:
 
 
 def check_directory(items: Iterable[Item]) -> Iterator[Violation]:
-    """Yield what is wrong with the Directory table."""
+    """Yield the violations in the Directory table."""
     for item in items:
         try:
             record = read(

@@ -1,4 +1,4 @@
-"""The stored items by kind, read strictly: what the functions write, told apart from what they never would."""
+"""The stored items by kind, parsed strictly: anything the functions would never write is refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OsType = Annotated[str, StringConstraints(pattern=rf"^({'|'.join(sorted(OS_TYPES
 
 
 class UnreadableError(PushregError):
-    """The item is of no known kind or form; `detail` names the attributes at fault, not their values."""
+    """The item does not match any known kind; `detail` names the faulty attributes, not their values."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -28,13 +28,13 @@ class UnreadableError(PushregError):
 
 
 class StoredItem(BaseModel):
-    """One item; attributes beyond those named are of no account."""
+    """One item; unknown attributes are ignored, since adjacent versions may share the tables."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
     @classmethod
     def from_item(cls, item: schema.Item) -> Self:
-        """Return the item as what it is; UnreadableError if it is not that."""
+        """Return the parsed item; UnreadableError if it does not fit."""
         try:
             return cls.model_validate(item)
         except ValidationError as error:
@@ -49,7 +49,7 @@ class ExpiringItem(StoredItem):
     expires_at: int | None = None
 
     def is_alive(self, epoch: int) -> bool:
-        """Whether the item still counts."""
+        """Whether the item has not expired."""
         return schema.is_alive(self.expires_at, epoch)
 
 
@@ -70,7 +70,7 @@ class StoredDevice(StoredItem):
     @model_validator(mode="after")
     def _check_record(self) -> Self:
         if self.record != schema.device_key(self.account_id, self.device_id)["record"]:
-            raise ValueError("the record is another's")
+            raise ValueError("record does not match the id")
         return self
 
 
@@ -85,7 +85,7 @@ class MobileClaim(StoredItem):
 
 
 class DeviceClaim(ExpiringItem):
-    """What leads from an application's device to its subscriber."""
+    """The claim on an application's device."""
 
     kind: ClassVar[str] = "device"
 
@@ -99,7 +99,7 @@ class DeviceClaim(ExpiringItem):
 
 
 class SidClaim(ExpiringItem):
-    """What leads from an application's sid to its subscriber."""
+    """The claim on an application's sid."""
 
     kind: ClassVar[str] = "sid"
 
@@ -110,7 +110,7 @@ class SidClaim(ExpiringItem):
 
 
 class StoredSubscriber(ExpiringItem):
-    """A subscriber, whom two claims lead to; fewer if it is inactive and its sid or deviceId was taken."""
+    """A subscriber, which two claims lead to; fewer if it is inactive and its sid or deviceId was taken."""
 
     record: Text
     ksid: Ksid
@@ -132,7 +132,7 @@ class StoredSubscriber(ExpiringItem):
     @model_validator(mode="after")
     def _check_record(self) -> Self:
         if self.record != schema.ksid_key(self.ksid)["record"]:
-            raise ValueError("the record is another's")
+            raise ValueError("record does not match the id")
         return self
 
     @model_validator(mode="after")
@@ -147,13 +147,13 @@ class StoredSubscriber(ExpiringItem):
         return schema.user_index_sort(self.ufid, self.ksid)
 
     def claims(self) -> tuple[DeviceClaim | SidClaim, ...]:
-        """Return the claims that must stand beside it."""
+        """Return the claims that must exist for it."""
         items = schema.subscriber_claims(self.model_dump())
         return tuple(DeviceClaim.from_item(item) if "active" in item else SidClaim.from_item(item) for item in items)
 
 
 class StoredCredential(StoredItem):
-    """A credential, known by the digest of its secret."""
+    """A credential, identified by the digest of its secret."""
 
     record: Annotated[str, StringConstraints(pattern=schema.CREDENTIAL_RECORD)]
     key_id: Text
@@ -167,7 +167,7 @@ class StoredCredential(StoredItem):
     @model_validator(mode="after")
     def _check_reach(self) -> Self:
         if (self.account_id is None) is (self.family == "kazoo"):
-            raise ValueError("an account goes with kazoo and with nothing else")
+            raise ValueError("account_id is for kazoo keys, and required there")
         return self
 
 
@@ -180,7 +180,7 @@ class StoredApplication(StoredItem):
 
 
 class StoredPlace(StoredItem):
-    """A place that tokens may be registered for."""
+    """A place."""
 
     record: Annotated[str, StringConstraints(pattern=schema.PLACE_RECORD)]
     created_at: Moment
@@ -204,7 +204,7 @@ class StoredToken(ExpiringItem):
 
 
 def read(item: schema.Item, kinds: Mapping[str, type[StoredItem]]) -> StoredItem:
-    """Return the item as the kind that its record begins with; UnreadableError if it is none of them."""
+    """Return the item parsed as the kind that its record names; UnreadableError if it fits none."""
     kind, _ = schema.parse_record(str(item.get("record", "")))
     if kind not in kinds:
         raise UnreadableError("record is of no known kind")

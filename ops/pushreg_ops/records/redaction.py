@@ -1,4 +1,4 @@
-"""Secrets as a person may see them: enough to tell two apart, too little to use."""
+"""Redaction of secrets and keys for display: enough to tell two apart, too little to use."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import re
 from pushreg.schema import DIGEST, Key
 
 SHOWN = 6
-# A shorter one would be given away by its ends.
+# The ends of a shorter secret would give too much of it away.
 LONG_ENOUGH = 24
 _DIGEST = re.compile(DIGEST)
 
 
 def redact(secret: str) -> str:
-    """Return the ends of a long token and the length of any."""
+    """Return the secret's length and, if it is long, its two ends."""
     if len(secret) < LONG_ENOUGH:
         return f"…({len(secret)} characters)"
     return f"{secret[:SHOWN]}…{secret[-SHOWN:]} ({len(secret)} characters)"
 
 
 def shorten(key: Key) -> str:
-    """Return the key as a person can read it, digests cut."""
+    """Return the key in readable form, with digests shortened."""
     return " ".join(_DIGEST.sub(lambda match: f"{match[0][:8]}…", value) for value in key.values())

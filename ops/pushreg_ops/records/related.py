@@ -1,4 +1,4 @@
-"""Items read together with those that must agree with them, and checked as they are at one moment."""
+"""Reads items together with the items that must agree with them, and checks the invariants on a snapshot."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Check = Callable[[Iterable[Item]], Iterable[Violation]]
 
 
 class RelatedReader:
-    """Looks at items of a registry together with what belongs to them."""
+    """Checks items of a registry together with their claims and entities."""
 
     def __init__(self, client: Client, tables: Mapping[str, str], epoch: int) -> None:
         self._client = client
@@ -50,7 +50,7 @@ class RelatedReader:
         }
 
     def check_page(self, table: str, page: Sequence[Item]) -> list[Violation]:
-        """Return what seems to be wrong with the page's items, read as they were one after the other."""
+        """Return possible violations in a page of a scan, to be confirmed by `check_again`."""
         own = [key_in(table, item) for item in page]
         known = set(map(freeze, own))
         missing = {freeze(key): key for item in page for key in find_related(table, item)}
@@ -60,7 +60,7 @@ class RelatedReader:
         return [each for each in violations if not known.isdisjoint(map(freeze, each.keys))]
 
     def check_again(self, table: str, suspicion: Violation) -> list[Violation]:
-        """Return what is wrong with the items of the suspicion as they stand together at one moment."""
+        """Return the violations that a transactional read of the suspicion's items confirms."""
         items = self.read_around(table, suspicion.keys)
         core = set(map(freeze, suspicion.keys))
         known = set(items)
@@ -73,7 +73,7 @@ class RelatedReader:
         ]
 
     def read_around(self, table: str, keys: Sequence[Key]) -> dict[frozenset[tuple[str, str]], Item | None]:
-        """Return the items and those that belong to them, None for what is not there, all of one moment."""
+        """Return a snapshot of the items and all related items, None for those that do not exist."""
         wanted = {freeze(key): key for key in keys}
         while True:
             found = self._session().get_snapshot(self._tables[table], [*wanted.values()][:MAX_KEYS])
@@ -89,7 +89,7 @@ class RelatedReader:
 
 
 def find_related(table: str, item: Item) -> list[Key]:
-    """Return the keys of the items that must agree with this one, as far as it is readable, perhaps its own too."""
+    """Return the keys of the items that must agree with this one, possibly its own; none if it is unreadable."""
     try:
         if table == PLACES:
             row = StoredToken.from_item(item)
@@ -110,5 +110,5 @@ def key_in(table: str, item: Item) -> Key:
 
 
 def freeze(key: Key) -> frozenset[tuple[str, str]]:
-    """Return the key as something that sets hold."""
+    """Return the key in hashable form."""
     return frozenset(key.items())

@@ -1,4 +1,4 @@
-"""A table read page by page, however big it is."""
+"""Scans of whole tables, page by page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pushreg.dynamodb import from_attributes, to_attributes
 from pushreg.schema import Item
 from pushreg_local.client import AdminClient
 
-# Without a limit DynamoDB Local goes through the whole table for a page: of 100,000 items that took more than 10 s.
+# Without a limit DynamoDB Local reads the whole table for one page: more than 10 s for 100,000 items.
 PAGE_SIZE = 1000
 
 ReportCount = Callable[[int], None]
@@ -22,17 +22,16 @@ def ignore(count: int) -> None:
 def scan(
     client: AdminClient, table: str, progress: ReportCount = ignore, condition: str | None = None, **values: str | int
 ) -> Iterator[list[Item]]:
-    """Yield the table's items page by page, each read strongly consistent at a moment of its own.
+    """Yield the table's items page by page with strongly consistent reads; pages are not one snapshot.
 
-    Only those that the condition lets pass, in which values stand as `:name`; `progress` is told how many were looked
-    at.
+    `condition` filters the items and refers to the values as `:name`; `progress` receives the number of items scanned.
     """
     parameters: dict[str, Any] = {"TableName": table, "ConsistentRead": True, "Limit": PAGE_SIZE}
     if condition is not None:
         parameters["FilterExpression"] = condition
         attributes = to_attributes(values)
         parameters["ExpressionAttributeValues"] = {f":{name}": value for name, value in attributes.items()}
-        # A word that DynamoDB keeps for itself.
+        # `record` is a reserved word of DynamoDB.
         if "#record" in condition:
             parameters["ExpressionAttributeNames"] = {"#record": "record"}
     while True:
@@ -45,6 +44,6 @@ def scan(
 
 
 def estimate(client: AdminClient, table: str) -> int:
-    """Return about how many items the table has; DynamoDB counts them every six hours."""
+    """Return the approximate number of items, which DynamoDB updates every six hours."""
     count: int = client.describe_table(TableName=table)["Table"].get("ItemCount", 0)
     return count

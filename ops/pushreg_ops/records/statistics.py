@@ -1,4 +1,4 @@
-"""How many registrations there are, of what kind and how fresh, counted in one pass and little memory."""
+"""Counts of registrations by kind and age, collected in one scan with constant memory."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Registration = StoredDevice | StoredSubscriber | StoredToken
 
 @dataclass(slots=True)
 class FamilyCounts:
-    """What was counted of one family; `owners` are the accounts or places with most registrations."""
+    """Counts of one family; `owners` are the accounts or places with the most registrations."""
 
     living: int = 0
     expired: int = 0
@@ -44,7 +44,7 @@ class FamilyCounts:
     owners: list[tuple[int, str]] = field(default_factory=list)
 
     def to_record(self) -> dict[str, Any]:
-        """Return the counts for machines."""
+        """Return the counts as JSON-compatible data."""
         return {
             "registrations": self.living,
             "inactive": self.inactive,
@@ -59,15 +59,15 @@ class FamilyCounts:
 
 
 class Statistics:
-    """Counts one registry as it is at `epoch`."""
+    """Counts the registrations of one registry; expiry and age are judged at `epoch`."""
 
     def __init__(self, registry: Registry, epoch: int, progress: ReportCount) -> None:
         self._registry = registry
         self._epoch = epoch
         self._progress = progress
 
-    def take(self) -> dict[str, FamilyCounts]:
-        """Return the tally of each family."""
+    def collect(self) -> dict[str, FamilyCounts]:
+        """Return the counts by family."""
         return {
             "kazoo": self._count(DEVICES, StoredDevice, "account_id"),
             "engagement": self._count(SUBSCRIBERS, StoredSubscriber, None),
@@ -77,26 +77,26 @@ class Statistics:
     def _count(
         self, table: str, kind: type[StoredDevice | StoredSubscriber | StoredToken], owner: str | None
     ) -> FamilyCounts:
-        tally = FamilyCounts()
+        counts = FamilyCounts()
         current, size = None, 0
         for item in self._read(table):
             try:
-                head = kind.from_item(item)
+                entity = kind.from_item(item)
             except UnreadableError:
-                tally.unreadable += 1
+                counts.unreadable += 1
                 continue
-            if isinstance(head, ExpiringItem) and not head.is_alive(self._epoch):
-                tally.expired += 1
+            if isinstance(entity, ExpiringItem) and not entity.is_alive(self._epoch):
+                counts.expired += 1
                 continue
-            self._add(tally, head)
-            # The rows of a partition follow each other in a scan, so only one is open at any time.
+            self._add(counts, entity)
+            # A scan returns the items of a partition one after the other, so one counter is enough.
             if owner is not None:
                 if item[owner] != current:
-                    _close(tally, current, size)
+                    _close(counts, current, size)
                     current, size = item[owner], 0
                 size += 1
-        _close(tally, current, size)
-        return tally
+        _close(counts, current, size)
+        return counts
 
     def _read(self, table: str) -> Iterator[dict[str, Any]]:
         prefix = REGISTRATION_PREFIXES.get(table)
@@ -109,24 +109,24 @@ class Statistics:
         for page in pages:
             yield from page
 
-    def _add(self, tally: FamilyCounts, head: StoredDevice | StoredSubscriber | StoredToken) -> None:
-        tally.living += 1
-        age = self._epoch - int(datetime.fromisoformat(head.updated_at).timestamp())
-        tally.ages[next((index for index, days in enumerate(AGES) if age < days * DAY), len(AGES))] += 1
-        match head:
+    def _add(self, counts: FamilyCounts, entity: StoredDevice | StoredSubscriber | StoredToken) -> None:
+        counts.living += 1
+        age = self._epoch - int(datetime.fromisoformat(entity.updated_at).timestamp())
+        counts.ages[next((index for index, days in enumerate(AGES) if age < days * DAY), len(AGES))] += 1
+        match entity:
             case StoredDevice():
-                tally.platforms[json.decode(head.document.encode()).get("platform", "unknown")] += 1
-                tally.applications[head.app_name] += 1
+                counts.platforms[json.decode(entity.document.encode()).get("platform", "unknown")] += 1
+                counts.applications[entity.app_name] += 1
             case StoredSubscriber():
-                tally.platforms[head.osType] += 1
-                tally.applications[head.appId] += 1
-                tally.inactive += not head.active
+                counts.platforms[entity.osType] += 1
+                counts.applications[entity.appId] += 1
+                counts.inactive += not entity.active
 
 
-def _close(tally: FamilyCounts, owner: str | None, size: int) -> None:
+def _close(counts: FamilyCounts, owner: str | None, size: int) -> None:
     if owner is None:
         return
-    tally.owner_count += 1
-    heapq.heappush(tally.owners, (size, owner))
-    if len(tally.owners) > MAX_OWNERS:
-        heapq.heappop(tally.owners)
+    counts.owner_count += 1
+    heapq.heappush(counts.owners, (size, owner))
+    if len(counts.owners) > MAX_OWNERS:
+        heapq.heappop(counts.owners)

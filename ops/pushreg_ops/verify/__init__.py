@@ -1,1 +1,1 @@
-"""Whether a registry's tables keep the invariants, and mending what is broken."""
+"""Verification of the invariants in a registry's tables, and repair."""

@@ -12,20 +12,20 @@ from pushreg_ops.records.related import RelatedReader
 from pushreg_ops.records.scanning import ReportCount, ignore, scan
 from pushreg_ops.registry import Registry
 
-# What a person can look at; a table with more is to be repaired and read again.
+# Stop here; repair what was found and verify again.
 MAX_FINDINGS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A violation that stood at one moment, in the table of this logical id."""
+    """A confirmed violation in the table of this logical id."""
 
     table: str
     violation: Violation
 
 
 class Verifier:
-    """Reads a registry once; `counts` tells of each table the items, and the rows that have expired."""
+    """Reads a registry once; `counts` has the number of items and of expired items by table."""
 
     def __init__(self, registry: Registry, epoch: int, progress: ReportCount) -> None:
         self._registry = registry
@@ -35,9 +35,9 @@ class Verifier:
         self.counts: Counter[tuple[str, str]] = Counter()
 
     def find(self) -> Iterator[Finding]:
-        """Yield each violation once, up to MAX_FINDINGS of them.
+        """Yield each violation once, up to MAX_FINDINGS.
 
-        What a page shows is read again, together and at one moment, before it is believed: live traffic goes on.
+        Pages are read beside live traffic, so each suspicion is confirmed by a transactional read.
         """
         seen: set[str] = set()
         for table in TABLE_KEYS:
@@ -56,12 +56,12 @@ class Verifier:
 
 
 def has_expired(item: Item, epoch: int) -> bool:
-    """Whether the item counts no longer, and DynamoDB has yet to remove it."""
+    """Whether the item has expired but DynamoDB has not removed it yet."""
     expires_at = item.get("expires_at")
     return isinstance(expires_at, int) and not is_alive(expires_at, epoch)
 
 
 def verify(registry: Registry, epoch: int, progress: ReportCount = ignore) -> tuple[Verifier, list[Finding]]:
-    """Read all tables once, and return the counts with what was found."""
+    """Read all tables once and return the verifier, with its counts, and the findings."""
     verifier = Verifier(registry, epoch, progress)
     return verifier, list(verifier.find())

@@ -61,7 +61,7 @@ Items = Mapping[frozenset[tuple[str, str]], Item | None]
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """The writes of one transaction, and the registrations that it removes."""
+    """The writes of one transaction and the registrations that it removes."""
 
     description: str
     writes: tuple[dict[str, Any], ...]
@@ -70,16 +70,16 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A finding and what would mend it, if anything safe would."""
+    """A finding and its repair, None if none is safe."""
 
     finding: Finding
     repair: Repair | None
 
 
 class Repairer:
-    """Repairs one registry beside live traffic; `keep` is given what is about to be removed, and makes it durable.
+    """Repairs one registry beside live traffic; `keep` receives what is about to be removed and makes it durable.
 
-    Each repair is one transaction. Killed at any point, what is left is what another verification finds.
+    Each repair is one transaction. After a crash at any point, another verification finds what is left to repair.
     """
 
     def __init__(self, registry: Registry, epoch: int, keep: Callable[[StoredEntity], None]) -> None:
@@ -89,11 +89,11 @@ class Repairer:
         self._reader = RelatedReader(registry.client, registry.tables, epoch)
 
     def propose(self, finding: Finding) -> Proposal:
-        """Return what would be done."""
+        """Return the finding with its repair."""
         return Proposal(finding, self._plan(finding))
 
     def apply(self, proposals: Sequence[Proposal], progress: ReportCount = ignore) -> int:
-        """Carry out what was proposed, where it is still called for, and return how much was."""
+        """Apply the proposals that are still needed and return how many were applied."""
         done = 0
         for proposal in proposals:
             done += self._apply(proposal)
@@ -101,7 +101,7 @@ class Repairer:
         return done
 
     def remove_expired(self, progress: ReportCount = ignore) -> int:
-        """Delete what has expired, as DynamoDB will some day, and return how much there was."""
+        """Delete expired items, as DynamoDB would later, and return how many."""
         count = 0
         for table in EXPIRING:
             name = self._registry.tables[table]
@@ -116,11 +116,11 @@ class Repairer:
 
     def _apply(self, proposal: Proposal) -> bool:
         repair = self._plan(proposal.finding)
-        # What was shown is what is done: where things have changed since, the next verification tells.
+        # Apply only what was shown to the operator; changes since then are left to the next verification.
         if repair is None or proposal.repair is None or repair.description != proposal.repair.description:
             return False
-        for head in repair.removed:
-            self._keep(head)
+        for entity in repair.removed:
+            self._keep(entity)
         return self._transact(repair.writes)
 
     def _delete_expired(self, table: str, name: str, item: dict[str, object]) -> bool:
@@ -135,10 +135,10 @@ class Repairer:
 
 
 def plan(finding: Finding, items: Items, name: str, epoch: int) -> Repair | None:
-    """Return how to mend what was found, given the items around it; None if it is mended, or no way is safe.
+    """Return the repair, given the items involved; None if the finding is outdated or no repair is safe.
 
-    `name` is the table's. A claim follows from what it leads to, so it can be made again or taken away. Of two
-    subscriptions of one mobile device that stays which the claim names, or else the one written last.
+    `name` is the table's name. Claims can be derived from the entities, so they can be rewritten or removed. Of two
+    subscriptions of one mobile device, the one that its claim names stays, else the one written last.
     """
     table, violation = finding.table, finding.violation
     if violation.rule is Rule.READABLE:
@@ -149,37 +149,39 @@ def plan(finding: Finding, items: Items, name: str, epoch: int) -> Repair | None
     if violation.rule is Rule.INDEXED:
         return _renew_index(name, items.get(freeze(violation.keys[0])))
     claims = [key for key in violation.keys if not key["record"].startswith(REGISTRATION_PREFIXES[table])]
-    # Without a claim in it, the record says one thing and its document another.
-    return _settle(table, name, claims[0], items, epoch) if len(claims) == 1 else None
+    # Without a claim, the item contradicts its own document.
+    return _repair_claim(table, name, claims[0], items, epoch) if len(claims) == 1 else None
 
 
-def _settle(table: str, name: str, key: Key, items: Items, epoch: int) -> Repair | None:
-    """Let the claim at the key lead to the registration that holds it, or go if there is none."""
+def _repair_claim(table: str, name: str, key: Key, items: Items, epoch: int) -> Repair | None:
+    """Return the repair that points the claim to the registration holding it, or removes the claim."""
     item = items.get(freeze(key))
     claim: Any = _parse(ITEM_TYPES[table], item)
     if item is not None and claim is None:
         return None
     records = [_parse(ITEM_TYPES[table], each) for each in items.values()]
     holders: list[Any] = [
-        each for each in records if isinstance(each, StoredDevice | StoredSubscriber) and _holds(each, key, epoch)
+        each for each in records if isinstance(each, StoredDevice | StoredSubscriber) and _claims(each, key, epoch)
     ]
-    # One write for each item, the later replacing the earlier: whatever is not changed must not have changed.
+    # One write per item, later ones replacing earlier ones; items not written get a condition check.
     writes: dict[frozenset[tuple[str, str]], dict[str, Any]] = {}
-    led = target_key_of(claim) if claim is not None else None
-    if led is not None:
-        standing = items.get(freeze(led))
-        head = _parse(ITEM_TYPES[table], standing)
-        if standing is not None and head is None:
+    target = target_key_of(claim) if claim is not None else None
+    if target is not None:
+        existing = items.get(freeze(target))
+        entity = _parse(ITEM_TYPES[table], existing)
+        if existing is not None and entity is None:
             return None
-        writes[freeze(led)] = _check_absent(name, led, table) if head is None else _check(name, head)
+        writes[freeze(target)] = _check_absent(name, target, table) if entity is None else _check(name, entity)
     if not holders:
         if claim is None:
             return None
         writes[freeze(key)] = _remove(name, claim)
-        return Repair(f"remove the claim {shorten(key)}, which leads astray", tuple(writes.values()))
-    named = [each for each in holders if key_of(each) == led]
+        return Repair(
+            f"remove the claim {shorten(key)}, which leads to no registration that holds it", tuple(writes.values())
+        )
+    named = [each for each in holders if key_of(each) == target]
     if len(holders) > 1 and table == SUBSCRIBERS:
-        # A KSID is for ever: which of two subscribers has to go is not for a program to say.
+        # A KSID is permanent, so an operator must decide which of two subscribers to remove.
         return None
     winner = named[0] if named else max(holders, key=lambda each: each.updated_at)
     losers = [each for each in holders if each is not winner]
@@ -187,7 +189,7 @@ def _settle(table: str, name: str, key: Key, items: Items, epoch: int) -> Repair
     writes[freeze(key_of(winner))] = _check(name, winner)
     writes[freeze(key)] = create(name, wanted) if claim is None else _replace(name, claim, wanted)
     writes |= {freeze(key_of(each)): _remove(name, each) for each in losers}
-    text = f"let the claim {shorten(key)} lead to {shorten(key_of(winner))}"
+    text = f"point the claim {shorten(key)} to {shorten(key_of(winner))}"
     text += "".join(f", and remove {shorten(key_of(each))}, which holds the same" for each in losers)
     return Repair(text, tuple(writes.values()), tuple(losers)) if claim != wanted or losers else None
 
@@ -196,13 +198,13 @@ def _renew_digest(name: str, item: Item, items: Items) -> Repair | None:
     device = _parse(ITEM_TYPES[DEVICES], item)
     if not isinstance(device, StoredDevice):
         return None
-    # What is no document is not of this rule.
+    # An unreadable document is another rule's violation.
     content = Content.from_data(json.decode(device.document.encode()), device.app_name)
     if content.digest == device.digest:
         return None
     condition, values = unchanged_condition(device)
     write = update(name, key_of(device), "SET digest = :digest", condition, digest=content.digest, **values)
-    return Repair(f"compute the digest of {shorten(key_of(device))} again", (write,))
+    return Repair(f"recompute the digest of {shorten(key_of(device))}", (write,))
 
 
 def _renew_index(name: str, item: Item | None) -> Repair | None:
@@ -222,8 +224,8 @@ def _move_token(name: str, item: Item, items: Items) -> Repair | None:
         return None
     writes = [_remove(name, row)]
     if items.get(freeze(key_of(moved))) is None:
-        return Repair(f"move {shorten(key_of(row))} to where its token is looked up", (*writes, create(name, moved)))
-    return Repair(f"remove {shorten(key_of(row))}, whose token has its own row", tuple(writes), (row,))
+        return Repair(f"move {shorten(key_of(row))} to the key of its token", (*writes, create(name, moved)))
+    return Repair(f"remove {shorten(key_of(row))}, whose token is stored under its own key", tuple(writes), (row,))
 
 
 def _rename_key(name: str, item: Item, items: Items) -> Repair | None:
@@ -232,7 +234,7 @@ def _rename_key(name: str, item: Item, items: Items) -> Repair | None:
     if key_id == key.key_id:
         return None
     change = update(name, {"record": key.record}, "SET key_id = :new", "key_id = :old", new=key_id, old=key.key_id)
-    return Repair(f"name the key {key.key_id} by its digest, {key_id}", (change,))
+    return Repair(f"rename the key {key.key_id} to {key_id}, after its digest", (change,))
 
 
 _DIGESTS: dict[str, Callable[[str, Item, Items], Repair | None]] = {
@@ -251,9 +253,9 @@ def _parse(kinds: Mapping[str, type[StoredItem]], item: Item | None) -> Any:
         return None
 
 
-def _holds(head: StoredEntity, key: Key, epoch: int) -> bool:
-    living = not isinstance(head, ExpiringItem) or head.is_alive(epoch)
-    return living and key in [key_of(claim) for claim in claims_of(head)]
+def _claims(entity: StoredEntity, key: Key, epoch: int) -> bool:
+    living = not isinstance(entity, ExpiringItem) or entity.is_alive(epoch)
+    return living and key in [key_of(claim) for claim in claims_of(entity)]
 
 
 def _replace(name: str, claim: StoredClaim, wanted: StoredClaim) -> dict[str, Any]:
@@ -266,9 +268,9 @@ def _remove(name: str, record: StoredRecord) -> dict[str, Any]:
     return delete(name, key_of(record), condition, **values)
 
 
-def _check(name: str, head: StoredEntity) -> dict[str, Any]:
-    condition, values = unchanged_condition(head)
-    return _to_check(delete(name, key_of(head), condition, **values))
+def _check(name: str, entity: StoredEntity) -> dict[str, Any]:
+    condition, values = unchanged_condition(entity)
+    return _to_check(delete(name, key_of(entity), condition, **values))
 
 
 def _check_absent(name: str, key: Key, table: str) -> dict[str, Any]:
@@ -277,5 +279,5 @@ def _check_absent(name: str, key: Key, table: str) -> dict[str, Any]:
 
 
 def _to_check(write: dict[str, Any]) -> dict[str, Any]:
-    # A condition check says the same as a deletion, and deletes nothing.
+    # A ConditionCheck takes the same parameters as a Delete.
     return {"ConditionCheck": write["Delete"]}

@@ -32,7 +32,7 @@ def verdicts(findings: list[CheckResult]) -> dict[str, str]:
 
 def examine(registry: Registry, send: Send) -> list[CheckResult]:
     with serve(send) as address:
-        return list(SmokeTest(registry, address).examine())
+        return list(SmokeTest(registry, address).run())
 
 
 def read_all(stored: Stored) -> list[Any]:
@@ -90,7 +90,7 @@ def test_doctor_lost_write_is_bad(registry: Registry, gateway: Gateway) -> None:
 
 def test_doctor_unreachable_api_is_bad(registry: Registry, stored: Stored) -> None:
     before = read_all(stored)
-    findings = list(SmokeTest(registry, f"http://127.0.0.1:{find_port()}").examine())
+    findings = list(SmokeTest(registry, f"http://127.0.0.1:{find_port()}").run())
     assert {each.verdict for each in findings} == {"bad"}
     assert "nothing answers" in findings[0].detail
     assert "--api" in (findings[0].fix or "")
@@ -100,11 +100,11 @@ def test_doctor_unreachable_api_is_bad(registry: Registry, stored: Stored) -> No
 def test_doctor_removes_leftovers_of_killed_run(registry: Registry, gateway: Gateway, stored: Stored) -> None:
     before = read_all(stored)
     with serve(gateway.send) as address:
-        visit = SmokeTest(registry, address).examine()
+        visit = SmokeTest(registry, address).run()
         next(visit)
         # Not closed yet: as after a kill, all that it added is still there.
         assert read_all(stored) != before
-        assert verdicts(list(SmokeTest(registry, address).examine()))["engagement"] == "good"
+        assert verdicts(list(SmokeTest(registry, address).run()))["engagement"] == "good"
         visit.close()
     assert read_all(stored) == before
     assert not [

@@ -13,7 +13,7 @@ from tests.support.rows import EPOCH, FOREVER, RUN, listed, read_head, reason
 
 def test_engagement_import_keeps_ksid_and_times() -> None:
     candidate = EngagementConverter(RUN)(listed())
-    assert candidate.head == StoredSubscriber(
+    assert candidate.entity == StoredSubscriber(
         record="ksid#4927562634448402412",
         ksid="4927562634448402412",
         appId="20096-6548262167",

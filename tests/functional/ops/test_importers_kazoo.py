@@ -16,7 +16,7 @@ from tests.support.rows import RUN, document, read_head, reason
 def test_kazoo_import_keeps_ids_times_and_write_count() -> None:
     candidate = KazooConverter(RUN)({"id": "a" * 32, "key": "a" * 32, "value": {"rev": "7-x"}, "doc": document()})
     assert candidate is not None
-    head = candidate.head
+    head = candidate.entity
     assert isinstance(head, StoredDevice)
     assert (head.account_id, head.device_id, head.app_name) == (ACCOUNT_ID, "a" * 32, "com.acme.app")
     assert (head.created_at, head.updated_at) == ("2020-02-01T09:40:00Z", "2020-02-01T10:11:12Z")
@@ -52,8 +52,8 @@ def test_kazoo_import_without_account_uses_named_account() -> None:
 def test_kazoo_import_without_times_is_untimed() -> None:
     candidate = KazooConverter(RUN)(document(pvt_created=None, pvt_modified=None))
     assert candidate is not None
-    assert isinstance(candidate.head, StoredDevice)
-    assert (candidate.head.updated_at, candidate.is_timed) == ("2026-11-22T00:00:00Z", False)
+    assert isinstance(candidate.entity, StoredDevice)
+    assert (candidate.entity.updated_at, candidate.is_timed) == ("2026-11-22T00:00:00Z", False)
 
 
 @pytest.mark.parametrize(

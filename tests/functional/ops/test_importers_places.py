@@ -23,7 +23,7 @@ from tests.support.rows import EPOCH, RUN, read_head, reason
 )
 def test_places_import_accepts_usual_column_names(row: dict[str, Any]) -> None:
     candidate = PlacesConverter(RUN)(row)
-    assert candidate.head == StoredToken(
+    assert candidate.entity == StoredToken(
         place_id=PLACE_ID,
         token_digest=digest("tok:1"),
         device_token="tok:1",

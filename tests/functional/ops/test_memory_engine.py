@@ -14,7 +14,7 @@ from moto.moto_server.werkzeug_app import create_backend_app
 from werkzeug.test import Client
 
 from pushreg_local.client import connect_endpoint
-from pushreg_local.engines.memory import ForgetfulApp, MemoryEngine
+from pushreg_local.engines.memory import LeakFreeApp, MemoryEngine
 
 TABLE = "Things"
 ROUNDS = 200
@@ -61,7 +61,7 @@ def count_objects() -> int:
 
 @pytest.mark.slow
 def test_memory_engine_traffic_leaks_no_objects() -> None:
-    client = Client(ForgetfulApp(create_backend_app("dynamodb")))
+    client = Client(LeakFreeApp(create_backend_app("dynamodb")))
     call(
         client,
         "CreateTable",

@@ -25,7 +25,7 @@ def test_statistics_count_by_family_platform_and_age(registry: Registry, stored:
     stored.put(DEVICES, {"account_id": ACCOUNT_ID, "record": "device#broken"})
     looked_at: list[int] = []
     kazoo, engagement, places = (
-        tally.to_record() for tally in Statistics(registry, EPOCH, looked_at.append).take().values()
+        tally.to_record() for tally in Statistics(registry, EPOCH, looked_at.append).collect().values()
     )
     assert (kazoo["registrations"], kazoo["unreadable"], kazoo["owners"]) == (2, 1, 1)
     assert kazoo["platforms"] == {"android": 2}
@@ -48,11 +48,11 @@ def test_statistics_list_ten_largest_places(registry: Registry, stored: Stored) 
         for number in range(place + 1):
             row = {"place_id": f"00000000-0000-4000-8000-{place:012}", "device_token": f"t{number}", **times}
             stored.put(PLACES, {**row, "token_digest": digest(f"t{number}")})
-    places = Statistics(registry, EPOCH, lambda count: None).take()["places"].to_record()
+    places = Statistics(registry, EPOCH, lambda count: None).collect()["places"].to_record()
     assert places["owners"] == 12
     assert list(places["largest_owners"].values()) == list(range(12, 2, -1))
 
 
 def test_statistics_of_empty_registry_are_zero(other: Registry) -> None:
-    tallies = Statistics(other, EPOCH, lambda count: None).take()
+    tallies = Statistics(other, EPOCH, lambda count: None).collect()
     assert [tally.living for tally in tallies.values()] == [0, 0, 0]

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pushreg.schema import DEVICES, SUBSCRIBERS
-from pushreg_ops.records.entities import Candidate, StoredEntity, name_of
+from pushreg_ops.migrate.candidates import Candidate
+from pushreg_ops.records.entities import StoredEntity, name_of
 from pushreg_ops.records.items import StoredDevice, StoredSubscriber
 from pushreg_ops.registry import Registry
 from tests.support.calls import Engagement, Kazoo
@@ -43,10 +44,10 @@ def test_import_conflict_keeps_most_recently_refreshed(
     merge(order[0])
     if turned:
         assert "superseded" in merge.reason(first)
-        assert merge.displaced == []
+        assert merge.superseded == []
     else:
         assert merge(second) == ["updated"]
-        assert merge.displaced == [first.head]
+        assert merge.superseded == [first.entity]
     items = [*stored.settled(DEVICES), *stored.settled(SUBSCRIBERS)]
     assert len(items) == len(second.records)
     assert {item["updated_at"] for item in items if "updated_at" in item} == {LATER}
@@ -55,7 +56,7 @@ def test_import_conflict_keeps_most_recently_refreshed(
 def test_import_conflict_with_two_rivals_replaces_both(merge: Merge, stored: Stored) -> None:
     merge(subscriber(KSIDS[0], "dev-a", "sid-a", EARLIER), subscriber(KSIDS[1], "dev-b", "sid-b", EARLIER))
     assert merge(subscriber(KSIDS[2], "dev-a", "sid-b", LATER)) == ["updated"]
-    assert {head.ksid for head in merge.displaced if isinstance(head, StoredSubscriber)} == set(KSIDS[:2])
+    assert {entity.ksid for entity in merge.superseded if isinstance(entity, StoredSubscriber)} == set(KSIDS[:2])
     assert len(stored.settled(SUBSCRIBERS)) == 3
 
 
@@ -120,12 +121,12 @@ def test_import_order_does_not_change_outcome(registry: Registry, stored: Stored
         merge = Merge(registry)
         for row in order:
             merge(row)
-        found = sorted(name_of(head) for head in _heads(stored))
+        found = sorted(name_of(entity) for entity in _heads(stored))
         if order[0] in rows[:3]:
-            assert found == [name_of(rows[2].head), name_of(rows[1].head)]
+            assert found == [name_of(rows[2].entity), name_of(rows[1].entity)]
         else:
             wanted = wanted or found
-            assert found == wanted == [name_of(rows[4].head)]
+            assert found == wanted == [name_of(rows[4].entity)]
 
 
 def _heads(stored: Stored) -> list[StoredEntity]:

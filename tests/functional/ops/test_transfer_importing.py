@@ -12,6 +12,7 @@ import pytest
 from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
 from pushreg_local.demo import PLACE_ID
 from pushreg_local.errors import OperatorError
+from pushreg_ops.migrate.candidates import Candidate
 from pushreg_ops.migrate.files import Checkpoint, RejectFile
 from pushreg_ops.migrate.formats.engagement import EngagementConverter
 from pushreg_ops.migrate.formats.places import PlacesConverter
@@ -20,7 +21,6 @@ from pushreg_ops.migrate.formats.rows import ImportRun
 from pushreg_ops.migrate.importing import Importer
 from pushreg_ops.migrate.merging import Outcome
 from pushreg_ops.migrate.sources import Row
-from pushreg_ops.records.entities import Candidate
 from pushreg_ops.registry import Registry
 from tests.support.stored import Stored
 from tests.support.transfer import create_job, document, read_all, read_lines, run, write_dump, write_lines
@@ -65,10 +65,10 @@ def test_import_of_mobile_device_held_twice_keeps_later_device(
     assert run(job) == {"created": 3, "updated": 1, "displaced": 1}
     assert stored.holder("m1") == "device-9"
     assert len(stored.settled(DEVICES)) == 6
-    (line,) = read_lines(job.displaced_path)
+    (line,) = read_lines(job.superseded_path)
     assert line["record"]["device_id"] == "device-1"
-    # What was displaced can be read again, and finds that it still has to wait.
-    assert run(create_job(registry, job.displaced_path, PushregConverter)) == {"refused": 1}
+    # What was superseded can be read again, and finds that it still has to wait.
+    assert run(create_job(registry, job.superseded_path, PushregConverter)) == {"refused": 1}
 
 
 def test_import_rows_of_same_item_keep_order(registry: Registry, stored: Stored, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_import_during_live_traffic_keeps_acknowledged_writes(
         assert answered(engagement.subscribe(device, sid))[:2] == ("201", ksid)
     for token in tokens:
         assert (stored.token(token) or {})["updated_at"] > TIMES["updated_at"]
-    assert not job.displaced_path.exists()
+    assert not job.superseded_path.exists()
     # All the others are there as in the file.
     for number in range(ROWS):
         if f"m{number}" not in moved:

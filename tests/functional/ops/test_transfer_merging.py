@@ -6,7 +6,7 @@ import pytest
 
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS, digest
 from pushreg_local.demo import ACCOUNT_ID
-from pushreg_ops.records.entities import Candidate
+from pushreg_ops.migrate.candidates import Candidate
 from pushreg_ops.registry import Registry
 from tests.support.calls import Engagement, Kazoo, answered
 from tests.support.gateway import Gateway
@@ -86,7 +86,7 @@ def test_merge_later_state_replaces_registration_and_claims(
     assert [item["created_at"] for item in items if "updated_at" in item] == [EARLIER]
     assert [item["updated_at"] for item in items if "updated_at" in item] == [LATER]
     assert merge(candidate) == ["unchanged"]
-    assert merge.displaced == []
+    assert merge.superseded == []
 
 
 def test_merge_replacement_continues_write_count(merge: Merge, stored: Stored) -> None:
@@ -122,7 +122,7 @@ def test_merge_expired_registration_does_not_conflict(merge: Merge, stored: Stor
     merge(subscriber(KSIDS[0], "dev", "sid", LATEST, past), token("t", LATEST, past))
     assert merge(subscriber(KSIDS[1], "dev", "sid-b", EARLIER), token("t", EARLIER)) == ["updated"] * 2
     assert merge(subscriber(KSIDS[0], "dev-c", "sid", EARLIER)) == ["updated"]
-    assert merge.displaced == []
+    assert merge.superseded == []
     assert [item for item in stored.items(SUBSCRIBERS) if "expires_at" in item] == []
     assert [item for item in stored.items(PLACES) if "expires_at" in item] == []
 
@@ -141,7 +141,7 @@ def test_merge_dry_run_reports_same_outcomes_without_writing(registry: Registry,
     batch = (device("d2", "m1", LATER), token("t", EARLIER), token("new"), device("d1", "m9", EARLIER))
     assert dry(*batch) == ["updated", "unchanged", "created", "refused"]
     assert [stored.items(DEVICES), stored.items(PLACES)] == before
-    assert dry.displaced == []
+    assert dry.superseded == []
 
 
 def test_merge_result_is_used_by_live_traffic(merge: Merge, gateway: Gateway, stored: Stored) -> None:

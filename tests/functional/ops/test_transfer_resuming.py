@@ -73,7 +73,7 @@ def test_import_interrupted_at_any_write_resumes_to_same_result(
         rejected = [each["row"] for each in read_lines(job.rejects_path)]
         assert [row for row in rejected if row not in (1, 41)] == invalid
         assert len(rejected) == len(set(rejected)) == counts["refused"]
-        assert {each["record"]["device_id"] for each in read_lines(job.displaced_path)} == {"device-0", "device-40"}
+        assert {each["record"]["device_id"] for each in read_lines(job.superseded_path)} == {"device-0", "device-40"}
         assert sum(counts[word] for word in ("created", "updated", "unchanged", "refused")) == len(documents)
         assert not job.checkpoint_path.exists()
 

@@ -58,7 +58,7 @@ def test_verify_repair_of_mobile_device_held_twice_keeps_one_device(
     stays, goes = ("d1", "d2") if has_claim else ("d2", "d1")
     assert damage.stored.holder("m1") == stays
     assert damage.stored.device(goes) is None
-    assert [getattr(head, "device_id", None) for head in hands.removed] == [goes]
+    assert [getattr(entity, "device_id", None) for entity in hands.removed] == [goes]
 
 
 @pytest.mark.parametrize("kind", UNSAFE)

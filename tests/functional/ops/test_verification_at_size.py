@@ -38,11 +38,11 @@ Harm = Callable[[Damage, int], object]
 def seed(number: int) -> dict[str, list[Item]]:
     """Return the items of a number in each table."""
     heads: dict[str, StoredEntity] = {
-        DEVICES: device(f"d{number}", f"m{number}").head,
-        SUBSCRIBERS: subscriber(str(10**18 + number), f"dev{number}", f"sid{number}").head,
-        PLACES: token(f"t{number}").head,
+        DEVICES: device(f"d{number}", f"m{number}").entity,
+        SUBSCRIBERS: subscriber(str(10**18 + number), f"dev{number}", f"sid{number}").entity,
+        PLACES: token(f"t{number}").entity,
     }
-    return {table: [to_item(head), *map(to_item, claims_of(head))] for table, head in heads.items()}
+    return {table: [to_item(entity), *map(to_item, claims_of(entity))] for table, entity in heads.items()}
 
 
 def misplace(it: Damage, number: int) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pushreg_local.events import HttpRequest, InvalidLambdaResponseError, build_event, render_answer
+from pushreg_local.events import HttpRequest, InvalidLambdaResponseError, build_event, render_response
 from pushreg_local.template import Route
 
 ROUTE = Route("ANY", "/things/{id}", "Worker")
@@ -95,7 +95,7 @@ def test_event_invalid_utf8_body_is_base64() -> None:
 
 
 def test_response_headers_are_lower_case_with_cookies() -> None:
-    response = render_answer(
+    response = render_response(
         {"statusCode": 201, "headers": {"Content-Type": "text/xml", "X-A": "1"}, "cookies": ["a=1", "b=2"], "body": "ä"}
     )
     assert (response.status, response.body) == (201, "ä".encode())
@@ -108,12 +108,12 @@ def test_response_headers_are_lower_case_with_cookies() -> None:
 
 
 def test_response_base64_is_decoded_with_default_type() -> None:
-    response = render_answer({"statusCode": 200, "body": "/w==", "isBase64Encoded": True})
+    response = render_response({"statusCode": 200, "body": "/w==", "isBase64Encoded": True})
     assert (response.body, response.headers) == (b"\xff", (("content-type", "text/plain; charset=utf-8"),))
 
 
 def test_response_without_body_has_no_content_type() -> None:
-    response = render_answer({"statusCode": 304, "headers": None, "body": None})
+    response = render_response({"statusCode": 304, "headers": None, "body": None})
     assert (response.status, response.body, response.headers) == (304, b"", ())
 
 
@@ -132,4 +132,4 @@ def test_response_without_body_has_no_content_type() -> None:
 )
 def test_response_invalid_for_api_gateway_raises(answer: object) -> None:
     with pytest.raises(InvalidLambdaResponseError):
-        render_answer(answer)
+        render_response(answer)

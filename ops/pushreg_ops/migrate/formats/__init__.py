@@ -1,1 +1,1 @@
-"""What other servers' data says, as registrations."""
+"""Converters from the source formats to registrations."""

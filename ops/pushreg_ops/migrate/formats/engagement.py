@@ -12,18 +12,18 @@ from pydantic import ValidationError
 from pushreg.clock import to_iso
 from pushreg.models.engagement import Subscribe
 from pushreg.schema import is_ksid, ksid_key, user_index_sort
+from pushreg_ops.migrate.candidates import Candidate
 from pushreg_ops.migrate.formats.rows import ImportRun, RowError, explain
-from pushreg_ops.records.entities import Candidate
 from pushreg_ops.records.items import StoredSubscriber
 
-# strptime takes several times as long, which is felt in an import.
+# strptime is several times slower, which is noticeable in an import.
 _MOMENT = re.compile(
     r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4}) (0?[1-9]|1[0-2]):([0-9]{2}):([0-9]{2}) (AM|PM) (\S+)",
     re.ASCII | re.IGNORECASE,
 )
-_NO_MOMENT = "createdDateStr: not MM/dd/yyyy hh:mm:ss AM|PM ZONE"
+_INVALID_TIME = "createdDateStr: not MM/dd/yyyy hh:mm:ss AM|PM ZONE"
 _OFFSET = re.compile(r"([+-])([0-9]{2}):?([0-9]{2})", re.ASCII)
-# The server names its zone by an abbreviation. IST is India's: the vendor's own samples say so.
+# The server abbreviates time zones. IST is India's, as in the vendor's samples.
 ZONES = {
     "UTC": "+00:00",
     "GMT": "+00:00",
@@ -50,9 +50,9 @@ class EngagementConverter:
         self._zones = ZONES | dict(zones or {})
 
     def __call__(self, row: Any) -> Candidate:
-        """Return the subscriber that the row lists."""
+        """Return the row's subscriber."""
         if not isinstance(row, dict):
-            raise RowError("the row is no object")
+            raise RowError("the row is not an object")
         active = row.get("subscriptionStatus", True)
         if not isinstance(active, bool):
             raise RowError("subscriptionStatus: neither true nor false")
@@ -73,29 +73,29 @@ class EngagementConverter:
             return None
         match = _MOMENT.fullmatch(str(text).strip())
         if match is None:
-            raise RowError(_NO_MOMENT)
+            raise RowError(_INVALID_TIME)
         month, day, year, hour, minute, second = map(int, match.groups()[:6])
         zone = match[8]
         offset = self._zones.get(zone.upper(), zone)
         shift = _OFFSET.fullmatch(offset)
         if shift is None:
-            raise RowError(f"createdDateStr: time zone {zone} is not known: tell it with --time-zone {zone}=+00:00")
+            raise RowError(f"createdDateStr: time zone {zone} is unknown: define it with --time-zone {zone}=+00:00")
         east = timedelta(hours=int(shift[2]), minutes=int(shift[3]))
         try:
-            # Noon and midnight are 12 o'clock.
+            # 12 AM is midnight and 12 PM is noon.
             hour = hour % 12 + 12 * (match[7].upper() == "PM")
             moment = datetime(
                 year, month, day, hour, minute, second, tzinfo=timezone(east if shift[1] == "+" else -east)
             )
             return to_iso(moment.astimezone(UTC))
         except (ValueError, OverflowError):
-            raise RowError(_NO_MOMENT) from None
+            raise RowError(_INVALID_TIME) from None
 
 
 def create_subscriber(
     row: Mapping[str, Any], *, active: bool, created_at: str, updated_at: str, expires_at: int | None, is_timed: bool
 ) -> Candidate:
-    """Return the subscriber of a row with the wire's names; RowError if the functions would not have taken it."""
+    """Return the subscriber of a row with the wire's names; RowError if the API would refuse it."""
     ksid = row.get("ksid")
     if isinstance(ksid, int) and not isinstance(ksid, bool):
         ksid = str(ksid)
@@ -103,7 +103,7 @@ def create_subscriber(
         raise RowError("ksid: not a positive signed 64-bit integer")
     try:
         form = Subscribe.model_validate(row)
-        head = StoredSubscriber(
+        entity = StoredSubscriber(
             record=ksid_key(ksid)["record"],
             ksid=ksid,
             appId=form.appId,
@@ -120,4 +120,4 @@ def create_subscriber(
         )
     except ValidationError as error:
         raise explain(error) from error
-    return Candidate.from_head(head, ("application", form.appId), is_timed=is_timed)
+    return Candidate.from_entity(entity, ("application", form.appId), is_timed=is_timed)

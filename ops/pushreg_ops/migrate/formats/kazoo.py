@@ -1,4 +1,4 @@
-"""Kazoo's device documents, as CouchDB hands them out by `_all_docs?include_docs=true`."""
+"""Kazoo's device documents, as returned by CouchDB's `_all_docs?include_docs=true`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pushreg.errors import MalformedError
 from pushreg.http import MAX_BODY
 from pushreg.models.kazoo import Content, InvalidError
 from pushreg.schema import device_key, is_account_id, is_path_id
+from pushreg_ops.migrate.candidates import Candidate
 from pushreg_ops.migrate.formats.rows import ImportRun, RowError, explain
-from pushreg_ops.records.entities import Candidate
 from pushreg_ops.records.items import StoredDevice
 
 # The device document's member that holds the subscription (crossbar's cb_push_notification_subscriptions).
@@ -27,16 +27,16 @@ _REVISION = re.compile(r"([1-9][0-9]{0,14})-")
 
 
 class KazooConverter:
-    """Turns device documents into subscriptions; `account_id` is for documents that do not name theirs."""
+    """Turns device documents into subscriptions; `account_id` is the account of documents that name none."""
 
     def __init__(self, run: ImportRun, account_id: str | None = None) -> None:
         self._run = run
         self._account_id = account_id
 
     def __call__(self, row: Any) -> Candidate | None:
-        """Return the document's subscription; None if it is no device's, or a device without one."""
+        """Return the document's subscription; None if it is not a device with a subscription."""
         if not isinstance(row, dict) or row.keys().isdisjoint({"_id", "id", "key", "doc"}):
-            raise RowError("no CouchDB document")
+            raise RowError("not a CouchDB document")
         document = row.get("doc", row)
         if not isinstance(document, dict):
             return None
@@ -44,7 +44,7 @@ class KazooConverter:
         if document.get("pvt_type") != "device" or data is None or document.get("pvt_deleted"):
             return None
         if not isinstance(data, dict):
-            raise RowError(f"{MEMBER} is no object")
+            raise RowError(f"{MEMBER} is not an object")
         return self._convert(document, data)
 
     def _convert(self, document: dict[str, Any], data: dict[str, Any]) -> Candidate:
@@ -56,7 +56,7 @@ class KazooConverter:
         updated_at = _moment(document.get("pvt_modified")) or _moment(document.get("pvt_created"))
         moment = updated_at or self._run.moment
         revision = _REVISION.match(str(document.get("_rev", "")))
-        head = create_device(
+        entity = create_device(
             account_id,
             device_id,
             content,
@@ -64,36 +64,36 @@ class KazooConverter:
             created_at=min(_moment(document.get("pvt_created")) or moment, moment),
             updated_at=moment,
         )
-        return Candidate.from_head(head, ("account", account_id), is_timed=updated_at is not None)
+        return Candidate.from_entity(entity, ("account", account_id), is_timed=updated_at is not None)
 
 
 def read_content(data: dict[str, Any], app_name: Any) -> Content:
-    """Return the subscription that the API would have taken; RowError if it would have refused it."""
+    """Return the subscription; RowError if the API would refuse it."""
     try:
         encoded = json.encode(_plain(data))
         if len(encoded) > MAX_BODY:
             raise RowError("the subscription is larger than 64 KiB")
-        # The same strictness as for a request's body.
+        # Decode it like a request body, with the same checks.
         content = Content.from_data(json.decode(encoded), app_name)
     except MalformedError as error:
         raise RowError(error.reason) from error
     except (UnicodeEncodeError, RecursionError) as error:
-        raise RowError("text that is no Unicode, or nested too deeply") from error
+        raise RowError("invalid Unicode, or nested too deeply") from error
     except InvalidError as error:
-        # The path's other parts may be push tokens.
+        # Further path segments may be push tokens.
         faults = {f"{path.partition('.')[0]}: {next(iter(problem))}" for path, problem in error.problems.items()}
         raise RowError(f"{error.message}: {'; '.join(sorted(faults))}") from error
     if not is_path_id(content.app_name):
-        raise RowError("app_name: not an id that a path can carry")
+        raise RowError("app_name: not a valid path segment")
     return content
 
 
 def create_device(
     account_id: str, device_id: Any, content: Content, *, writes: int, created_at: str, updated_at: str
 ) -> StoredDevice:
-    """Return the device's head; RowError if the API could not reach it."""
+    """Return the device's subscription; RowError if the API could not address it."""
     if not isinstance(device_id, str) or not is_path_id(device_id):
-        raise RowError("the device's id is not one that a path can carry")
+        raise RowError("the device id is not a valid path segment")
     try:
         return StoredDevice(
             **device_key(account_id, device_id),
@@ -120,7 +120,7 @@ def _moment(seconds: Any) -> str | None:
 
 
 def _plain(value: Any) -> Any:
-    """Return the value with the numbers that JSON's encoder knows."""
+    """Return the value with decimals as floats, for the JSON encoder."""
     if isinstance(value, dict):
         return {name: _plain(member) for name, member in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Tokens of places, as rows of CSV or JSON Lines."""
+"""Registration tokens of places, as rows of CSV or JSON Lines."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from pushreg.models.places import Registration
 from pushreg.schema import place_key, to_place_id
+from pushreg_ops.migrate.candidates import Candidate
 from pushreg_ops.migrate.formats.rows import ImportRun, RowError, explain, read_moment
-from pushreg_ops.records.entities import Candidate
 from pushreg_ops.records.items import StoredToken
 
 PLACE_NAMES = ("place_id", "placeId", "place")
@@ -18,15 +18,15 @@ TOKEN_NAMES = ("device_token", "deviceToken", "token")
 
 
 class PlacesConverter:
-    """Turns rows of a place and a token, with or without times, into registrations."""
+    """Converts rows of a place and a token, with or without times."""
 
     def __init__(self, run: ImportRun) -> None:
         self._run = run
 
     def __call__(self, row: Any) -> Candidate:
-        """Return the registration that the row tells."""
+        """Return the row's registration."""
         if not isinstance(row, dict):
-            raise RowError("the row is no object")
+            raise RowError("the row is not an object")
         if not any(name in row for name in PLACE_NAMES):
             raise RowError("no place_id: the first line of a CSV file names its columns, as in place_id,device_token")
         created_at, updated_at = (read_moment(row.get(name)) for name in ("created_at", "updated_at"))
@@ -44,13 +44,13 @@ class PlacesConverter:
 def create_token(
     place: Any, token: Any, *, created_at: str, updated_at: str, expires_at: int | None, is_timed: bool
 ) -> Candidate:
-    """Return the registration of a token for a place; RowError if the functions would not have taken it."""
+    """Return the registration of a token for a place; RowError if the API would refuse it."""
     place_id = to_place_id(place.strip()) if isinstance(place, str) else None
     if place_id is None:
         raise RowError("place_id: not a UUID")
     try:
         device_token = Registration.model_validate({"device_token": token}).device_token
-        head = StoredToken(
+        entity = StoredToken(
             **place_key(place_id, device_token),
             device_token=device_token,
             created_at=created_at,
@@ -59,7 +59,7 @@ def create_token(
         )
     except ValidationError as error:
         raise explain(error) from error
-    return Candidate.from_head(head, ("place", place_id), is_timed=is_timed)
+    return Candidate.from_entity(entity, ("place", place_id), is_timed=is_timed)
 
 
 def _first(row: Mapping[str, Any], names: tuple[str, ...]) -> Any:

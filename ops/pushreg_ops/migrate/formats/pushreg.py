@@ -1,4 +1,4 @@
-"""Pushreg's own JSON Lines: one head a line, as `pushreg export` writes it and `pushreg import` reads it."""
+"""Pushreg's own JSON Lines: one entity per line, written by `pushreg export` and read by `pushreg import`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pydantic import ValidationError
 
 from pushreg.codecs import json
 from pushreg.schema import is_account_id, parse_record
+from pushreg_ops.migrate.candidates import Candidate
 from pushreg_ops.migrate.formats.engagement import create_subscriber
 from pushreg_ops.migrate.formats.kazoo import create_device, read_content
 from pushreg_ops.migrate.formats.places import create_token
 from pushreg_ops.migrate.formats.rows import ImportRun, RowError, explain, read_moment
-from pushreg_ops.records.entities import Candidate, StoredEntity, StoredEntry
+from pushreg_ops.records.entities import StoredEntity, StoredEntry
 from pushreg_ops.records.items import (
     StoredAccount,
     StoredApplication,
@@ -32,32 +33,32 @@ ENTRIES: dict[str, type[StoredEntry]] = {
 }
 
 
-# Of a credential.
+# Attributes of a credential that are sets.
 _SETS = ("places", "applications")
 
 
-def to_line(head: StoredEntity) -> dict[str, Any]:
-    """Return what a line says about the head: all of it but its keys and its claims, which follow from it."""
-    match head:
+def to_line(entity: StoredEntity) -> dict[str, Any]:
+    """Return the exported line of the entity, without its keys and claims, which can be derived."""
+    match entity:
         case StoredDevice():
             return {
                 "family": "kazoo",
-                **head.model_dump(include={"account_id", "device_id", "writes", "created_at", "updated_at"}),
-                "data": json.decode(head.document.encode()),
+                **entity.model_dump(include={"account_id", "device_id", "writes", "created_at", "updated_at"}),
+                "data": json.decode(entity.document.encode()),
             }
         case StoredSubscriber():
-            return {"family": "engagement", **head.model_dump(exclude={"record"}, exclude_none=True)}
+            return {"family": "engagement", **entity.model_dump(exclude={"record"}, exclude_none=True)}
         case StoredToken():
-            return {"family": "places", **head.model_dump(exclude={"token_digest"}, exclude_none=True)}
-    entry = head.model_dump(exclude_none=True)
-    # Sets have no order of their own.
+            return {"family": "places", **entity.model_dump(exclude={"token_digest"}, exclude_none=True)}
+    entry = entity.model_dump(exclude_none=True)
+    # Sorted, so that equal credentials give equal lines.
     entry |= {name: sorted(entry[name]) for name in _SETS if name in entry}
-    # Apart, since a credential has a family of its own.
+    # Nested, because a credential has an attribute `family` too.
     return {"family": "directory", "entry": entry}
 
 
 class PushregConverter:
-    """Turns exported lines into registrations; those that had expired when the run began are not taken."""
+    """Converts exported lines; registrations that had expired when the run began are rejected."""
 
     def __init__(self, run: ImportRun) -> None:
         self._run = run
@@ -69,24 +70,24 @@ class PushregConverter:
         }
 
     def __call__(self, row: Any) -> Candidate:
-        """Return the registration or directory entry that the line tells."""
+        """Return the line's registration or directory entry."""
         convert = self._converters.get(str(row.get("family"))) if isinstance(row, dict) else None
         if convert is None:
-            raise RowError("family: none of kazoo, engagement, places, directory")
+            raise RowError("family: not one of kazoo, engagement, places, directory")
         return convert(row)
 
     def _convert_device(self, row: dict[str, Any]) -> Candidate:
         data, account_id, writes = row.get("data"), row.get("account_id"), row.get("writes", 1)
         if not isinstance(data, dict):
-            raise RowError("data: no object")
+            raise RowError("data: not an object")
         if not isinstance(account_id, str) or not is_account_id(account_id):
             raise RowError("account_id: not 32 characters")
         content = read_content(data, data.get("app_name"))
         created_at, updated_at, is_timed = self._read_moments(row)
-        head = create_device(
+        entity = create_device(
             account_id, row.get("device_id"), content, writes=writes, created_at=created_at, updated_at=updated_at
         )
-        return Candidate.from_head(head, ("account", account_id), is_timed=is_timed)
+        return Candidate.from_entity(entity, ("account", account_id), is_timed=is_timed)
 
     def _convert_subscriber(self, row: dict[str, Any]) -> Candidate:
         active = row.get("active", True)
@@ -117,15 +118,15 @@ class PushregConverter:
         entry = row.get("entry")
         kind = ENTRIES.get(parse_record(str(entry.get("record")))[0]) if isinstance(entry, dict) else None
         if kind is None or not isinstance(entry, dict):
-            raise RowError("entry: none that a directory holds")
+            raise RowError("entry: not a directory entry")
         try:
             sets = {name: frozenset(entry[name]) for name in _SETS if entry.get(name) is not None}
-            head = kind.model_validate(entry | sets)
+            entity = kind.model_validate(entry | sets)
         except ValidationError as error:
             raise explain(error) from error
         except TypeError:
-            raise RowError("places or applications: no list of texts") from None
-        return Candidate.from_head(head, is_timed=False)
+            raise RowError("places or applications: not a list of strings") from None
+        return Candidate.from_entity(entity, is_timed=False)
 
     def _read_moments(self, row: dict[str, Any]) -> tuple[str, str, bool]:
         created_at, updated_at = (read_moment(row.get(name)) for name in ("created_at", "updated_at"))
@@ -137,7 +138,7 @@ class PushregConverter:
         if expires_at is None:
             return self._run.expires_at
         if not isinstance(expires_at, int) or isinstance(expires_at, bool):
-            raise RowError("expires_at: no number of seconds")
+            raise RowError("expires_at: not a number of seconds")
         if expires_at <= self._run.epoch:
             raise RowError("expired")
         return expires_at

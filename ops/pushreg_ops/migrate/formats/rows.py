@@ -1,4 +1,4 @@
-"""What the importers share: a row that cannot be taken, and the moments that sources write in their own ways."""
+"""What the converters share: the import run, the row error and the parsing of times."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pydantic import ValidationError
 
 from pushreg.clock import to_iso
 from pushreg.errors import PushregError
-from pushreg_ops.records.entities import Candidate
+from pushreg_ops.migrate.candidates import Candidate
 
 
 class RowError(PushregError):
-    """The row is no registration that the registry could hold; the message says why and quotes no token."""
+    """The row is not a valid registration; the message gives the reason and contains no token."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportRun:
-    """One import: when it began, and for how many seconds a registration lives; 0 is for ever.
+    """One import: its start time and the lifetime of registrations in seconds; 0 for unlimited.
 
-    Resumed, it is the same run, so that what it writes twice is the same.
+    A resumed import keeps its start time, so that rows written twice are identical.
     """
 
     epoch: int
@@ -30,33 +30,33 @@ class ImportRun:
 
     @property
     def moment(self) -> str:
-        """When it began, ISO 8601."""
+        """The start time, ISO 8601."""
         return to_iso(datetime.fromtimestamp(self.epoch, UTC))
 
     @property
     def expires_at(self) -> int | None:
-        """When a registration ends of which the source does not say."""
+        """The expiry of registrations for which the source gives none."""
         return self.epoch + self.lifetime if self.lifetime else None
 
 
-# Returns None for a row that is about something else.
+# Returns None for rows that hold no registration.
 Converter = Callable[[Any], Candidate | None]
 
 
 def read_moment(value: Any) -> str | None:
-    """Return an ISO 8601 moment in the registry's own form, None for none; RowError if it is not one."""
+    """Return an ISO 8601 time in the registry's form, None if it is empty; RowError if it is invalid."""
     if value is None or value == "":
         return None
     try:
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        raise RowError("a time that is not ISO 8601") from None
-    # A time without zone would mean another moment on every machine.
+        raise RowError("a time is not ISO 8601") from None
+    # A time without a zone is taken as UTC, so that the result does not depend on the machine.
     return to_iso(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC))
 
 
 def explain(error: ValidationError) -> RowError:
-    """Return the row's error, naming fields but not their values."""
+    """Return a RowError that names the faulty fields but not their values."""
     details = error.errors(include_url=False, include_context=False, include_input=False)
     return RowError(
         "; ".join(sorted({f"{'.'.join(map(str, each['loc'])) or 'row'}: {each['msg']}" for each in details}))
