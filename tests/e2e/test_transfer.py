@@ -56,7 +56,7 @@ def test_import_interrupted_by_ctrl_c_resumes(endpoint: str, stored: Stored, tmp
         process.send_signal(signal.SIGINT)
         _, problem = process.communicate(timeout=PATIENCE)
         assert process.returncode == 1
-        assert "the same command goes on there" in problem
+        assert "run the same command again to resume" in problem
         wire.rate = 0.0
         assert run_pushreg("import", "rows.jsonl", cwd=tmp_path, PUSHREG_ENDPOINT=address).returncode == 0
     assert run_pushreg("export", "out.jsonl", cwd=tmp_path, PUSHREG_ENDPOINT=endpoint).returncode == 0
@@ -68,7 +68,7 @@ def test_import_with_rejected_rows_exits_1_and_writes_reject_file(endpoint: str,
     ran = run_pushreg("import", "tokens.csv", "--from", "places", cwd=tmp_path, PUSHREG_ENDPOINT=endpoint)
     assert ran.returncode == 1
     assert ran.stdout == "2 rows: 1 created, 1 refused\n"
-    assert "1 row not taken: the reasons are in tokens.csv.rejected.jsonl" in ran.stderr
+    assert "1 row rejected: the reasons are in tokens.csv.rejected.jsonl" in ran.stderr
     (line,) = (tmp_path / "tokens.csv.rejected.jsonl").read_text().splitlines()
     assert json.loads(line) == {
         "reason": "place_id: not a UUID",

@@ -12,7 +12,7 @@ from typing import Any
 from pushreg.dynamodb import Client
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
-from pushreg_ops.migrate.candidates import Candidate
+from pushreg_ops.migrate.formats.candidates import Candidate
 from pushreg_ops.migrate.formats.engagement import EngagementConverter, create_subscriber
 from pushreg_ops.migrate.formats.kazoo import GREGORIAN_EPOCH, MEMBER, KazooConverter, create_device, read_content
 from pushreg_ops.migrate.formats.places import create_token

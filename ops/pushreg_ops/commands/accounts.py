@@ -15,7 +15,9 @@ app = typer.Typer(help="Add, list and remove Kazoo accounts.", no_args_is_help=T
 
 @app.command()
 def add(
-    ids: Annotated[list[str], typer.Argument(parser=parse_account_id, metavar="ID...", help="32 characters.")],
+    ids: Annotated[
+        list[str], typer.Argument(parser=parse_account_id, metavar="ID...", help="Account id, 32 characters.")
+    ],
     stack: Stack = None,
     local: Local = False,
     json: Json = False,
@@ -35,7 +37,7 @@ def list_accounts(stack: Stack = None, local: Local = False, json: Json = False)
 
 @app.command()
 def remove(
-    id: Annotated[str, typer.Argument(parser=parse_account_id, metavar="ID", help="32 characters.")],  # noqa: A002
+    id: Annotated[str, typer.Argument(parser=parse_account_id, metavar="ID", help="Account id, 32 characters.")],  # noqa: A002
     stack: Stack = None,
     local: Local = False,
     json: Json = False,

@@ -20,7 +20,7 @@ from pushreg_ops.records.scanning import estimate
 from pushreg_ops.terminal import Terminal, complain
 
 
-class Family(StrEnum):
+class FamilyOption(StrEnum):
     """The families whose registrations can be exported."""
 
     KAZOO = "kazoo"
@@ -32,7 +32,7 @@ def run(
     path: Annotated[
         Path | None, typer.Argument(metavar="FILE", help="The file to write; standard output by default.")
     ] = None,
-    family: Annotated[list[Family] | None, typer.Option(help="Export this family only; may be repeated.")] = None,
+    family: Annotated[list[FamilyOption] | None, typer.Option(help="Export this family only; may be repeated.")] = None,
     directory: Annotated[
         bool, typer.Option("--directory", help="Also export accounts, applications and places.")
     ] = False,
@@ -56,7 +56,7 @@ def run(
       pushreg export all.jsonl --directory --stack prod
       pushreg export --family places --local | gzip > tokens.jsonl.gz
     """
-    wanted = [str(each) for each in family or list(Family)]
+    wanted = [str(each) for each in family or list(FamilyOption)]
     if directory or keys:
         wanted.append("directory")
     if json and path is None:

@@ -22,9 +22,9 @@ MAX_LINES = 10
 
 
 def run(stack: Stack = None, local: Local = False, json: Json = False) -> None:
-    """Count registrations by family, platform, application, account, place and age.
+    """Count registrations by family, application and age.
 
-    The age is the time since the last refresh.
+    Also by platform and, for the largest ones, by account and place. The age is the time since the last refresh.
 
     \b
     Examples:

@@ -38,10 +38,10 @@ def run(
     local: Local = False,
     json: Json = False,
 ) -> None:
-    """Check the stored data for violations of the invariants; repair with --repair.
+    """Check the stored data; repair with --repair.
 
-    Reads all tables; live traffic may go on. Each violation is confirmed by a transactional read of the items
-    involved before it is reported. Exit code 1: violations were found and not repaired.
+    Reads all tables and checks the invariants; live traffic may go on. Each violation is confirmed by a transactional
+    read of the items involved before it is reported. Exit code 1: violations were found and not repaired.
 
     \b
     Examples:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pushreg.dynamodb import delete, put
 from pushreg.errors import StaleReadError, WriteConflictError
 from pushreg.schema import Item, Key
-from pushreg_ops.migrate.candidates import Candidate, is_merged
+from pushreg_ops.migrate.formats.candidates import Candidate, is_merged
 from pushreg_ops.records.entities import (
     StoredClaim,
     StoredEntity,

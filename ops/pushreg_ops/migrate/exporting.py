@@ -14,7 +14,7 @@ from pushreg_ops.records.scanning import ReportCount, scan
 from pushreg_ops.registry import Registry
 
 TABLE_OF_FAMILY = {"directory": DIRECTORY, "kazoo": DEVICES, "engagement": SUBSCRIBERS, "places": PLACES}
-_KINDS: dict[str, dict[str, type[StoredItem]]] = {
+_ITEM_TYPES: dict[str, dict[str, type[StoredItem]]] = {
     "directory": {**ENTRIES},
     "kazoo": {"device": StoredDevice},
     "engagement": {"ksid": StoredSubscriber},
@@ -61,7 +61,7 @@ class Exporter:
         ):
             return None
         try:
-            entity: Any = StoredToken.from_item(item) if family == "places" else read(item, _KINDS[family])
+            entity: Any = StoredToken.from_item(item) if family == "places" else read(item, _ITEM_TYPES[family])
             if not is_alive(entity, self._epoch):
                 self.counts["expired"] += 1
                 return None

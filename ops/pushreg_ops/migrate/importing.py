@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pushreg.errors import StoreError
 from pushreg_local.errors import OperatorError
-from pushreg_ops.migrate.candidates import Candidate, measure
 from pushreg_ops.migrate.files import Checkpoint, RejectFile
+from pushreg_ops.migrate.formats.candidates import Candidate, measure
 from pushreg_ops.migrate.formats.rows import Converter, RowError
 from pushreg_ops.migrate.merging import Merger, Outcome
 from pushreg_ops.migrate.owners import Owners

@@ -14,8 +14,8 @@ from typing import Literal
 from pushreg.dynamodb import Client, Session
 from pushreg.errors import ConditionFailedError, StaleReadError, StoreError, WriteConflictError
 from pushreg.schema import Item, Key
-from pushreg_ops.migrate.candidates import Candidate, is_merged
 from pushreg_ops.migrate.conflicts import plan
+from pushreg_ops.migrate.formats.candidates import Candidate, is_merged
 from pushreg_ops.records.entities import (
     CALL_SECONDS,
     ItemName,

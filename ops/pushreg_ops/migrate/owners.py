@@ -12,7 +12,7 @@ from pushreg.errors import ConditionFailedError
 from pushreg.models.directory import Account, Application, Place
 from pushreg.schema import entry_key
 from pushreg.stores.directory import to_item
-from pushreg_ops.migrate.candidates import Candidate
+from pushreg_ops.migrate.formats.candidates import Candidate
 from pushreg_ops.records.entities import CALL_SECONDS, Owner, owned_by
 
 # The set of known owners is cleared when it reaches this size.

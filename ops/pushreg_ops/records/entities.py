@@ -36,7 +36,8 @@ from pushreg_ops.records.items import (
 )
 
 StoredEntry = StoredAccount | StoredApplication | StoredCredential | StoredPlace
-StoredEntity = StoredDevice | StoredSubscriber | StoredToken | StoredEntry
+StoredRegistration = StoredDevice | StoredSubscriber | StoredToken
+StoredEntity = StoredRegistration | StoredEntry
 StoredClaim = MobileClaim | DeviceClaim | SidClaim
 StoredRecord = StoredEntity | StoredClaim
 ItemName = tuple[str, str, str]

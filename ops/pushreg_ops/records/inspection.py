@@ -38,6 +38,7 @@ from pushreg_ops.records.entities import (
     CALL_SECONDS,
     Owner,
     StoredClaim,
+    StoredRegistration,
     claims_of,
     key_of,
     name_of,
@@ -59,7 +60,6 @@ from pushreg_ops.records.related import ITEM_TYPES, RelatedReader
 from pushreg_ops.records.scanning import ReportCount, ignore, scan
 from pushreg_ops.registry import Registry
 
-Registration = StoredDevice | StoredSubscriber | StoredToken
 # Results for an account or a place, so that they fit on a screen.
 MAX_SHOWN = 20
 # With more places than this, a scan of the tokens is faster than one key per place.
@@ -74,7 +74,7 @@ class Inspector:
         self._epoch = epoch
         self._reader = RelatedReader(registry.client, registry.tables, epoch)
 
-    def find(self, text: str) -> list[Registration]:
+    def find(self, text: str) -> list[StoredRegistration]:
         """Return the registrations found by key lookups in every known account, application and place."""
         found: list[StoredItem] = []
         place_id = to_place_id(text)
@@ -91,7 +91,7 @@ class Inspector:
             found += self._get(PLACES, [place_key(place, text) for place in places])
         return self._follow(found)
 
-    def search(self, text: str, progress: ReportCount) -> Iterator[Registration]:
+    def search(self, text: str, progress: ReportCount) -> Iterator[StoredRegistration]:
         """Yield the registrations found by scanning all tables; no key leads to the tokens of Kazoo devices."""
         client, names = self._registry.client, self._registry.tables
         quoted = json.encode(text).decode()[1:-1]
@@ -108,7 +108,7 @@ class Inspector:
         for page in scan(client, names[PLACES], progress, "token_digest = :digest", digest=digest(text)):
             yield from self._follow(self._parse(PLACES, page))
 
-    def describe(self, entity: Registration) -> dict[str, Any]:
+    def describe(self, entity: StoredRegistration) -> dict[str, Any]:
         """Return a description of the registration, with redacted tokens and the state of its claims."""
         table = table_of(entity)
         core = Violation(Rule.CLAIMED, (key_of(entity),), "")
@@ -125,13 +125,13 @@ class Inspector:
         common["reachable"] = "yes" if entry is not None else f"no: {kind} {owner} is not known"
         return {**_describe(entity), **common}
 
-    def _describe_validity(self, entity: Registration) -> str:
+    def _describe_validity(self, entity: StoredRegistration) -> str:
         if not isinstance(entity, ExpiringItem) or entity.expires_at is None:
             return "never expires"
         moment = to_iso(datetime.fromtimestamp(entity.expires_at, UTC))
         return f"until {moment}" if entity.is_alive(self._epoch) else f"expired at {moment}"
 
-    def _describe_claims(self, entity: Registration) -> list[str]:
+    def _describe_claims(self, entity: StoredRegistration) -> list[str]:
         claims = claims_of(entity)
         table = self._registry.tables[table_of(entity)]
         items = self._session().get_many(table, [key_of(claim) for claim in claims]) if claims else []
@@ -161,15 +161,15 @@ class Inspector:
         found = self._session().get_many(self._registry.tables[table], keys)
         return self._parse(table, (item for item in found if item is not None))
 
-    def _follow(self, records: Iterable[StoredItem]) -> list[Registration]:
+    def _follow(self, records: Iterable[StoredItem]) -> list[StoredRegistration]:
         """Return the distinct registrations, claims being replaced by what they lead to."""
-        found: dict[Any, Registration] = {}
+        found: dict[Any, StoredRegistration] = {}
         for record in records:
             entities: list[Any] = [record]
-            if not isinstance(record, Registration):
+            if not isinstance(record, StoredRegistration):
                 claim: Any = record
                 entities = self._get(table_of(claim), [target_key_of(claim)])
-            found |= {name_of(entity): entity for entity in entities if isinstance(entity, Registration)}
+            found |= {name_of(entity): entity for entity in entities if isinstance(entity, StoredRegistration)}
         return list(found.values())
 
     def _parse(self, table: str, items: Iterable[Item]) -> list[StoredItem]:
@@ -200,7 +200,7 @@ def _subscriber_keys(text: str, entries: Iterable[Entry]) -> list[Key]:
     return ([ksid_key(text)] if is_ksid(text) else []) + claims
 
 
-def _judge(entity: Registration, claim: StoredClaim, item: Item | None) -> str:
+def _judge(entity: StoredRegistration, claim: StoredClaim, item: Item | None) -> str:
     if item is None:
         return "missing"
     try:
@@ -210,7 +210,7 @@ def _judge(entity: Registration, claim: StoredClaim, item: Item | None) -> str:
     return "leads here" if holder == key_of(entity) else f"leads to {shorten(holder)}"
 
 
-def _own(entity: Registration) -> Owner:
+def _own(entity: StoredRegistration) -> Owner:
     match entity:
         case StoredDevice():
             return "account", entity.account_id
@@ -224,7 +224,7 @@ def _read_document(device: StoredDevice) -> dict[str, Any]:
     return document
 
 
-def _describe(entity: Registration) -> dict[str, Any]:
+def _describe(entity: StoredRegistration) -> dict[str, Any]:
     match entity:
         case StoredDevice():
             document = _read_document(entity)

@@ -7,7 +7,7 @@ from functools import partial
 
 from pushreg.dynamodb import MAX_KEYS, Client, Session
 from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, TABLE_KEYS, Item, Key, place_key
-from pushreg_ops.records.entities import claims_of, key_of, target_key_of
+from pushreg_ops.records.entities import CALL_SECONDS, claims_of, key_of, target_key_of
 from pushreg_ops.records.invariants import (
     Violation,
     check_devices,
@@ -31,7 +31,6 @@ ITEM_TYPES: Mapping[str, Mapping[str, type[StoredItem]]] = {
     DEVICES: {"device": StoredDevice, "mobile": MobileClaim},
     SUBSCRIBERS: {"ksid": StoredSubscriber, "device": DeviceClaim, "sid": SidClaim},
 }
-CALL_SECONDS = 60.0
 
 Check = Callable[[Iterable[Item]], Iterable[Violation]]
 

@@ -26,9 +26,6 @@ _SPANS = [
 ]
 
 
-Registration = StoredDevice | StoredSubscriber | StoredToken
-
-
 @dataclass(slots=True)
 class FamilyCounts:
     """Counts of one family; `owners` are the accounts or places with the most registrations."""

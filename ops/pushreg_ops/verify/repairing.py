@@ -26,6 +26,7 @@ from pushreg.schema import (
     place_key,
 )
 from pushreg_ops.records.entities import (
+    CALL_SECONDS,
     StoredClaim,
     StoredEntity,
     StoredRecord,
@@ -48,7 +49,7 @@ from pushreg_ops.records.items import (
     read,
 )
 from pushreg_ops.records.redaction import shorten
-from pushreg_ops.records.related import CALL_SECONDS, ITEM_TYPES, RelatedReader, freeze, key_in
+from pushreg_ops.records.related import ITEM_TYPES, RelatedReader, freeze, key_in
 from pushreg_ops.records.scanning import ReportCount, ignore, scan
 from pushreg_ops.registry import Registry
 from pushreg_ops.verify.checking import Finding

@@ -50,9 +50,9 @@ def test_doctor_healthy_registry_is_good_and_unchanged(registry: Registry, gatew
 @pytest.mark.parametrize(
     ("path", "family", "wanted"),
     [
-        ("/v2/", "kazoo", "answers 418 where 401 was expected"),
-        ("/subscription", "engagement", "answers 418 where 401 was expected"),
-        ("/dts/", "places", "answers 418 where 401 was expected"),
+        ("/v2/", "kazoo", "returned 418 instead of 401"),
+        ("/subscription", "engagement", "returned 418 instead of 401"),
+        ("/dts/", "places", "returned 418 instead of 401"),
     ],
 )
 def test_doctor_wrong_status_names_family(
@@ -161,7 +161,7 @@ def test_check_tables_stack_of_template_is_good(registry: Registry) -> None:
     findings = list(check_tables(stack))
     assert {each.verdict for each in findings} == {"good"}
     assert "can be restored to any second since 2026-01-02T03:04:00Z" in [each.detail for each in findings]
-    assert "rows live for ever (StaleAfterDays 0)" in [each.detail for each in findings]
+    assert "rows never expire (StaleAfterDays is 0)" in [each.detail for each in findings]
 
 
 def test_check_tables_changed_stack_is_bad(registry: Registry) -> None:
@@ -169,8 +169,8 @@ def test_check_tables_changed_stack_is_bad(registry: Registry) -> None:
     found = {(each.subject, each.verdict, each.detail) for each in check_tables(stack)}
     assert (DEVICES, "bad", "point-in-time recovery is off") in found
     assert (DIRECTORY, "bad", "point-in-time recovery is off") in found
-    assert (SUBSCRIBERS, "bad", "what has expired is not removed") in found
-    assert (DEVICES, "note", "can be deleted") in found
+    assert (SUBSCRIBERS, "bad", "TTL is off: expired items are not removed") in found
+    assert (DEVICES, "note", "deletion protection is off") in found
     assert all(each.fix for each in check_tables(stack) if each.verdict != "good")
 
 

@@ -64,7 +64,7 @@ def test_kazoo_import_without_times_is_untimed() -> None:
         ({"mobile_device_id": ""}, "mobile_device_id: minLength"),
         ({"app_name": "a/b"}, "app_name: "),
         ({"app_name": None}, "app_name: "),
-        ({"note": "\ud800"}, "no Unicode"),
+        ({"note": "\ud800"}, "invalid Unicode"),
         ({"note": "x\x00"}, "NUL"),
         ({"note": "x" * 70_000}, "64 KiB"),
         (

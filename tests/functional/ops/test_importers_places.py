@@ -49,7 +49,7 @@ def test_places_import_keeps_times_in_utc() -> None:
         ({"place_id": PLACE_ID}, "device_token: "),
         ({"id": PLACE_ID, "device_token": "t"}, "names its columns"),
         ({"place_id": PLACE_ID, "device_token": "t", "updated_at": "yesterday"}, "ISO 8601"),
-        ([PLACE_ID, "t"], "no object"),
+        ([PLACE_ID, "t"], "not an object"),
     ],
 )
 def test_places_import_invalid_row_is_refused(row: Any, wanted: str) -> None:

@@ -91,7 +91,7 @@ def test_source_invalid_json_line_is_faulty_row(tmp_path: Path) -> None:
 
 def test_source_endless_line_is_refused(tmp_path: Path) -> None:
     source = FileSource([write(tmp_path / "lines.jsonl", "x" * 2_000_000)])
-    with pytest.raises(OperatorError, match="no JSON Lines"):
+    with pytest.raises(OperatorError, match="neither JSON Lines"):
         contents(source)
 
 
@@ -201,7 +201,7 @@ def test_source_server_error_is_reported(status: int, wanted: str) -> None:
 def test_source_response_without_listing_is_refused() -> None:
     listing = Listing(0)
     listing.answer = lambda path, secret: (200, b"<html>")  # type: ignore[method-assign]
-    with serve(listing) as address, pytest.raises(OperatorError, match="no JSON"):
+    with serve(listing) as address, pytest.raises(OperatorError, match="did not send JSON"):
         contents(ListingSource(address, {}, 10))
-    with pytest.raises(OperatorError, match="no address"):
+    with pytest.raises(OperatorError, match="not a URL"):
         ListingSource("ftp://example.com/", {}, 10)

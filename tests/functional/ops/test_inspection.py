@@ -105,7 +105,7 @@ def test_inspector_describe_device_redacts_tokens(inspector: Inspector) -> None:
     shown = inspector.describe(found)
     assert shown["tokens"] == ["…(11 characters) fcm: incoming_call, chat"]
     assert shown["revision"].startswith("3-")
-    assert (shown["platform"], shown["valid"]) == ("android", "for ever")
+    assert (shown["platform"], shown["valid"]) == ("android", "never expires")
     assert "token-of" not in str(shown)
 
 

@@ -53,7 +53,7 @@ def test_accounts_add_list_remove_round_trip(client: AdminClient, run: Run) -> N
     code, _, problem = run("accounts", "remove", ACCOUNT)
     assert (code, problem) == (
         1,
-        f"pushreg: there is no account {ACCOUNT}: `pushreg accounts list` shows those there are\n",
+        f"pushreg: there is no account {ACCOUNT}: see `pushreg accounts list`\n",
     )
 
 
@@ -137,7 +137,7 @@ def test_keys_issue_existing_value_is_refused(client: AdminClient, run: Run) -> 
     before = stored(client)
     code, out, problem = run("keys", "issue", "--places", "all", "--scope", "admin", "--value", "taken")
     assert (code, out) == (1, "")
-    assert f"already the key {digest('taken')[:16]}" in problem
+    assert f"already in use as key {digest('taken')[:16]}" in problem
     assert stored(client) == before
 
 
@@ -164,7 +164,7 @@ def test_keys_revoke_removes_key_once(client: AdminClient, run: Run) -> None:
     assert run("keys", "revoke", key_id)[0] == 0
     assert set(stored(client)) == {f"credential#{digest('other')}"}
     code, _, problem = run("keys", "revoke", key_id)
-    assert (code, problem) == (1, f"pushreg: there is no key {key_id}: `pushreg keys list` shows those there are\n")
+    assert (code, problem) == (1, f"pushreg: there is no key {key_id}: see `pushreg keys list`\n")
 
 
 @pytest.mark.parametrize(
@@ -203,4 +203,4 @@ def test_command_wrong_usage_exits_2_without_change(arguments: tuple[str, ...], 
 def test_command_missing_tables_are_refused(client: AdminClient, run: Run) -> None:
     cast("Any", client).delete_table(TableName="DirectoryTable")
     code, _, problem = run("keys", "list", "--local")
-    assert (code, "is missing" in problem, "`pushreg local` makes them" in problem) == (1, True, True)
+    assert (code, "is missing" in problem, "`pushreg local` creates it" in problem) == (1, True, True)

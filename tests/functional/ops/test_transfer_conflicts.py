@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pushreg.schema import DEVICES, SUBSCRIBERS
-from pushreg_ops.migrate.candidates import Candidate
+from pushreg_ops.migrate.formats.candidates import Candidate
 from pushreg_ops.records.entities import StoredEntity, name_of
 from pushreg_ops.records.items import StoredDevice, StoredSubscriber
 from pushreg_ops.registry import Registry

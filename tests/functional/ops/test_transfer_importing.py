@@ -12,8 +12,8 @@ import pytest
 from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
 from pushreg_local.demo import PLACE_ID
 from pushreg_local.errors import OperatorError
-from pushreg_ops.migrate.candidates import Candidate
 from pushreg_ops.migrate.files import Checkpoint, RejectFile
+from pushreg_ops.migrate.formats.candidates import Candidate
 from pushreg_ops.migrate.formats.engagement import EngagementConverter
 from pushreg_ops.migrate.formats.places import PlacesConverter
 from pushreg_ops.migrate.formats.pushreg import PushregConverter
@@ -96,7 +96,7 @@ def test_import_source_without_rows_is_refused(registry: Registry, tmp_path: Pat
     path = tmp_path / "dump.json"
     for text in ("", '{"rows": []}', '{"documents":\n[]}'):
         path.write_text(text)
-        with pytest.raises(OperatorError, match="is it what --from says"):
+        with pytest.raises(OperatorError, match="does --from name the right format"):
             run(create_job(registry, path))
     path.write_text('{"documents": []}')
     assert run(create_job(registry, path)) == {"refused": 1}

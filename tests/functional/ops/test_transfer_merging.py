@@ -6,7 +6,7 @@ import pytest
 
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS, digest
 from pushreg_local.demo import ACCOUNT_ID
-from pushreg_ops.migrate.candidates import Candidate
+from pushreg_ops.migrate.formats.candidates import Candidate
 from pushreg_ops.registry import Registry
 from tests.support.calls import Engagement, Kazoo, answered
 from tests.support.gateway import Gateway
@@ -100,7 +100,7 @@ def test_merge_earlier_state_is_refused(merge: Merge, stored: Stored, moment: st
     merge(subscriber(KSIDS[0], "dev", "sid-a", LATER), device("d1", "m1", LATER))
     before = [stored.items(SUBSCRIBERS), stored.items(DEVICES)]
     for candidate in (subscriber(KSIDS[0], "dev", "sid-b", moment), device("d1", "m2", moment)):
-        assert merge.reason(candidate) == f"superseded: what stands was refreshed at {LATER}"
+        assert merge.reason(candidate) == f"superseded: the stored registration was refreshed at {LATER}"
     assert [stored.items(SUBSCRIBERS), stored.items(DEVICES)] == before
 
 
@@ -131,7 +131,7 @@ def test_merge_wrong_claim_is_refused_with_hint_to_verify(merge: Merge, stored: 
     stored.put(DEVICES, {"account_id": ACCOUNT_ID, "record": f"mobile#{digest('m1')}", "device_id": "gone"})
     assert "pushreg verify --repair" in merge.reason(device("d1", "m1"))
     stored.put(DEVICES, {"account_id": ACCOUNT_ID, "record": "device#d2", "device_id": "d2"})
-    assert "cannot be read" in merge.reason(device("d2", "m2"))
+    assert "is unreadable" in merge.reason(device("d2", "m2"))
 
 
 def test_merge_dry_run_reports_same_outcomes_without_writing(registry: Registry, merge: Merge, stored: Stored) -> None:

@@ -95,7 +95,7 @@ def test_import_invalid_checkpoint_is_refused(registry: Registry, tmp_path: Path
     job = create_job(registry, write_dump(tmp_path / "dump.json", [document(1)]))
     for text in ("", "[]", '{"version": 1}', '{"version": 1, "identity": {}, "epoch": 1, "more": 2}'):
         job.checkpoint_path.write_text(text)
-        with pytest.raises(OperatorError, match="is no checkpoint"):
+        with pytest.raises(OperatorError, match="is not a checkpoint"):
             job.open_checkpoint(restart=False)
     assert job.open_checkpoint(restart=True).rows == 0
 

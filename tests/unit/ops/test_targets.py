@@ -30,7 +30,7 @@ def test_open_registry_local_stack_not_running_names_fix(variable: str) -> None:
     ["http://127.0.0.1", "ftp://127.0.0.1:1", "http://:8000", "http://a:b", "http://a:1/path", "http://a:99999"],
 )
 def test_existing_endpoint_invalid_address_raises(address: str) -> None:
-    with pytest.raises(OperatorError, match="no address of a DynamoDB"):
+    with pytest.raises(OperatorError, match="is not a DynamoDB endpoint"):
         ExistingEndpoint(address)
 
 

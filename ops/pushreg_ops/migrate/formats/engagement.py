@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pushreg.clock import to_iso
 from pushreg.models.engagement import Subscribe
 from pushreg.schema import is_ksid, ksid_key, user_index_sort
-from pushreg_ops.migrate.candidates import Candidate
+from pushreg_ops.migrate.formats.candidates import Candidate
 from pushreg_ops.migrate.formats.rows import ImportRun, RowError, explain
 from pushreg_ops.records.items import StoredSubscriber
 

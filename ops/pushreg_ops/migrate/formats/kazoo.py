@@ -15,7 +15,7 @@ from pushreg.errors import MalformedError
 from pushreg.http import MAX_BODY
 from pushreg.models.kazoo import Content, InvalidError
 from pushreg.schema import device_key, is_account_id, is_path_id
-from pushreg_ops.migrate.candidates import Candidate
+from pushreg_ops.migrate.formats.candidates import Candidate
 from pushreg_ops.migrate.formats.rows import ImportRun, RowError, explain
 from pushreg_ops.records.items import StoredDevice
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from pushreg.models.places import Registration
 from pushreg.schema import place_key, to_place_id
-from pushreg_ops.migrate.candidates import Candidate
+from pushreg_ops.migrate.formats.candidates import Candidate
 from pushreg_ops.migrate.formats.rows import ImportRun, RowError, explain, read_moment
 from pushreg_ops.records.items import StoredToken
 

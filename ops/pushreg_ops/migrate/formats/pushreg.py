@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from pushreg.codecs import json
 from pushreg.schema import is_account_id, parse_record
-from pushreg_ops.migrate.candidates import Candidate
+from pushreg_ops.migrate.formats.candidates import Candidate
 from pushreg_ops.migrate.formats.engagement import create_subscriber
 from pushreg_ops.migrate.formats.kazoo import create_device, read_content
 from pushreg_ops.migrate.formats.places import create_token

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from pushreg.clock import to_iso
 from pushreg.errors import PushregError
-from pushreg_ops.migrate.candidates import Candidate
+from pushreg_ops.migrate.formats.candidates import Candidate
 
 
 class RowError(PushregError):

@@ -1,4 +1,4 @@
-"""Candidates of an import: an entity to be stored together with its claims."""
+"""What the converters return: an entity to be stored, with its claims."""
 
 from __future__ import annotations
 
