@@ -51,7 +51,7 @@ def listed(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in (row | changes).items() if value is not None}
 
 
-def read_head(converter: Converter, row: Any) -> Any:
+def read_entity(converter: Converter, row: Any) -> Any:
     candidate = converter(row)
     assert candidate is not None
     return candidate.entity

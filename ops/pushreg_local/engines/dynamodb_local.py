@@ -101,7 +101,7 @@ class DynamoDbLocal:
         return self._data / "dynamodb-local.log"
 
     def _command(self) -> list[str]:
-        # C1 compiler and serial collector: 2.3 s of CPU until the first response instead of 4.2 s, and half the CPU
+        # Fast compiler and serial collector: 2.3 s of CPU until the first response instead of 4.2 s, and half the CPU
         # of the first thousand calls.
         options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
         options.append(f"-Dsqlite4java.library.path={self._bundle / LIBRARIES}")

@@ -53,7 +53,7 @@ class ListingSource:
         while True:
             page, total = self._fetch(start)
             for content in page:
-                # A page may have one row more than pageSize (docs/spec/engagement.md), so the rows are counted.
+                # Pages may exceed pageSize by one row (docs/spec/engagement.md#meaning-of-pagesize), so count the rows.
                 start += 1
                 yield Row(content, start)
             if not page or (total is not None and start >= total):

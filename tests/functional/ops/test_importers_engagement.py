@@ -8,7 +8,7 @@ import pytest
 
 from pushreg_ops.migrate.formats.engagement import EngagementConverter
 from pushreg_ops.records.items import StoredSubscriber
-from tests.support.rows import EPOCH, FOREVER, RUN, listed, read_head, reason
+from tests.support.rows import EPOCH, FOREVER, RUN, listed, read_entity, reason
 
 
 def test_engagement_import_keeps_ksid_and_times() -> None:
@@ -31,15 +31,15 @@ def test_engagement_import_keeps_ksid_and_times() -> None:
 
 
 def test_engagement_import_inactive_subscriber_stays_inactive_without_ttl() -> None:
-    head = read_head(
+    entity = read_entity(
         EngagementConverter(FOREVER), listed(subscriptionStatus=False, ufid="", ksid="4927562634448402412")
     )
-    assert (head.active, head.ufid, head.expires_at) == (False, None, None)
+    assert (entity.active, entity.ufid, entity.expires_at) == (False, None, None)
 
 
 def test_engagement_import_named_time_zone_is_applied() -> None:
     row = listed(createdDateStr="01/02/2024 12:00:00 AM AEST")
-    assert read_head(EngagementConverter(RUN, {"AEST": "+10:00"}), row).created_at == "2024-01-01T14:00:00Z"
+    assert read_entity(EngagementConverter(RUN, {"AEST": "+10:00"}), row).created_at == "2024-01-01T14:00:00Z"
     assert "--time-zone AEST=" in reason(EngagementConverter(RUN), row)
 
 
@@ -53,12 +53,12 @@ def test_engagement_import_named_time_zone_is_applied() -> None:
     ],
 )
 def test_engagement_import_parses_twelve_hour_times(text: str, wanted: str) -> None:
-    assert read_head(EngagementConverter(RUN), listed(createdDateStr=text)).created_at == wanted
+    assert read_entity(EngagementConverter(RUN), listed(createdDateStr=text)).created_at == wanted
 
 
 def test_engagement_import_blackberry_device_id_loses_hex_prefix() -> None:
     row = listed(osType="BlackBerry", deviceId="0x2100000A")
-    assert read_head(EngagementConverter(RUN), row).deviceId == "2100000A"
+    assert read_entity(EngagementConverter(RUN), row).deviceId == "2100000A"
 
 
 @pytest.mark.parametrize(

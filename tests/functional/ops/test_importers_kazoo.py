@@ -10,18 +10,18 @@ from pushreg.schema import digest
 from pushreg_local.demo import ACCOUNT_ID
 from pushreg_ops.migrate.formats.kazoo import KazooConverter
 from pushreg_ops.records.items import MobileClaim, StoredDevice
-from tests.support.rows import RUN, document, read_head, reason
+from tests.support.rows import RUN, document, read_entity, reason
 
 
 def test_kazoo_import_keeps_ids_times_and_write_count() -> None:
     candidate = KazooConverter(RUN)({"id": "a" * 32, "key": "a" * 32, "value": {"rev": "7-x"}, "doc": document()})
     assert candidate is not None
-    head = candidate.entity
-    assert isinstance(head, StoredDevice)
-    assert (head.account_id, head.device_id, head.app_name) == (ACCOUNT_ID, "a" * 32, "com.acme.app")
-    assert (head.created_at, head.updated_at) == ("2020-02-01T09:40:00Z", "2020-02-01T10:11:12Z")
-    assert head.writes == 7
-    assert '"locale":"en"' in head.document
+    entity = candidate.entity
+    assert isinstance(entity, StoredDevice)
+    assert (entity.account_id, entity.device_id, entity.app_name) == (ACCOUNT_ID, "a" * 32, "com.acme.app")
+    assert (entity.created_at, entity.updated_at) == ("2020-02-01T09:40:00Z", "2020-02-01T10:11:12Z")
+    assert entity.writes == 7
+    assert '"locale":"en"' in entity.document
     claim = MobileClaim(account_id=ACCOUNT_ID, record=f"mobile#{digest('m-1')}", device_id="a" * 32)
     assert candidate.claims == (claim,)
     assert candidate.owner == ("account", ACCOUNT_ID)
@@ -45,7 +45,7 @@ def test_kazoo_import_other_document_is_skipped(row: Any) -> None:
 
 def test_kazoo_import_without_account_uses_named_account() -> None:
     row = document(pvt_account_id=None)
-    assert read_head(KazooConverter(RUN, ACCOUNT_ID), row).account_id == ACCOUNT_ID
+    assert read_entity(KazooConverter(RUN, ACCOUNT_ID), row).account_id == ACCOUNT_ID
     assert "--account" in reason(KazooConverter(RUN), row)
 
 

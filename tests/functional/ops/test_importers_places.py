@@ -10,7 +10,7 @@ from pushreg.schema import digest
 from pushreg_local.demo import PLACE_ID
 from pushreg_ops.migrate.formats.places import PlacesConverter
 from pushreg_ops.records.items import StoredToken
-from tests.support.rows import EPOCH, RUN, read_head, reason
+from tests.support.rows import EPOCH, RUN, read_entity, reason
 
 
 @pytest.mark.parametrize(
@@ -36,8 +36,8 @@ def test_places_import_accepts_usual_column_names(row: dict[str, Any]) -> None:
 
 def test_places_import_keeps_times_in_utc() -> None:
     times = {"created_at": "2025-01-01T00:00:00+02:00", "updated_at": "2025-06-01T12:00:00.5Z"}
-    head = read_head(PlacesConverter(RUN), {"place_id": PLACE_ID, "device_token": "t", **times})
-    assert (head.created_at, head.updated_at) == ("2024-12-31T22:00:00Z", "2025-06-01T12:00:00Z")
+    entity = read_entity(PlacesConverter(RUN), {"place_id": PLACE_ID, "device_token": "t", **times})
+    assert (entity.created_at, entity.updated_at) == ("2024-12-31T22:00:00Z", "2025-06-01T12:00:00Z")
 
 
 @pytest.mark.parametrize(

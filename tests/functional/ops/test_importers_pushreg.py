@@ -11,15 +11,15 @@ from pushreg_ops.migrate.formats.engagement import EngagementConverter
 from pushreg_ops.migrate.formats.kazoo import KazooConverter
 from pushreg_ops.migrate.formats.places import PlacesConverter
 from pushreg_ops.migrate.formats.pushreg import PushregConverter, to_line
-from tests.support.rows import EPOCH, FOREVER, RUN, document, listed, read_head, reason
+from tests.support.rows import EPOCH, FOREVER, RUN, document, listed, read_entity, reason
 
 
 def exported() -> list[Any]:
     heads = [
-        read_head(KazooConverter(RUN), document()),
-        read_head(EngagementConverter(RUN), listed()),
-        read_head(EngagementConverter(FOREVER), listed(subscriptionStatus=False)),
-        read_head(PlacesConverter(RUN), {"place_id": PLACE_ID, "device_token": "t"}),
+        read_entity(KazooConverter(RUN), document()),
+        read_entity(EngagementConverter(RUN), listed()),
+        read_entity(EngagementConverter(FOREVER), listed(subscriptionStatus=False)),
+        read_entity(PlacesConverter(RUN), {"place_id": PLACE_ID, "device_token": "t"}),
     ]
     entries = [
         {"record": f"account#{ACCOUNT_ID}", "created_at": "2026-01-01T00:00:00Z"},
@@ -33,12 +33,12 @@ def exported() -> list[Any]:
             "created_at": "2026-01-01T00:00:00Z",
         },
     ]
-    return [*heads, *(read_head(PushregConverter(RUN), {"family": "directory", "entry": entry}) for entry in entries)]
+    return [*heads, *(read_entity(PushregConverter(RUN), {"family": "directory", "entry": entry}) for entry in entries)]
 
 
-@pytest.mark.parametrize("head", exported(), ids=lambda head: type(head).__name__)
-def test_pushreg_import_of_exported_line_is_identical(head: Any) -> None:
-    assert read_head(PushregConverter(FOREVER), to_line(head)) == head
+@pytest.mark.parametrize("entity", exported(), ids=lambda entity: type(entity).__name__)
+def test_pushreg_import_of_exported_line_is_identical(entity: Any) -> None:
+    assert read_entity(PushregConverter(FOREVER), to_line(entity)) == entity
 
 
 @pytest.mark.parametrize(
@@ -52,5 +52,5 @@ def test_pushreg_import_of_exported_line_is_identical(head: Any) -> None:
     ],
 )
 def test_pushreg_import_invalid_line_is_refused(change: dict[str, Any], wanted: str) -> None:
-    line = to_line(read_head(EngagementConverter(RUN), listed()))
+    line = to_line(read_entity(EngagementConverter(RUN), listed()))
     assert wanted in reason(PushregConverter(RUN), {**line, **change})
