@@ -24,6 +24,7 @@ WORK = {
         f"pushreg {family}": ("pushreg", family, f"from {family}.lambda_entry import handler; handler.prepare()")
         for family in FUNCTIONS
     },
+    "Powertools": ("powertools", "places", "from bench.peers.powertools_app import handler"),
     "FastAPI + Mangum": ("fastapi", "places", "from bench.peers.fastapi_mangum import handler"),
     "Chalice": ("chalice", "places", "from bench.peers.chalice_app import handler"),
 }

@@ -71,7 +71,7 @@ def write(results: Mapping[str, Any], folder: Path) -> list[Path]:
 
 
 def _name(variant: str) -> str:
-    return {"fastapi": "FastAPI", "chalice": "Chalice"}.get(variant, variant)
+    return {"powertools": "Powertools", "fastapi": "FastAPI", "chalice": "Chalice"}.get(variant, variant)
 
 
 def _text(x: float, y: float, text: str, size: int, weight: str = "normal", anchor: str = "start") -> str:

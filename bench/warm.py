@@ -13,7 +13,13 @@ from bench.figures import median_ratio, shuffle_rounds, table
 from bench.interpreter import command, environment
 from bench.scenarios import SCENARIOS, Scenario
 
-VARIANTS = ("pushreg", "floor", "fastapi", "chalice")
+VARIANTS = {
+    "pushreg": "Pushreg",
+    "floor": "floor",
+    "powertools": "Powertools",
+    "fastapi": "FastAPI + Mangum",
+    "chalice": "Chalice",
+}
 
 
 class Worker:
@@ -88,7 +94,7 @@ def run(rounds: int, requests: int, endpoint: str | None) -> tuple[str, dict[str
     data["engagement duplicate XML"]["pushreg"]["ratio_to_json"] = round(ratio_to_json, 2)
     rows = [(name, *(_cell(data[name][variant]) for variant in VARIANTS)) for name in data]
     what = "on DynamoDB Local, µs on the wall" if endpoint else "answered from memory, µs of CPU"
-    text = table((f"warm request, {what}", "Pushreg", "floor", "FastAPI + Mangum", "Chalice"), rows)
+    text = table((f"warm request, {what}", *VARIANTS.values()), rows)
     to_fastapi = ", ".join(f"{each['pushreg']['ratio_to_fastapi']:.2f}" for each in data.values())
     notes = (
         f"In brackets: to the floor. Medians of {rounds} shuffled rounds of {requests} requests.\n"

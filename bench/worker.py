@@ -12,16 +12,29 @@ import json
 import os
 import sys
 import time
+import zlib
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from bench import scenarios
 
 MODULES = {
     "floor": "bench.peers.floor",
+    "powertools": "bench.peers.powertools_app",
     "fastapi": "bench.peers.fastapi_mangum",
     "chalice": "bench.peers.chalice_app",
 }
+
+
+# As much of Lambda's context as anybody reads.
+CONTEXT = SimpleNamespace(
+    function_name="bench",
+    memory_limit_in_mb=512,
+    invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:bench",
+    aws_request_id="00000000-0000-0000-0000-000000000000",
+    get_remaining_time_in_millis=lambda: 15_000,
+)
 
 
 class Body(io.BytesIO):
@@ -32,8 +45,18 @@ class Body(io.BytesIO):
         yield self.read()
 
 
-def answer_from_memory() -> None:
-    """Let botocore's HTTP session answer by itself: what remains is the processor time of everything above it."""
+def answer_from_memory(variant: str) -> None:
+    """Answer in place of the HTTP client: what remains is the processor time of everything above it."""
+    if variant == "pushreg":
+        from pushreg import transport  # noqa: PLC0415 Only this variant has it.
+
+        def exchange(_: Any, headers: Any, body: bytes) -> Any:
+            status, answer = scenarios.answer(headers["X-Amz-Target"].partition(".")[2], body)
+            return transport.Answer(status, {"x-amz-crc32": str(zlib.crc32(answer))}, answer)
+
+        connections: Any = transport.Connections
+        connections.exchange = exchange
+        return
     from botocore.awsrequest import AWSResponse  # noqa: PLC0415 Each variant brings its own botocore.
     from botocore.httpsession import URLLib3Session  # noqa: PLC0415
 
@@ -61,7 +84,7 @@ def load(variant: str, scenario: scenarios.Scenario) -> Callable[[int], dict[str
 
     def call(number: int) -> dict[str, Any]:
         event = scenarios.build_event(scenario.name, number) if changing else fixed
-        answer: dict[str, Any] = handler(scenarios.to_rest(event) if rest else event, None)
+        answer: dict[str, Any] = handler(scenarios.to_rest(event) if rest else event, CONTEXT)
         return answer
 
     return call
@@ -81,7 +104,7 @@ def main(variant: str, name: str, memory: str) -> None:
     output = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 Log lines cost, but are not for reading.
     if memory == "memory":
-        answer_from_memory()
+        answer_from_memory(variant)
     call = load(variant, scenario)
     output.write(json.dumps(essence(call(0)["body"])) + "\n")
     number = os.getpid() << 20

@@ -209,10 +209,15 @@ def from_xml(text: str | bytes) -> dict[str, Any]:
 
 def to_xml(answer: dict[str, Any]) -> str:
     """Return an answer in the servers' XML, whose duplicate text has a word more."""
-    members = {**answer["subscriptionResponse"]}
-    members["message"] = members["message"].replace("has ID", "has the ID")
+    members = to_xml_members(answer)
     inner = "".join(f"<{name}>{escape(value, quote=False)}</{name}>" for name, value in members.items())
     return f"<subscriptionResponse>{inner}</subscriptionResponse>"
+
+
+def to_xml_members(answer: dict[str, Any]) -> dict[str, str]:
+    """Return the members of an answer as XML has them."""
+    members: dict[str, str] = {**answer["subscriptionResponse"]}
+    return {**members, "message": members["message"].replace("has ID", "has the ID")}
 
 
 def _digest(text: str) -> str:

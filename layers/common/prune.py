@@ -26,6 +26,8 @@ def prune(packages: Path) -> None:
         *(path for path in data.iterdir() if path.name not in DATA),
         *sorted((data / SERVICE).iterdir())[:-1],
         *data.glob(f"{SERVICE}/*/examples-1.json"),
+        # Without rules botocore takes a client's endpoint from endpoints.json, once (docs/decisions/endpoint-rules.md).
+        *data.glob(f"{SERVICE}/*/endpoint-rule-set-1.json.gz"),
     ]
     for path in unwanted:
         if path.is_dir():

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from moto.core.models import patch_client
 
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS, Item
 from tests.support.callers import ROUTES, Registry
@@ -27,14 +26,12 @@ def stored() -> Iterator[Stored]:
 @pytest.fixture(scope="module")
 def client(stored: Stored) -> Any:
     """A client made as the functions make theirs."""
-    client = connect_functions()
-    patch_client(client)
-    return client
+    return connect_functions()
 
 
 @pytest.fixture(scope="module")
 def _wire(client: Any) -> Wire:
-    return Wire(client)
+    return Wire(client, "boto3")
 
 
 @pytest.fixture

@@ -17,6 +17,13 @@ from tests.support.wire import Wire
 __all__ = ["endpoint"]
 
 
+@pytest.fixture(scope="session", params=["direct", "boto3"])
+def transport(request: pytest.FixtureRequest) -> str:
+    """How the functions' client reaches the database."""
+    name: str = request.param
+    return name
+
+
 @pytest.fixture(scope="session")
 def stored(endpoint: str) -> Stored:
     """The tables, seen through a client that nobody disturbs."""
@@ -31,14 +38,14 @@ def empty(stored: Stored) -> Stored:
 
 
 @pytest.fixture(scope="session")
-def client(endpoint: str) -> Any:
+def client(endpoint: str, transport: str) -> Any:
     """A client made as the functions make theirs."""
-    return connect_functions(endpoint)
+    return connect_functions(endpoint, transport)
 
 
 @pytest.fixture(scope="session")
-def _wire(client: Any) -> Wire:
-    return Wire(client)
+def _wire(client: Any, transport: str) -> Wire:
+    return Wire(client, transport)
 
 
 @pytest.fixture

@@ -8,9 +8,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import botocore.session
-from botocore.config import Config
-
 from pushreg.models.directory import Account, Application, Credential, Entry, Place
 from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, digest
 from pushreg_ops.directory_writer import DirectoryWriter
@@ -68,15 +65,9 @@ def install(client: Any) -> Stored:
 
 
 @contextmanager
-def connect_to(endpoint: str, patience: float | None = None) -> Iterator[Any]:
+def connect_to(endpoint: str, patience: float | None = None, transport: str = "direct") -> Iterator[Any]:
     """Give the functions' own client; with a `patience`, one that waits no longer than that for an answer."""
-    client = connect_functions(endpoint)
-    if patience is not None:
-        session = botocore.session.Session()
-        session.set_credentials("local", "local")
-        config: Config = client.meta.config.merge(Config(read_timeout=patience, connect_timeout=patience))
-        region: str = client.meta.region_name
-        client = session.create_client("dynamodb", region_name=region, endpoint_url=endpoint, config=config)
+    client = connect_functions(endpoint, transport, patience)
     try:
         yield client
     finally:

@@ -34,14 +34,15 @@ LARGEST_SHARE = {0.05: 0.005}
 pytestmark = pytest.mark.engine
 
 
+@pytest.mark.parametrize("transport", ["direct", "boto3"])
 @pytest.mark.parametrize("rate", [0.05, 0.15, 0.4])
 def test_histories_with_network_faults_are_linearizable(
-    rate: float, endpoint: str, stored: Stored, report: Report
+    rate: float, transport: str, endpoint: str, stored: Stored, report: Report
 ) -> None:
     calls = unanswered = void = 0
     slowest = 0.0
     proxy = Proxy(endpoint, rate, f"faults {rate}", PATIENCE)
-    with proxy.run() as address, connect_to(address, PATIENCE) as client:
+    with proxy.run() as address, connect_to(address, PATIENCE, transport) as client:
         for dialect in DIALECTS:
             clients = [make_client(client) for _ in range(CLIENTS)]
             for number in range(HISTORIES):
@@ -60,8 +61,9 @@ def test_histories_with_network_faults_are_linearizable(
     judged = calls // CALLS
     share = unanswered / max(calls, 1)
     report(
-        f"{rate:.0%} faults ({proxy.faults.total()} in {proxy.requests} requests): {judged} histories, all "
-        f"linearizable, {void} void; {unanswered} of {calls} calls answered 5xx ({share:.2%}); slowest {slowest:.1f} s"
+        f"{transport}, {rate:.0%} faults ({proxy.faults.total()} in {proxy.requests} requests): {judged} histories, "
+        f"all linearizable, {void} void; {unanswered} of {calls} calls answered 5xx ({share:.2%}); "
+        f"slowest {slowest:.1f} s"
     )
     assert judged >= len(DIALECTS) * HISTORIES / 2
     assert set(proxy.faults) == set(Fault) or proxy.faults.total() < 1000
@@ -76,11 +78,14 @@ CALLS_OF_ALL: list[tuple[AnyDialect, Any]] = [
 ]
 
 
-def test_call_to_unresponsive_database_ends_within_function_timeout(endpoint: str, stored: Stored) -> None:
+@pytest.mark.parametrize("transport", ["direct", "boto3"])
+def test_call_to_unresponsive_database_ends_within_function_timeout(
+    transport: str, endpoint: str, stored: Stored
+) -> None:
     """Takes ten seconds: the one test that waits as long as the functions do."""
     answers: list[Any] = []
     proxy = Proxy(endpoint, 1.0, "silence", 2.0, only=Fault.SILENT)
-    with proxy.run() as address, connect_to(address) as client:
+    with proxy.run() as address, connect_to(address, transport=transport) as client:
         send = make_client(client)
         threads = [
             threading.Thread(target=lambda pair: answers.append(pair[0].perform(send, pair[1])), args=(pair,))

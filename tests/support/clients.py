@@ -11,10 +11,15 @@ from pushreg.schema import Item
 from tests.support.gateway import read_template
 
 
-def connect_functions(endpoint: str | None = None) -> Any:
-    """Return a client made as the functions make theirs, for the engine at the endpoint."""
-    environ = dict(read_template().functions[0].environment)
-    return connect(Settings.from_environ(environ | ({"DYNAMODB_ENDPOINT": endpoint} if endpoint else {})))
+def connect_functions(endpoint: str | None = None, transport: str = "direct", patience: float | None = None) -> Any:
+    """Return a client made as the functions make theirs, for the engine at the endpoint; by default for moto.
+
+    With a patience it waits no longer than so many seconds for a connection or an answer.
+    """
+    # moto answers in place of botocore's HTTP session, which the direct transport does not use.
+    engine = {"DYNAMODB_ENDPOINT": endpoint, "TRANSPORT": transport} if endpoint else {"TRANSPORT": "boto3"}
+    settings = Settings.from_environ({**read_template().functions[0].environment, **engine})
+    return connect(settings) if patience is None else connect(settings, patience, patience)
 
 
 class ScriptedClient:

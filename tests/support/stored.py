@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from moto import mock_aws
-from moto.core.models import patch_client
 
 from pushreg.dynamodb import from_attributes, to_attributes
 from pushreg.schema import (
@@ -120,8 +119,6 @@ def open_memory_tables() -> Iterator[Stored]:
     """Give the tables in moto, seen through a client of the functions' own kind; single-threaded use only."""
     with mock_aws():
         client = connect_functions()
-        # moto hooks into botocore's own event handlers, which the functions' client does without.
-        patch_client(client)
         yield Stored.create(client)
 
 

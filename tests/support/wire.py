@@ -8,22 +8,30 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse, create_request_object
 from botocore.compat import HTTPHeaders
 from botocore.httpsession import URLLib3Session
+from botocore.model import OperationModel
+from botocore.signers import RequestSigner
+
+from pushreg.transport import OPERATIONS, Answer, parse
 
 # What happens to a request: a response in place of the database's, None to let it pass, or an exception.
 Fault = Callable[[AWSPreparedRequest], AWSResponse | None]
 
 
 class Wire:
-    """Listens on a botocore client's events: no patching, and the client's own parser reads what it injects."""
+    """Listens on a client's events: no patching, and the transport's own parser reads what it injects."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, transport: str) -> None:
         self.calls: list[str] = []
         self._faults: list[tuple[Fault, str | None, int]] = []
         self._lock = threading.Lock()
-        client.meta.events.register_first("before-send.dynamodb", self._send)
+        if transport == "direct":
+            for operation in OPERATIONS:
+                client.meta.events.register_first(f"before-call.dynamodb.{operation}", self._call)
+        else:
+            client.meta.events.register_first("before-send.dynamodb", self._send)
 
     def fail(self, fault: Fault, operation: str | None = None, times: int = 1) -> None:
         """Let the next calls, or those of the operation, go wrong: first all of one fault, then those of the next."""
@@ -45,16 +53,33 @@ class Wire:
         """How many of the faults asked for have not happened yet."""
         return sum(times for _, _, times in self._faults)
 
+    def _call(
+        self, model: OperationModel, params: dict[str, Any], request_signer: RequestSigner, **_: Any
+    ) -> tuple[Answer, dict[str, Any]] | None:
+        fault = self._count(model.name)
+        if fault is None:
+            return None
+        request = create_request_object(params)
+        request_signer.sign(model.name, request)
+        response = fault(request.prepare())
+        if response is None:
+            return None
+        headers: dict[str, str] = dict(response.headers.items())
+        answer = Answer(response.status_code, headers, response.content)
+        return answer, parse(answer, model)
+
     def _send(self, request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse | None:
-        operation = event_name.rpartition(".")[2]
-        with self._lock:
-            self.calls.append(operation)
-            fault = self._next(operation)
+        fault = self._count(event_name.rpartition(".")[2])
         response = fault(request) if fault is not None else None
         if response is not None:
             # moto listens too, and would carry out what has been answered; of this address it knows nothing.
             request.url = "http://127.0.0.1/answered"
         return response
+
+    def _count(self, operation: str) -> Fault | None:
+        with self._lock:
+            self.calls.append(operation)
+            return self._next(operation)
 
     def _next(self, operation: str) -> Fault | None:
         for index, (fault, wanted, times) in enumerate(self._faults):

@@ -17,6 +17,7 @@ def test_settings_without_variables_use_defaults() -> None:
         directory_table="directory",
         region="us-east-1",
         endpoint=None,
+        transport="direct",
         namespace="Pushreg",
         function_name="local",
         always_http_200=False,
@@ -35,6 +36,7 @@ def test_settings_read_every_variable() -> None:
         "ENGAGEMENT_DUPLICATE_AS_UPDATE": "true",
         "METRICS_NAMESPACE": "Mine",
         "STALE_AFTER_DAYS": "270",
+        "TRANSPORT": "boto3",
     }
     assert Settings.from_environ({**ENVIRON, **said}) == Settings(
         family="places",
@@ -42,6 +44,7 @@ def test_settings_read_every_variable() -> None:
         directory_table="directory",
         region="eu-west-1",
         endpoint="http://127.0.0.1:8000",
+        transport="boto3",
         namespace="Mine",
         function_name="places-function",
         always_http_200=True,
@@ -78,6 +81,7 @@ def test_settings_missing_variable_raises_with_name(name: str, value: str | None
         ("STALE_AFTER_DAYS", "1.5"),
         ("STALE_AFTER_DAYS", "\u0663"),
         ("STALE_AFTER_DAYS", "soon"),
+        ("TRANSPORT", "Direct"),
     ],
 )
 def test_settings_invalid_value_raises_without_value(name: str, value: str) -> None:
@@ -85,6 +89,12 @@ def test_settings_invalid_value_raises_without_value(name: str, value: str) -> N
         Settings.from_environ({**ENVIRON, name: value})
     assert caught.value.name == name
     assert value not in str(caught.value)
+
+
+@pytest.mark.parametrize("transport", ["", "direct", "boto3"])
+def test_settings_with_tracing_use_boto3_transport(transport: str) -> None:
+    settings = Settings.from_environ({**ENVIRON, "TRANSPORT": transport, "TRACING": "Active"})
+    assert settings.transport == "boto3"
 
 
 def test_settings_default_to_process_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,7 +86,7 @@ def test_connect_disables_botocore_retries() -> None:
     ],
 )
 def test_connect_request_equals_stock_botocore_request(operation: str, parameters: dict[str, Any], region: str) -> None:
-    client: Any = connect(Settings.from_environ({**SETTINGS, "AWS_REGION": region}))
+    client: Any = connect(Settings.from_environ({**SETTINGS, "AWS_REGION": region, "TRANSPORT": "boto3"}))
     stock = botocore.session.Session().create_client("dynamodb", region_name=region, config=client.meta.config)
     sent, wanted = capture(client, operation, parameters), capture(stock, operation, parameters)
     while sent.moment != wanted.moment:

@@ -1,17 +1,21 @@
 import gzip
+import itertools
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import botocore.session
 import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 from botocore.loaders import Loader
 from botocore.model import ServiceModel, Shape
 
 import prune
 
 DATA = Path(botocore.__file__).parent / "data"
-REGIONS = ["eu-west-1", "cn-north-1", "us-gov-west-1", "us-iso-east-1", "ap-southeast-5"]
 
 
 @pytest.fixture(scope="module")
@@ -60,18 +64,49 @@ def test_prune_keeps_every_partition(packages: Path) -> None:
     assert {name for each in trimmed["partitions"] for name in each["services"]} == {"dynamodb"}
 
 
-@pytest.mark.parametrize("region", REGIONS)
-def test_prune_keeps_endpoints_of_every_region(packages: Path, region: str) -> None:
-    def locate(loader: Loader) -> str:
-        session = botocore.session.Session()
-        session.register_component("data_loader", loader)
-        url: str = session.create_client("dynamodb", region_name=region).meta.endpoint_url
-        return url
+def load_partitions() -> Any:
+    return json.loads((DATA / "endpoints.json").read_bytes())["partitions"]
 
+
+def resolve(loader: Loader) -> dict[tuple[str, bool, bool], str]:
+    """Return where a call of each region goes, with FIPS or not, with dual stack or not; an error's name if nowhere."""
+    session = botocore.session.Session(include_builtin_handlers=False)
+    session.register_component("data_loader", loader)
+    session.set_credentials("local", "local")
+    regions = [region for partition in load_partitions() for region in partition["regions"]]
+    return {
+        (region, fips, dual): _resolve(session, region, fips=fips, dual=dual)
+        for region, fips, dual in itertools.product(regions, (False, True), (False, True))
+    }
+
+
+def _resolve(session: Any, region: str, *, fips: bool, dual: bool) -> str:
+    urls: list[str] = []
+
+    def answer(params: dict[str, Any], **_: Any) -> tuple[Any, dict[str, Any]]:
+        urls.append(params["url"])
+        return SimpleNamespace(status_code=200), {}
+
+    config = Config(use_fips_endpoint=fips, use_dualstack_endpoint=dual)
+    try:
+        client = session.create_client("dynamodb", region_name=region, config=config)
+        client.meta.events.register("before-call", answer)
+        client.list_tables()
+    except BotoCoreError as error:
+        return type(error).__name__
+    return urls[0]
+
+
+def test_prune_keeps_endpoints_of_every_region_but_documented_variants(packages: Path) -> None:
     search = [str(packages / "botocore" / "data")]
-    trimmed = locate(Loader(extra_search_paths=search, include_default_search_paths=False))
-    assert trimmed == locate(Loader())
-    assert region in trimmed
+    trimmed = resolve(Loader(extra_search_paths=search, include_default_search_paths=False))
+    stock = resolve(Loader())
+    assert len(stock) > 180
+    # docs/decisions/endpoint-rules.md#consequences
+    govcloud = {(region, True, False) for region in ("us-gov-east-1", "us-gov-west-1")}
+    isolated = ("us-iso-east-1", "us-iso-west-1", "us-isob-east-1", "us-isob-west-1")
+    dual_stack = {(region, fips, True) for region in isolated for fips in (False, True)}
+    assert {case for case, url in stock.items() if trimmed[case] != url} == govcloud | dual_stack
 
 
 def test_prune_keeps_meaning_of_service_model(packages: Path) -> None:

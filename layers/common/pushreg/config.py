@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 from pushreg.errors import ConfigurationError
 
@@ -19,6 +19,7 @@ class Settings:
     directory_table: str
     region: str
     endpoint: str | None
+    transport: Literal["direct", "boto3"]
     namespace: str
     function_name: str
     always_http_200: bool
@@ -35,6 +36,7 @@ class Settings:
             directory_table=_required(variables, "DIRECTORY_TABLE"),
             region=variables.get("AWS_REGION") or variables.get("AWS_DEFAULT_REGION") or "us-east-1",
             endpoint=variables.get("DYNAMODB_ENDPOINT") or None,
+            transport=_transport(variables),
             namespace=variables.get("METRICS_NAMESPACE") or "Pushreg",
             function_name=variables.get("AWS_LAMBDA_FUNCTION_NAME") or "local",
             always_http_200=_flag(variables, "ENGAGEMENT_ALWAYS_HTTP_200"),
@@ -48,6 +50,16 @@ def _required(variables: Mapping[str, str], name: str) -> str:
     if not value:
         raise ConfigurationError(name, "is not set")
     return value
+
+
+def _transport(variables: Mapping[str, str]) -> Literal["direct", "boto3"]:
+    # Only botocore's handlers pass the id of a trace on.
+    if variables.get("TRACING") == "Active":
+        return "boto3"
+    value = variables.get("TRANSPORT") or "direct"
+    if value not in ("direct", "boto3"):
+        raise ConfigurationError("TRANSPORT", "is neither direct nor boto3")
+    return "direct" if value == "direct" else "boto3"
 
 
 def _flag(variables: Mapping[str, str], name: str) -> bool:
