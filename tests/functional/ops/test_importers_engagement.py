@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pushreg.schema import user_index_sort
 from pushreg_ops.migrate.formats.engagement import EngagementConverter
 from pushreg_ops.records.items import StoredSubscriber
 from tests.support.rows import EPOCH, FOREVER, RUN, listed, read_entity, reason
@@ -21,6 +22,10 @@ def test_engagement_import_keeps_ksid_and_times() -> None:
         sid="9002390C",
         osType="windows",
         ufid="user@example.com",
+        ufid_ksid=user_index_sort("user@example.com", "4927562634448402412"),
+        deviceName="Second Device",
+        userAgent="agent",
+        ipAddress="10.10.30.89",
         active=True,
         created_at="2016-06-22T07:12:20Z",
         updated_at="2016-06-22T07:12:20Z",
@@ -28,6 +33,10 @@ def test_engagement_import_keeps_ksid_and_times() -> None:
         expires_at=EPOCH + 270 * 86_400,
     )
     assert len(candidate.claims) == 2
+
+
+def test_engagement_import_negative_cloud_status_is_kept() -> None:
+    assert read_entity(EngagementConverter(RUN), listed(cloudStatus=False)).cloud is False
 
 
 def test_engagement_import_inactive_subscriber_stays_inactive_without_ttl() -> None:
@@ -64,15 +73,16 @@ def test_engagement_import_blackberry_device_id_loses_hex_prefix() -> None:
 @pytest.mark.parametrize(
     ("change", "wanted"),
     [
-        ({"ksid": 42}, "19 digits"),
-        ({"ksid": True}, "19 digits"),
-        ({"ksid": None}, "19 digits"),
-        ({"ksid": 4.9e18}, "19 digits"),
+        ({"ksid": 2**63}, "64-bit integer"),
+        ({"ksid": True}, "64-bit integer"),
+        ({"ksid": None}, "64-bit integer"),
+        ({"ksid": 4.9e18}, "64-bit integer"),
         ({"osType": "toaster"}, "osType: "),
         ({"sid": None}, "sid: "),
         ({"sid": "  "}, "sid: "),
         ({"deviceId": "x" * 256}, "deviceId: "),
         ({"subscriptionStatus": "yes"}, "subscriptionStatus"),
+        ({"cloudStatus": "yes"}, "cloudStatus"),
         ({"createdDateStr": "2016-06-22"}, "createdDateStr"),
         ({"createdDateStr": "22/06/2016 12:42:20 PM IST"}, "createdDateStr"),
         ({"createdDateStr": "06/22/2016 13:42:20 PM IST"}, "createdDateStr"),

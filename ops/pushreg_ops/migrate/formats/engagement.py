@@ -56,11 +56,15 @@ class EngagementConverter:
         active = row.get("subscriptionStatus", True)
         if not isinstance(active, bool):
             raise RowError("subscriptionStatus: neither true nor false")
+        cloud = row.get("cloudStatus", True)
+        if not isinstance(cloud, bool):
+            raise RowError("cloudStatus: neither true nor false")
         created_at = self._read_moment(row.get("createdDateStr"))
         moment = created_at or self._run.moment
         return create_subscriber(
             {**row, "isGCM": None, "authToken": None},
             active=active,
+            cloud=cloud,
             created_at=moment,
             updated_at=moment,
             expires_at=self._run.expires_at,
@@ -93,7 +97,14 @@ class EngagementConverter:
 
 
 def create_subscriber(
-    row: Mapping[str, Any], *, active: bool, created_at: str, updated_at: str, expires_at: int | None, is_timed: bool
+    row: Mapping[str, Any],
+    *,
+    active: bool,
+    cloud: bool = True,
+    created_at: str,
+    updated_at: str,
+    expires_at: int | None,
+    is_timed: bool,
 ) -> Candidate:
     """Return the subscriber of a row with the wire's names; RowError if the API would refuse it."""
     ksid = row.get("ksid")
@@ -113,7 +124,11 @@ def create_subscriber(
             ufid=form.ufid,
             ufid_ksid=user_index_sort(form.ufid, ksid),
             deviceName=form.deviceName,
+            userAgent=row.get("userAgent"),
+            ipAddress=row.get("ipAddress"),
             active=active,
+            # Only a negative verdict is stored.
+            cloud=None if cloud else False,
             created_at=created_at,
             updated_at=updated_at,
             expires_at=expires_at,

@@ -93,10 +93,14 @@ class PushregConverter:
         active = row.get("active", True)
         if not isinstance(active, bool):
             raise RowError("active: neither true nor false")
+        cloud = row.get("cloud", True)
+        if not isinstance(cloud, bool):
+            raise RowError("cloud: neither true nor false")
         created_at, updated_at, is_timed = self._read_moments(row)
         return create_subscriber(
             row,
             active=active,
+            cloud=cloud,
             created_at=created_at,
             updated_at=updated_at,
             expires_at=self._read_expiry(row),
