@@ -76,6 +76,7 @@ def _authenticate(request: Request, context: Context, app_id: str, auth_token: s
     (application,) = context.directory.find(context.session, ("application", app_id))
     if not isinstance(application, Application):
         raise wire.ApplicationError
+    context.tenant = application.application_id
     # SDKs send the token in the body or in a header (docs/spec/engagement.md#8-authentication).
     if not application.accepts(request.headers.get("x-device-authtoken") or auth_token):
         raise wire.AuthTokenError

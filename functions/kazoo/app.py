@@ -64,8 +64,11 @@ def _find_verb(request: Request, envelope: Mapping[str, Any]) -> str:
 def _authenticate(request: Request, context: Context, account_id: str, secret: str | None, *, is_write: bool) -> None:
     """Check that the caller may act in the account; AccountIdError or UnknownAccountError if there is none."""
     is_well_formed = is_account_id(account_id)
+    if is_well_formed:
+        context.tenant = account_id
 
     def check(credential: Credential) -> None:
+        context.key_id = credential.key_id
         if request.headers.get("x-auth-account-id", credential.account_id) != credential.account_id:
             raise UnauthenticatedError
         if is_well_formed and credential.account_id != account_id:

@@ -72,7 +72,8 @@ def create(devices: Devices, call: Call) -> Result:
     # Contention for the claim ends with the session's deadline, by StoreError.
     while True:
         try:
-            return _to_result("created", devices.create(call.device_id, content, owner_device_id))
+            created = devices.create(call.device_id, content, owner_device_id)
+            return _to_result("created" if owner_device_id is None else "takeover", created)
         except WriteConflictError as error:
             if not isinstance(error.stored, MobileClaim):
                 raise ExistsError from error
@@ -106,6 +107,8 @@ def replace(devices: Devices, call: Call) -> Result:
             else:
                 stored, owner_device_id = error.stored, None
         else:
+            if owner_device_id is not None:
+                return _to_result("takeover", replaced)
             is_same = stored.content.mobile_device_id == content.mobile_device_id
             return _to_result("updated" if is_same else "moved", replaced)
     raise UnknownDeviceError(call.device_id)

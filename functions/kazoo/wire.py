@@ -36,7 +36,7 @@ _JSON_RANGES = frozenset({"*/*", "application/*", "application/json", "applicati
 # curl claims the last type for any body; a body of another type is an uploaded file to Kazoo.
 _JSON_TYPES = frozenset({"", "application/json", "application/x-json", "application/x-www-form-urlencoded"})
 # By verb and outcome; any other success is 200.
-_STATUS = {("PUT", "created"): 201, ("GET", "unchanged"): 304}
+_STATUS = {("PUT", "created"): 201, ("PUT", "takeover"): 201, ("GET", "unchanged"): 304}
 
 Envelope = Mapping[str, Any]
 

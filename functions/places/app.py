@@ -48,8 +48,10 @@ def _answer(request: Request, context: Context) -> Response:
 
 def _authenticate(request: Request, context: Context, place_id: str | None, *, look_up: bool) -> bool:
     """Check that the caller may write at the place, and return whether the place exists, if that is to be looked up."""
+    context.tenant = place_id
 
     def check(credential: Credential) -> None:
+        context.key_id = credential.key_id
         if not credential.may_write:
             raise ForbiddenError("The API key's scope does not allow this")
         if place_id is not None and not credential.reaches_place(place_id):

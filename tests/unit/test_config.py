@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from pushreg.config import Settings
+from pushreg.config import Settings, read_trace_id
 from pushreg.errors import ConfigurationError
 
 ENVIRON = {"FAMILY": "places", "TABLE": "tokens", "DIRECTORY_TABLE": "directory"}
@@ -20,6 +20,7 @@ def test_settings_without_variables_use_defaults() -> None:
         transport="direct",
         namespace="Pushreg",
         function_name="local",
+        function_version="local",
         always_http_200=False,
         duplicate_as_update=False,
         stale_after_days=0,
@@ -31,6 +32,7 @@ def test_settings_read_every_variable() -> None:
         "AWS_REGION": "eu-west-1",
         "AWS_DEFAULT_REGION": "eu-west-2",
         "AWS_LAMBDA_FUNCTION_NAME": "places-function",
+        "AWS_LAMBDA_FUNCTION_VERSION": "7",
         "DYNAMODB_ENDPOINT": "http://127.0.0.1:8000",
         "ENGAGEMENT_ALWAYS_HTTP_200": "true",
         "ENGAGEMENT_DUPLICATE_AS_UPDATE": "true",
@@ -47,6 +49,7 @@ def test_settings_read_every_variable() -> None:
         transport="boto3",
         namespace="Mine",
         function_name="places-function",
+        function_version="7",
         always_http_200=True,
         duplicate_as_update=True,
         stale_after_days=270,
@@ -106,3 +109,19 @@ def test_settings_default_to_process_environment(monkeypatch: pytest.MonkeyPatch
 def test_settings_are_immutable() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings.from_environ(ENVIRON).table = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (
+            "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1",
+            "1-5759e988-bd862e3fe1be46a994272793",
+        ),
+        ("Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0", None),
+        ("nonsense", None),
+        ("", None),
+    ],
+)
+def test_trace_id_is_read_only_from_recorded_traces(header: str, expected: str | None) -> None:
+    assert read_trace_id({"_X_AMZN_TRACE_ID": header}) == expected

@@ -10,14 +10,20 @@ from pushreg.errors import ForbiddenError, StoreError
 from pushreg.metrics import RequestLog
 
 SETTINGS = Settings.from_environ(
-    {"FAMILY": "places", "TABLE": "table", "DIRECTORY_TABLE": "directory", "METRICS_NAMESPACE": "Mine"}
+    {
+        "FAMILY": "places",
+        "TABLE": "table",
+        "DIRECTORY_TABLE": "directory",
+        "METRICS_NAMESPACE": "Mine",
+        "AWS_LAMBDA_FUNCTION_VERSION": "7",
+    }
 )
 
 
 def emit(outcome: str = "found", status: int = 200, failure: Exception | None = None) -> list[dict[str, Any]]:
     lines: list[str] = []
     request_log = RequestLog(SETTINGS, lines.append, lambda: 1709209859.5)
-    request_log.record("get", outcome, status, 12.3456, 2, "id-1", failure, "0123456789abcdef")
+    request_log.record("get", outcome, status, 12.3456, 2, "id-1", failure, "0123456789abcdef", "a-place", "1-5759e988")
     assert all("\n" not in line for line in lines)
     return [json.loads(line) for line in lines]
 
@@ -51,11 +57,41 @@ def test_request_log_line_has_outcome_and_cost() -> None:
         "ColdStart": 1,
         "Faults": 0,
         "Denied": 0,
+        "Contended": 0,
+        "Takeovers": 0,
+        "Registrations": 0,
         "status": 200,
         "calls": 2,
         "request_id": "id-1",
         "key_id": "0123456789abcdef",
+        "tenant": "a-place",
+        "trace_id": "1-5759e988",
     }
+
+
+def test_request_log_counts_faults_of_version() -> None:
+    line = record("fault", 500)
+    assert line["version"] == "7"
+    shared, own = line["_aws"]["CloudWatchMetrics"]
+    assert (shared["Dimensions"], own["Dimensions"]) == ([["service"]], [["service", "version"]])
+    assert own["Namespace"] == "Mine"
+    assert own["Metrics"] == [{"Name": "Faults", "Unit": "Count"}]
+    # What did not fail adds no metric for its version.
+    assert len(record()["_aws"]["CloudWatchMetrics"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "counted"), [("contended", "Contended"), ("takeover", "Takeovers"), ("created", "Registrations")]
+)
+def test_request_log_counts_outcome_without_fault(outcome: str, counted: str) -> None:
+    line = record(outcome)
+    assert [name for name in ("Faults", "Contended", "Takeovers", "Registrations") if line[name]] == [counted]
+
+
+def test_request_log_keeps_key_and_tenant_out_of_dimensions() -> None:
+    for directive in record("fault")["_aws"]["CloudWatchMetrics"]:
+        names = {name for dimensions in directive["Dimensions"] for name in dimensions}
+        assert names <= {"service", "version"}
 
 
 def test_request_log_line_contains_every_emf_metric_and_dimension() -> None:

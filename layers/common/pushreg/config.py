@@ -22,6 +22,7 @@ class Settings:
     transport: Literal["direct", "boto3"]
     namespace: str
     function_name: str
+    function_version: str
     always_http_200: bool
     duplicate_as_update: bool
     stale_after_days: int
@@ -39,10 +40,19 @@ class Settings:
             transport=_transport(variables),
             namespace=variables.get("METRICS_NAMESPACE") or "Pushreg",
             function_name=variables.get("AWS_LAMBDA_FUNCTION_NAME") or "local",
+            function_version=variables.get("AWS_LAMBDA_FUNCTION_VERSION") or "local",
             always_http_200=_flag(variables, "ENGAGEMENT_ALWAYS_HTTP_200"),
             duplicate_as_update=_flag(variables, "ENGAGEMENT_DUPLICATE_AS_UPDATE"),
             stale_after_days=_days(variables, "STALE_AFTER_DAYS"),
         )
+
+
+def read_trace_id(environ: Mapping[str, str] | None = None) -> str | None:
+    """Return the X-Ray trace of the invocation under way, None if it is not recorded."""
+    variables = os.environ if environ is None else environ
+    header = variables.get("_X_AMZN_TRACE_ID", "")
+    fields = dict(part.split("=", 1) for part in header.split(";") if "=" in part)
+    return fields.get("Root") if fields.get("Sampled") == "1" else None
 
 
 def _required(variables: Mapping[str, str], name: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from pushreg.clock import Clock, now, to_iso
-from pushreg.config import Settings
+from pushreg.config import Settings, read_trace_id
 from pushreg.dynamodb import Client, Session, connect
 from pushreg.errors import MalformedError, MethodError, RouteError, TooLargeError
 from pushreg.metrics import RequestLog
@@ -86,7 +86,8 @@ class Request:
 class Context:
     """What one request may use; `moment` (ISO 8601) and `epoch` (seconds) are its one reading of the clock.
 
-    `operation` names the request in the log line: the method at first, set by operations that know better.
+    `operation` names the request in the log line: the method at first, set by operations that know better. So are
+    `key_id`, of the credential, and `tenant`: the account, place or application.
     """
 
     settings: Settings
@@ -95,6 +96,8 @@ class Context:
     moment: str
     epoch: int
     operation: str
+    key_id: str | None = None
+    tenant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +202,9 @@ class Handler:
             context.session.calls,
             request.request_id,
             failure,
+            context.key_id,
+            context.tenant,
+            read_trace_id(self._environ),
         )
         # Drop the reference: pydantic's ValidationError keeps the frames alive where the garbage collector cannot see
         # them, which leaked up to 100 kB per refused request.

@@ -31,6 +31,8 @@ class RequestLog:
         self._cold = True
         # CloudWatch bills each metric for each value of its dimensions: operation and outcome are for log queries.
         self._dimensions = {"service": settings.family}
+        self._namespace = settings.namespace
+        self._version = settings.function_version
         self._metrics = EphemeralMetrics(namespace=settings.namespace, service=settings.family)
         # The formatter alone: a second Logger of one service would write to the first one's stream.
         self._formatter = LambdaPowertoolsFormatter(service=settings.family, location=None, utc=True, use_rfc3339=True)
@@ -45,8 +47,13 @@ class RequestLog:
         request_id: str,
         failure: Exception | None,
         key_id: str | None = None,
+        tenant: str | None = None,
+        trace_id: str | None = None,
     ) -> None:
-        """Emit the line; `failure` adds its class and, if it is unforeseen, a record with the code lines it passed."""
+        """Emit the line; `failure` adds its class and, if it is unforeseen, a record with the code lines it passed.
+
+        `tenant` is the account, place or application of the request. It and `key_id` are no dimensions.
+        """
         metadata: dict[str, Any] = {
             "operation": operation,
             "outcome": outcome,
@@ -54,8 +61,8 @@ class RequestLog:
             "calls": calls,
             "request_id": request_id,
         }
-        if key_id is not None:
-            metadata["key_id"] = key_id
+        known = {"key_id": key_id, "tenant": tenant, "trace_id": trace_id}
+        metadata |= {name: value for name, value in known.items() if value is not None}
         if failure is not None:
             metadata["error"] = type(failure).__name__
             if isinstance(failure, StoreError):
@@ -67,9 +74,23 @@ class RequestLog:
             # Not by the status: engagement may have to send 200 with every answer.
             "Faults": _count(outcome == "fault"),
             "Denied": _count(outcome == "denied"),
+            "Contended": _count(outcome == "contended"),
+            "Takeovers": _count(outcome == "takeover"),
+            "Registrations": _count(outcome == "created"),
         }
         line: Any = self._metrics.serialize_metric_set(metrics, self._dimensions, metadata)
         line["_aws"]["Timestamp"] = int(self._epoch() * 1000)
+        if outcome == "fault":
+            # The alarm of a canary looks at the new version alone. Counted only when there is something to count, since
+            # every version is one more metric.
+            line["version"] = self._version
+            line["_aws"]["CloudWatchMetrics"].append(
+                {
+                    "Namespace": self._namespace,
+                    "Dimensions": [["service", "version"]],
+                    "Metrics": [{"Name": "Faults", "Unit": MetricUnit.Count.value}],
+                }
+            )
         self._cold = False
         self._emit(json.encode(line).decode())
         if failure is not None and not isinstance(failure, PushregError):
