@@ -15,12 +15,11 @@ from typing import Any
 
 import httpx
 
-from pushreg.dynamodb import from_attributes
-from pushreg.schema import Item
 from pushreg_local.client import connect_endpoint
-from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
-from pushreg_ops.records.invariants import check_devices, check_directory, check_places, check_subscribers
+from pushreg_local.demo import ACCOUNT_TOKEN, PLACES_KEY
+from tests.support.calls import kazoo_data, kazoo_path, places_path
 from tests.support.stack import Stack, run_temporary_stack
+from tests.support.stored import CHECKS, Stored
 
 LEVELS = (1, 2, 4, 8, 16, 32, 64)
 # Each level comes several times, so that a trend can be told from the level's own needs; the first round is warm-up.
@@ -29,7 +28,6 @@ MIX = {"refresh": 80, "new": 10, "move": 5, "delete": 5}
 MAX_GROWTH = 2.0  # MB a minute
 MAX_HANDLES = 8
 LONG = 120
-_PATH = f"/v2/accounts/{ACCOUNT_ID}/push_notification_subscriptions/com.example.app"
 
 
 @dataclass
@@ -57,14 +55,8 @@ class Traffic:
     def _kazoo(self, kind: str, number: int) -> tuple[str, str, dict[str, str], dict[str, Any]]:
         method = {"new": "PUT", "delete": "DELETE"}.get(kind, "POST")
         mobile = next(self.numbers) if kind == "move" else number
-        registration = {"notification_preferences": ["chat"], "notification_type": "fcm"}
-        data = {
-            "mobile_device_id": f"mobile-{mobile}",
-            "notification_registration_ids": {f"token-{mobile}": registration},
-            "platform": "android",
-            "sip_proxy_server": "sip.example.com",
-        }
-        return method, f"{_PATH}/device-{number}", {"x-auth-token": ACCOUNT_TOKEN}, {"data": data}
+        data = kazoo_data(f"mobile-{mobile}")
+        return method, kazoo_path(f"device-{number}"), {"x-auth-token": ACCOUNT_TOKEN}, {"data": data}
 
     def _engagement(self, kind: str, number: int) -> tuple[str, str, dict[str, str], dict[str, Any]]:
         form = {"appId": "demo-app", "deviceId": f"device-{number}"}
@@ -77,7 +69,7 @@ class Traffic:
     def _places(self, kind: str, number: int) -> tuple[str, str, dict[str, str], dict[str, Any]]:
         method = "DELETE" if kind == "delete" else "PUT"
         headers = {"authorization": f"Bearer {PLACES_KEY}"}
-        return method, f"/dts/places/{PLACE_ID}/subscriptions", headers, {"device_token": f"token-{number}"}
+        return method, places_path(), headers, {"device_token": f"token-{number}"}
 
 
 @dataclass(frozen=True)
@@ -130,24 +122,12 @@ def growth(samples: list[Sample]) -> float:
 
 def count_violations(endpoint: str) -> tuple[int, int]:
     """Return how many items the tables hold and how many violations of the invariants."""
-    client = connect_endpoint(endpoint)
-    tables = {
-        name: _read(client, name) for name in ("DevicesTable", "SubscribersTable", "PlacesTable", "DirectoryTable")
-    }
-    violations = [
-        *check_devices(tables["DevicesTable"]),
-        *check_subscribers(tables["SubscribersTable"], int(time.time())),
-        *check_places(tables["PlacesTable"]),
-        *check_directory(tables["DirectoryTable"]),
-    ]
+    stored = Stored(connect_endpoint(endpoint))
+    tables = {name: stored.items(name) for name in CHECKS}
+    violations = [each for name, check in CHECKS.items() for each in check(tables[name])]
     for violation in violations[:10]:
         print(violation)
     return sum(map(len, tables.values())), len(violations)
-
-
-def _read(client: Any, table: str) -> list[Item]:
-    pages = client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
-    return [from_attributes(attributes) for page in pages for attributes in page["Items"]]
 
 
 def plot(samples: list[Sample]) -> str:

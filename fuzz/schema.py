@@ -13,8 +13,8 @@ from pathlib import Path
 
 import httpx
 
-from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACES_KEY
-from tests.support.calls import APP, subscription
+from pushreg_local.demo import ACCOUNT_TOKEN, PLACES_KEY
+from tests.support.calls import kazoo_data, kazoo_path
 from tests.support.stack import run_temporary_stack
 
 PROJECT = Path(__file__).parents[1]
@@ -76,9 +76,8 @@ def plant(url: str) -> None:
     """Subscribe the devices that the configuration names, all of which the turn before may have removed."""
     ids = tomllib.loads(CONFIGURATION.read_text("utf-8"))["dictionaries"]["ids"]["values"]
     for device_id in ids:
-        path = f"/v2/accounts/{ACCOUNT_ID}/push_notification_subscriptions/{APP}/{device_id}"
-        body = {"data": subscription(f"planted {device_id}")}
-        answer = httpx.put(url + path, headers={"X-Auth-Token": ACCOUNT_TOKEN}, json=body, timeout=60)
+        body = {"data": kazoo_data(f"planted {device_id}")}
+        answer = httpx.put(url + kazoo_path(device_id), headers={"X-Auth-Token": ACCOUNT_TOKEN}, json=body, timeout=60)
         if answer.status_code != 201 and "already exists" not in answer.text:
             raise RuntimeError(f"{device_id} was not planted: {answer.text}")
 

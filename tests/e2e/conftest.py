@@ -6,24 +6,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
-from pushreg_local.demo import PLACE_ID, PLACES_KEY
-from tests.support.stack import DYNAMODB_LOCAL, MEMORY, PATIENCE, Stack, run_stack
+from tests.support.stack import DYNAMODB_LOCAL, MEMORY, Stack, run_stack
 
 FOLDER = Path(__file__).parent
 NEEDS_JAVA = pytest.mark.engine
 CHOSEN = os.environ.get("STORE")
 ENGINES = [CHOSEN] if CHOSEN else [DYNAMODB_LOCAL, MEMORY]
 PARAMETERS = [pytest.param(each, marks=[NEEDS_JAVA] if each == DYNAMODB_LOCAL else []) for each in ENGINES]
-
-
-def register(url: str, token: str, key: str = PLACES_KEY) -> httpx.Response:
-    """Register the token at the demo's place."""
-    path = f"/dts/places/{PLACE_ID}/subscriptions"
-    headers = {"authorization": f"Bearer {key}"}
-    return httpx.put(url + path, headers=headers, json={"device_token": token}, timeout=PATIENCE)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

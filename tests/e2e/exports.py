@@ -11,7 +11,7 @@ from typing import Any
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
 from tests.linearizability.faults import Fault
 from tests.linearizability.proxy import Proxy
-from tests.support.calls import APP, subscription
+from tests.support.calls import APP, engagement_form, kazoo_data
 
 MOMENT = "2026-01-02T03:04:05Z"
 TIMES = {"created_at": "2025-01-02T03:04:05Z", "updated_at": MOMENT}
@@ -22,11 +22,11 @@ def rows(count: int) -> Iterator[dict[str, Any]]:
     for number in range(count):
         match number % 3:
             case 0:
-                data = {**subscription(f"m{number}"), "app_name": APP}
+                data = kazoo_data(f"m{number}", app_name=APP)
                 device = {"account_id": ACCOUNT_ID, "device_id": f"d{number}", "writes": number % 7 + 1}
                 yield {"family": "kazoo", **device, **TIMES, "data": data}
             case 1:
-                form = {"appId": "demo-app", "deviceId": f"d{number}", "sid": f"s{number}", "osType": "iphone"}
+                form = engagement_form(f"d{number}", f"s{number}")
                 ends = {"active": number % 2 == 0, "expires_at": 4_000_000_000}
                 yield {"family": "engagement", "ksid": str(10**18 + number), **form, **ends, **TIMES}
             case _:

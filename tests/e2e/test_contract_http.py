@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
-from collections.abc import Iterator, Mapping
-from urllib.parse import urlsplit
+from collections.abc import Iterator
 
 import pytest
 from moto.server import ThreadedMotoServer
 
 from pushreg_local.client import connect_endpoint
 from tests.e2e.conftest import PARAMETERS
-from tests.support.calls import Answer, Send
 from tests.support.contract.cases import Case, load_cases
 from tests.support.contract.playing import run_case
-from tests.support.stack import PATIENCE, Stack, run_stack
+from tests.support.stack import Stack, run_stack
 from tests.support.stored import Stored
 
 CASES = load_cases()
@@ -25,22 +22,6 @@ OTHERS = [case for case in PLAIN if not case.kind.startswith("documented")]
 
 def name(case: Case) -> str:
     return case.id
-
-
-def connect(stack: Stack) -> Send:
-    """Return what sends a request as it is: no header is added but Host, Content-Length and Accept-Encoding."""
-    host = urlsplit(stack.url).netloc
-
-    def send(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
-        connection = http.client.HTTPConnection(host, timeout=PATIENCE)
-        try:
-            connection.request(method, path, body, {**headers})
-            response = connection.getresponse()
-            return response.status, dict(response.getheaders()), response.read()
-        finally:
-            connection.close()
-
-    return send
 
 
 @pytest.fixture(scope="session")
@@ -65,16 +46,16 @@ def cut_off_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.mark.parametrize("case", DOCUMENTED, ids=name)
 def test_contract_documented_case_over_http_is_answered_as_documented(case: Case, stack: Stack, stored: Stored) -> None:
-    run_case(case, connect(stack), stored)
+    run_case(case, stack.send, stored)
 
 
 # On one engine: over moto's tables all cases run in process.
 @pytest.mark.parametrize("engine", PARAMETERS[:1], indirect=True, scope="session")
 @pytest.mark.parametrize("case", OTHERS, ids=name)
 def test_contract_case_over_http_is_answered_as_documented(case: Case, stack: Stack, stored: Stored) -> None:
-    run_case(case, connect(stack), stored)
+    run_case(case, stack.send, stored)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.given.outage], ids=name)
 def test_contract_case_over_http_without_store_is_answered_as_documented(case: Case, cut_off_stack: Stack) -> None:
-    run_case(case, connect(cut_off_stack), None)
+    run_case(case, cut_off_stack.send, None)

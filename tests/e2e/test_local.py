@@ -16,7 +16,8 @@ import pytest
 
 from pushreg_local.client import connect_endpoint
 from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
-from tests.e2e.conftest import NEEDS_JAVA, register
+from tests.e2e.conftest import NEEDS_JAVA
+from tests.support.calls import Kazoo, Places
 from tests.support.stack import (
     DYNAMODB_LOCAL,
     MEMORY,
@@ -30,23 +31,6 @@ from tests.support.stack import (
     run_pushreg,
     run_stack,
 )
-
-
-def fetch_subscription(url: str, device: str) -> httpx.Response:
-    path = f"/v2/accounts/{ACCOUNT_ID}/push_notification_subscriptions/app/{device}"
-    return httpx.get(url + path, headers={"x-auth-token": ACCOUNT_TOKEN}, timeout=PATIENCE)
-
-
-def store_subscription(url: str, device: str) -> httpx.Response:
-    path = f"/v2/accounts/{ACCOUNT_ID}/push_notification_subscriptions/app/{device}"
-    registration = {"notification_type": "fcm", "notification_preferences": ["new_voicemail"]}
-    data = {
-        "platform": "android",
-        "mobile_device_id": f"mobile-{device}",
-        "sip_proxy_server": "sip.example.com",
-        "notification_registration_ids": {"token": registration},
-    }
-    return httpx.put(url + path, headers={"x-auth-token": ACCOUNT_TOKEN}, json={"data": data}, timeout=PATIENCE)
 
 
 def test_local_stack_printed_commands_succeed_twice(stack: Stack, tmp_path: Path) -> None:
@@ -123,11 +107,11 @@ def test_local_stack_binds_only_loopback(stack: Stack) -> None:
 @NEEDS_JAVA
 def test_local_stack_restart_keeps_data(tmp_path: Path) -> None:
     with run_stack(tmp_path, engine=DYNAMODB_LOCAL) as stack:
-        assert store_subscription(stack.url, "kept").status_code == 201
+        assert Kazoo(stack.send).put("kept", "phone-kept").status == 201
         before = connect_endpoint(stack.endpoint).scan(TableName="DirectoryTable")["Items"]
         assert stack.stop() == 0
     with run_stack(tmp_path, engine=DYNAMODB_LOCAL) as stack:
-        assert fetch_subscription(stack.url, "kept").json()["data"]["mobile_device_id"] == "mobile-kept"
+        assert Kazoo(stack.send).get("kept").json["data"]["mobile_device_id"] == "phone-kept"
         after = connect_endpoint(stack.endpoint).scan(TableName="DirectoryTable")["Items"]
     assert len(before) == 8
     assert sorted(map(repr, after)) == sorted(map(repr, before))
@@ -136,12 +120,12 @@ def test_local_stack_restart_keeps_data(tmp_path: Path) -> None:
 @NEEDS_JAVA
 def test_local_stack_killed_engine_keeps_acknowledged_write(tmp_path: Path) -> None:
     with run_stack(tmp_path, engine=DYNAMODB_LOCAL) as stack:
-        assert store_subscription(stack.url, "acknowledged").status_code == 201
+        assert Kazoo(stack.send).put("acknowledged", "phone-acknowledged").status == 201
         (java,) = list_children(stack.process.pid)
         os.kill(java, signal.SIGKILL)
         stack.stop(signal.SIGKILL)
     with run_stack(tmp_path, engine=DYNAMODB_LOCAL) as stack:
-        assert fetch_subscription(stack.url, "acknowledged").status_code == 200
+        assert Kazoo(stack.send).get("acknowledged").status == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -149,7 +133,7 @@ def test_local_stack_signal_stops_all_processes(engine: str, number: signal.Sign
     with run_stack(tmp_path, engine=engine) as stack:
         children = list_children(stack.process.pid)
         assert len(children) == (engine == DYNAMODB_LOCAL)
-        assert register(stack.url, "token").status_code == 200
+        assert Places(stack.send).put("token").status == 200
         assert stack.stop(number) == 0
         assert not any(is_running(child) for child in children)
         assert "Traceback" not in stack.output
@@ -178,13 +162,13 @@ def test_local_stack_signal_during_start_stops_engine(number: signal.Signals, tm
 
 
 def test_local_stack_on_same_database_shares_data(stack: Stack, tmp_path: Path) -> None:
-    assert store_subscription(stack.url, "shared").status_code == 201
+    assert Kazoo(stack.send).put("shared", "phone-shared").status == 201
     with run_stack(tmp_path, engine=stack.endpoint) as second:
-        assert fetch_subscription(second.url, "shared").status_code == 200
+        assert Kazoo(second.send).get("shared").status == 200
 
 
 def test_local_stack_without_demo_data_returns_401(tmp_path: Path) -> None:
     with run_stack(tmp_path, "--no-demo", engine="memory") as stack:
-        assert register(stack.url, "token").status_code == 401
+        assert Places(stack.send).put("token").status == 401
         assert connect_endpoint(stack.endpoint).scan(TableName="DirectoryTable")["Items"] == []
         assert "demo-" not in stack.output

@@ -13,7 +13,8 @@ import pytest
 from pushreg_local.client import connect_endpoint
 from pushreg_local.demo import PLACE_ID
 from pushreg_local.engines.memory import MemoryEngine
-from tests.e2e.conftest import NEEDS_JAVA, register
+from tests.e2e.conftest import NEEDS_JAVA
+from tests.support.calls import Places
 from tests.support.stack import DYNAMODB_LOCAL, PATIENCE, PUSHREG, clean_environ, run_pushreg, run_stack
 
 
@@ -36,7 +37,7 @@ def test_local_stack_data_in_use_is_refused(tmp_path: Path) -> None:
         run = run_pushreg("local", "--port=0", "--dynamodb-port=0", f"--store={DYNAMODB_LOCAL}", cwd=tmp_path)
         assert (run.returncode, run.stdout) == (1, "")
         assert run.stderr.startswith("pushreg: another local stack has .data open")
-        assert register(stack.url, "token").status_code == 200
+        assert Places(stack.send).put("token").status == 200
 
 
 def test_local_stack_existing_endpoint_is_used_and_left_running(tmp_path: Path) -> None:
@@ -45,7 +46,7 @@ def test_local_stack_existing_endpoint_is_used_and_left_running(tmp_path: Path) 
     try:
         with run_stack(tmp_path, engine=someone_elses.endpoint) as stack:
             assert stack.endpoint == someone_elses.endpoint
-            assert register(stack.url, "token").status_code == 200
+            assert Places(stack.send).put("token").status == 200
             assert stack.stop() == 0
             found = connect_endpoint(stack.endpoint).scan(TableName="PlacesTable")["Items"]
         assert [item["place_id"] for item in found] == [{"S": PLACE_ID}]

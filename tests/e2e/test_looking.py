@@ -8,14 +8,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from pushreg.schema import digest
 from pushreg_local.client import connect_endpoint
-from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
-from tests.support.calls import subscription
-from tests.support.stack import PATIENCE, Stack, run_pushreg, run_stack
+from pushreg_local.demo import ACCOUNT_ID
+from tests.support.calls import Engagement, Kazoo, Places
+from tests.support.stack import Stack, run_pushreg, run_stack
 
 pytestmark = pytest.mark.engine
 TOKEN = "a-push-token-that-nobody-must-read-off-a-screen"
@@ -26,16 +25,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, P
     """A stack with one registration of each family."""
     folder = tmp_path_factory.mktemp("stack")
     with run_stack(folder, engine="dynamodb-local") as stack:
-        kazoo = f"/v2/accounts/{ACCOUNT_ID}/push_notification_subscriptions/app/d1"
-        form = {"appId": "demo-app", "deviceId": "dev1", "sid": TOKEN, "osType": "iphone"}
-        with httpx.Client(base_url=stack.url, timeout=PATIENCE) as client:
-            data = {"data": subscription("m1")}
-            assert client.put(kazoo, headers={"x-auth-token": ACCOUNT_TOKEN}, json=data).status_code == 201
-            body = {"subscriptionService": {"subscribe": form}}
-            assert client.post("/subscription", json=body).json()["subscriptionResponse"]["statusCode"] == "200"
-            headers = {"authorization": f"Bearer {PLACES_KEY}"}
-            path = f"/dts/places/{PLACE_ID}/subscriptions"
-            assert client.put(path, headers=headers, json={"device_token": TOKEN}).status_code == 200
+        assert Kazoo(stack.send).put("d1", "m1").status == 201
+        assert Engagement(stack.send).subscribe("dev1", TOKEN, osType="iphone").status == 200
+        assert Places(stack.send).put(TOKEN).status == 200
         yield stack, folder
 
 

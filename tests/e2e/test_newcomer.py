@@ -13,14 +13,12 @@ import httpx
 import pytest
 
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
-from tests.support.calls import subscription
+from tests.support.calls import Engagement, Kazoo, Places, answered
 from tests.support.stack import DYNAMODB_LOCAL, PATIENCE, Stack, run_process, run_pushreg, run_stack
 
 pytestmark = pytest.mark.engine
 ROOT = Path(__file__).resolve().parents[2]
-DEVICE = f"/v2/accounts/{ACCOUNT_ID}/push_notification_subscriptions/com.example.app/phone-1"
-PLACE = f"/dts/places/{PLACE_ID}/subscriptions"
-FORM = {"appId": "my-app", "deviceId": "phone-1", "sid": "a-sid-of-firebase", "osType": "androidgcm"}
+SID = "a-sid-of-firebase"
 TOKEN = "a-token-of-firebase"
 
 
@@ -66,17 +64,13 @@ def test_clone_to_second_registry_path_works(clone: Path, first: Stack, tmp_path
     places_key = pushreg(first, "keys", "issue", "--places", PLACE_ID)["secret"]
     assert pushreg(first, "apps", "add", "my-app", "--auth-token", "my-auth-token") == {"id": "my-app", "added": True}
 
-    with httpx.Client(base_url=first.url, timeout=PATIENCE) as app:
-        sent = {"data": subscription("mobile-1")}
-        kept = app.put(DEVICE, headers={"x-auth-token": account_key}, json=sent)
-        assert kept.status_code == 201
-        body = {"subscriptionService": {"subscribe": {**FORM, "authToken": "my-auth-token"}}}
-        answer = app.post("/subscription", json=body).json()["subscriptionResponse"]
-        assert answer["statusCode"] == "200"
-        headers = {"authorization": f"Bearer {places_key}"}
-        assert app.put(PLACE, headers=headers, json={"device_token": TOKEN}).status_code == 200
-
-    for text, family in (("mobile-1", "kazoo"), (answer["ksid"], "engagement"), (TOKEN, "places")):
+    kept = Kazoo(first.send, account_key).put("phone-1", "mobile-1")
+    assert kept.status == 201
+    reply = Engagement(first.send, "my-app").subscribe("phone-1", SID, authToken="my-auth-token")
+    assert reply.status == 200
+    ksid = answered(reply)[1]
+    assert Places(first.send, places_key).put(TOKEN).status == 200
+    for text, family in (("mobile-1", "kazoo"), (ksid, "engagement"), (TOKEN, "places")):
         (record,) = pushreg(first, "show", text)
         assert (record["family"], record["in_order"], record["reachable"]) == (family, "yes", "yes")
 
@@ -88,10 +82,8 @@ def test_clone_to_second_registry_path_works(clone: Path, first: Stack, tmp_path
         exports = [sorted((tmp_path / name).read_text().splitlines()) for name in ("all.jsonl", "again.jsonl")]
         assert exports[0] == exports[1]
 
-        with httpx.Client(base_url=second.url, timeout=PATIENCE) as app:
-            moved = app.get(DEVICE, headers={"x-auth-token": account_key})
-            assert (moved.status_code, moved.json()["data"]) == (200, kept.json()["data"])
-            known = app.post("/subscription", json=body).json()["subscriptionResponse"]
-            assert (known["statusCode"], known["ksid"]) == ("201", answer["ksid"])
-            gone = app.request("DELETE", PLACE, headers=headers, json={"device_token": TOKEN})
-            assert gone.status_code == 200
+        moved = Kazoo(second.send, account_key).get("phone-1")
+        assert (moved.status, moved.json["data"]) == (200, kept.json["data"])
+        known = Engagement(second.send, "my-app").subscribe("phone-1", SID, authToken="my-auth-token")
+        assert answered(known)[:2] == ("201", ksid)
+        assert Places(second.send, places_key).delete(TOKEN).status == 200

@@ -15,14 +15,10 @@ from fuzz.store import Store
 from kazoo import app as kazoo
 from places import app as places
 from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
+from tests.support.calls import engagement_form, kazoo_data
 
-SUBSCRIBE = {"appId": "demo-app", "deviceId": "device", "sid": "sid", "osType": "iphone"}
-SUBSCRIPTION = {
-    "mobile_device_id": "mobile",
-    "notification_registration_ids": {"token": {"notification_type": "apns", "notification_preferences": ["chat"]}},
-    "platform": "ios",
-    "sip_proxy_server": "192.0.2.9",
-}
+SUBSCRIBE = engagement_form("device", "sid")
+SUBSCRIPTION = kazoo_data("mobile")
 KAZOO = ({"account_id": ACCOUNT_ID, "app": "com.example.app", "device_id": "device-1"}, {"x-auth-token": ACCOUNT_TOKEN})
 PLACES = ({"place_id": PLACE_ID}, {"authorization": f"Bearer {PLACES_KEY}"})
 RESOURCES = {"kazoo": kazoo.RESOURCE, "engagement": engagement.RESOURCES[0], "places": places.RESOURCE}

@@ -11,7 +11,7 @@ import pytest
 
 from pushreg.schema import DEVICES
 from tests.integration.racing import CALLERS, ROUNDS, Race, open_race, wait_patiently
-from tests.support.calls import Kazoo, subscription
+from tests.support.calls import Kazoo, kazoo_data
 from tests.support.gateway import Gateway
 from tests.support.stored import Stored
 
@@ -55,10 +55,7 @@ def test_kazoo_concurrent_takeovers_leave_one_device(gateway: Gateway, empty: St
             if verb == "POST":
                 assert kazoo.put(device, f"{phone}-before-{device}").status == 201
         replies = race(
-            [
-                partial(kazoo.call, verb, device, subscription(phone))
-                for device, verb in zip(devices, verbs, strict=True)
-            ]
+            [partial(kazoo.call, verb, device, kazoo_data(phone)) for device, verb in zip(devices, verbs, strict=True)]
         )
         assert [reply.status for reply in replies] == [200 if verb == "POST" else 201 for verb in verbs]
         assert {reply.json["data"]["mobile_device_id"] for reply in replies} == {phone}

@@ -13,7 +13,7 @@ from pushreg.schema import DEVICE_PREFIX, Item
 from tests.linearizability import model_kazoo as model
 from tests.linearizability.model_kazoo import Answer, Call, Content, Revision, Row, State
 from tests.linearizability.stack import ACCOUNTS, key_of
-from tests.support.calls import Send
+from tests.support.calls import Send, kazoo_data, kazoo_path
 
 DEVICES = ("desk", "lobby", "attic")
 MOBILES = ("phone", "tablet")
@@ -24,14 +24,7 @@ VERBS = ("GET", "PUT", "PUT", "POST", "POST", "POST", "DELETE")
 
 def describe(content: Content) -> dict[str, Any]:
     """Return the content as a caller writes it."""
-    registration = {"notification_type": "fcm", "notification_preferences": ["incoming_call"]}
-    return {
-        "app_name": content.app,
-        "mobile_device_id": content.mobile,
-        "notification_registration_ids": {f"token {content.variant}": registration},
-        "platform": "android",
-        "sip_proxy_server": "sip.example.com",
-    }
+    return kazoo_data(content.mobile, token=f"token {content.variant}", app_name=content.app)
 
 
 CONTENTS = [Content(*each) for each in itertools.product(APPS, MOBILES, VARIANTS)]
@@ -60,7 +53,7 @@ class Kazoo:
 
     def perform(self, send: Send, call: Call) -> Answer | None:
         """Make the call and return what a model determines of its answer; None for a 5xx."""
-        path = f"/v2/accounts/{call.account}/push_notification_subscriptions/{call.content.app}/{call.device}"
+        path = kazoo_path(call.device, call.content.app, call.account)
         headers = {"content-type": "application/json", "x-auth-token": key_of(call.caller)}
         if call.wanted is not None:
             headers["if-match"] = _write_tags(call.wanted)

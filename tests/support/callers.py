@@ -120,7 +120,7 @@ CREDENTIALS: dict[str, dict[str, tuple[Attempt, Refusal]]] = {
         "none": (Attempt(), 401),
         "malformed: empty": (with_auth_token(""), 401),
         "malformed: null": (with_auth_token(None), 401),
-        "malformed: a number": (with_auth_token(17), 400),
+        "malformed: a number": (with_auth_token(17), 401),
         "malformed: an array": (with_auth_token([secret(APPLICATION)]), 400),
         "malformed: as bearer": (with_bearer(secret(APPLICATION)), 401),
         "malformed: in the query string": (Attempt(query=f"authToken={secret(APPLICATION)}"), 401),

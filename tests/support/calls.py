@@ -41,7 +41,7 @@ class Kazoo:
 
     def call(self, method: str, device_id: str, data: Any = None, app: str = APP, **headers: str) -> Reply:
         """Send the verb; header names are written with underscores."""
-        path = f"/v2/accounts/{self._account_id}/push_notification_subscriptions/{quote(app)}/{quote(device_id)}"
+        path = kazoo_path(device_id, app, self._account_id)
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if self._token is not None:
             sent["x-auth-token"] = self._token
@@ -50,11 +50,11 @@ class Kazoo:
 
     def put(self, device_id: str, mobile_device_id: str, **headers: str) -> Reply:
         """Subscribe the device."""
-        return self.call("PUT", device_id, subscription(mobile_device_id), **headers)
+        return self.call("PUT", device_id, kazoo_data(mobile_device_id), **headers)
 
     def post(self, device_id: str, mobile_device_id: str, proxy: str = "192.0.2.9", **headers: str) -> Reply:
         """Replace the device's subscription; another proxy makes it another content."""
-        return self.call("POST", device_id, subscription(mobile_device_id, proxy), **headers)
+        return self.call("POST", device_id, kazoo_data(mobile_device_id, proxy), **headers)
 
     def get(self, device_id: str, **headers: str) -> Reply:
         """Fetch the device's subscription."""
@@ -74,8 +74,7 @@ class Engagement:
 
     def subscribe(self, device_id: str, sid: str, **fields: Any) -> Reply:
         """Subscribe the device and sid; `fields` are laid over the form."""
-        form = {"appId": self._application, "deviceId": device_id, "sid": sid, "osType": "androidgcm", **fields}
-        return self.call("subscribe", form)
+        return self.call("subscribe", engagement_form(device_id, sid, self._application, **fields))
 
     def unsubscribe(self, **form: Any) -> Reply:
         """Unsubscribe by whatever the form names."""
@@ -93,7 +92,7 @@ class Places:
     def __init__(self, send: Send, key: str | None = PLACES_KEY, place_id: str = PLACE_ID) -> None:
         self._send = send
         self._headers = {"authorization": f"Bearer {key}"} if key is not None else {}
-        self._path = f"/dts/places/{place_id}/subscriptions"
+        self._path = places_path(place_id)
 
     def put(self, token: str) -> Reply:
         """Register the token."""
@@ -108,15 +107,33 @@ class Places:
         return Reply(*self._send(method, self._path, headers, json.dumps({"device_token": token}).encode()))
 
 
-def subscription(mobile_device_id: str, proxy: str = "192.0.2.9") -> dict[str, Any]:
-    """Return a Kazoo subscription's data."""
+def kazoo_path(device_id: str, app: str = APP, account_id: str = ACCOUNT_ID) -> str:
+    """Return the path of a device's subscription."""
+    return f"/v2/accounts/{account_id}/push_notification_subscriptions/{quote(app)}/{quote(device_id)}"
+
+
+def kazoo_data(
+    mobile_device_id: str, proxy: str = "192.0.2.9", token: str | None = None, **changes: Any
+) -> dict[str, Any]:
+    """Return the `data` of a valid Kazoo subscription with the changes laid over it."""
     registration = {"notification_preferences": ["incoming_call", "chat"], "notification_type": "fcm"}
     return {
         "mobile_device_id": mobile_device_id,
-        "notification_registration_ids": {f"token-of-{mobile_device_id}": registration},
+        "notification_registration_ids": {token or f"token-of-{mobile_device_id}": registration},
         "platform": "android",
         "sip_proxy_server": proxy,
+        **changes,
     }
+
+
+def engagement_form(device_id: str, sid: str, application: str = APPLICATION, **fields: Any) -> dict[str, Any]:
+    """Return the members of a valid subscribe request with the fields laid over them."""
+    return {"appId": application, "deviceId": device_id, "sid": sid, "osType": "androidgcm", **fields}
+
+
+def places_path(place_id: str = PLACE_ID) -> str:
+    """Return the path of a place's subscriptions."""
+    return f"/dts/places/{place_id}/subscriptions"
 
 
 def answered(reply: Reply) -> tuple[str, str, str]:

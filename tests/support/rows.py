@@ -9,7 +9,7 @@ import pytest
 from pushreg_local.demo import ACCOUNT_ID
 from pushreg_ops.migrate.formats.kazoo import GREGORIAN_EPOCH
 from pushreg_ops.migrate.formats.rows import Converter, ImportRun, RowError
-from tests.support.calls import subscription
+from tests.support.calls import kazoo_data
 
 # 2026-11-22T00:00:00Z
 EPOCH = 1_795_305_600
@@ -26,7 +26,7 @@ def document(**changes: Any) -> dict[str, Any]:
         "pvt_created": GREGORIAN_EPOCH + 1_580_550_000,
         "pvt_modified": GREGORIAN_EPOCH + 1_580_551_872,
         "name": "Phone",
-        "push_notification_subscriptions": {**subscription("m-1"), "app_name": "com.acme.app", "locale": "en"},
+        "push_notification_subscriptions": {**kazoo_data("m-1"), "app_name": "com.acme.app", "locale": "en"},
     }
     return {name: value for name, value in (whole | changes).items() if value is not None}
 

@@ -12,8 +12,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 PROJECT = Path(__file__).parents[2]
 _BESIDE = Path(sys.executable).with_name("pushreg")
@@ -41,10 +43,29 @@ class Stack:
         """Everything the stack has printed so far."""
         return self.log.read_text("utf-8")
 
+    def send(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Send a request to the API."""
+        return send_http(self.url, method, path, headers, body)
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send the signal and return the exit code."""
         self.process.send_signal(number)
         return self.process.wait(PATIENCE)
+
+
+def send_http(
+    url: str, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+) -> tuple[int, Mapping[str, str], bytes]:
+    """Send a request as it is; no header is added but Host, Content-Length and Accept-Encoding."""
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE)
+    try:
+        connection.request(method, path, body, {**headers})
+        response = connection.getresponse()
+        return response.status, dict(response.getheaders()), response.read()
+    finally:
+        connection.close()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 from pushreg.models.directory import Account, Application, Credential, Entry, Place, Scope
 from pushreg.schema import digest
 from pushreg_ops.directory_writer import DirectoryWriter
+from tests.support.calls import engagement_form, kazoo_data
 
 MOMENT = "2024-01-01T00:00:00Z"
 ACCOUNT, FOREIGN_ACCOUNT, UNKNOWN_ACCOUNT = "a" * 32, "b" * 32, "c" * 32
@@ -98,7 +99,7 @@ def build(
     ) + (f"?{attempt.query}" if attempt.query else "")
     body: dict[str, Any]
     if path.startswith("/v2/"):
-        body = {"data": subscription(target.token), **attempt.members}
+        body = {"data": kazoo_data("mobile-1", token=target.token), **attempt.members}
     elif path.startswith("/dts/"):
         body = {"device_token": target.token, **attempt.members}
     else:
@@ -107,20 +108,9 @@ def build(
     return filled, headers, json.dumps(body).encode()
 
 
-def subscription(token: str) -> dict[str, Any]:
-    """Return a Kazoo subscription's data."""
-    registration = {"notification_preferences": ["incoming_call"], "notification_type": "apns"}
-    return {
-        "mobile_device_id": "mobile-1",
-        "notification_registration_ids": {token: registration},
-        "platform": "ios",
-        "sip_proxy_server": "sip.example.com",
-    }
-
-
 def form(target: Target) -> dict[str, Any]:
     """Return an engagement subscription's form."""
-    return {"appId": target.application, "deviceId": SUBSCRIBER, "sid": target.token, "osType": "iphone"}
+    return engagement_form(SUBSCRIBER, target.token, target.application)
 
 
 def right_attempts() -> Iterator[tuple[str, str, Attempt]]:

@@ -22,7 +22,7 @@ from pushreg_ops.migrate.merging import Merger
 from pushreg_ops.migrate.sources import FileSource
 from pushreg_ops.records.entities import StoredEntity
 from pushreg_ops.registry import Registry
-from tests.support.calls import APP, subscription
+from tests.support.calls import APP, engagement_form, kazoo_data
 from tests.support.stored import Stored
 
 EPOCH = 1_795_305_600
@@ -36,7 +36,7 @@ DATA_TABLES = (DEVICES, SUBSCRIBERS, PLACES)
 def device(
     name: str, mobile: str, moment: str = LATER, proxy: str = "192.0.2.9", writes: int = 3, timed: bool = True
 ) -> Candidate:
-    content = read_content(subscription(mobile, proxy), APP)
+    content = read_content(kazoo_data(mobile, proxy), APP)
     entity = create_device(ACCOUNT_ID, name, content, writes=writes, created_at=EARLIER, updated_at=moment)
     return Candidate.from_entity(entity, ("account", ACCOUNT_ID), is_timed=timed)
 
@@ -44,7 +44,7 @@ def device(
 def subscriber(
     ksid: str, device_id: str, sid: str, moment: str = LATER, expires_at: int | None = None, **fields: Any
 ) -> Candidate:
-    form = {"ksid": ksid, "appId": "demo-app", "deviceId": device_id, "sid": sid, "osType": "androidgcm", **fields}
+    form = engagement_form(device_id, sid, ksid=ksid, **fields)
     options = {
         "active": True,
         "is_timed": True,
@@ -77,7 +77,7 @@ class Merge:
 
 
 def document(number: int, mobile: int | None = None, **changes: Any) -> dict[str, Any]:
-    data = {**subscription(f"m{number if mobile is None else mobile}"), "app_name": APP, **changes}
+    data = kazoo_data(f"m{number if mobile is None else mobile}", **{"app_name": APP, **changes})
     moment = GREGORIAN_EPOCH + 1_600_000_000 + number
     common = {"pvt_type": "device", "pvt_account_id": ACCOUNT_ID, "pvt_created": moment, "pvt_modified": moment}
     return {"_id": f"device-{number}", "_rev": "1-x", MEMBER: data, **common}

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from pushreg.models.kazoo import Content, Subscription
 from pushreg.stores.devices import SubscriptionCache
-from tests.support.calls import subscription
+from tests.support.calls import kazoo_data
 
 MOMENT = "2024-01-01T00:00:00Z"
 
 
 def seen(device_id: str) -> Subscription:
-    return Subscription(device_id, Content.from_data(subscription("phone"), "app"), 3, MOMENT)
+    return Subscription(device_id, Content.from_data(kazoo_data("phone"), "app"), 3, MOMENT)
 
 
 def test_subscription_cache_drops_document() -> None:

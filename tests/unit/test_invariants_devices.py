@@ -8,7 +8,7 @@ from pushreg.codecs import json
 from pushreg.models.kazoo import Content
 from pushreg.schema import Item, digest
 from pushreg_ops.records.invariants import Rule, Violation, check_devices
-from tests.support.calls import subscription
+from tests.support.calls import kazoo_data
 from tests.support.violations import rules
 
 ACCOUNT = "a" * 32
@@ -16,7 +16,7 @@ MOMENT = "2024-01-01T00:00:00Z"
 
 
 def device(device_id: str, mobile: str, **changes: Any) -> Item:
-    content = Content.from_data(subscription(mobile), "app")
+    content = Content.from_data(kazoo_data(mobile), "app")
     return {
         "account_id": ACCOUNT,
         "record": f"device#{device_id}",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pushreg.codecs import json
 from pushreg.models.kazoo import Content, InvalidError, Precondition, Subscription
 from pushreg.schema import is_path_id
-from tests.support.calls import subscription
+from tests.support.calls import kazoo_data
 
 APP = "com.example.app"
 REVISION = "3-00112233445566778899aabbccddeeff"
@@ -26,7 +26,7 @@ EXTRAS = st.dictionaries(TEXT.filter(lambda name: not name.startswith(("_", "pvt
 
 
 def content(**members: Any) -> Content:
-    return Content.from_data(subscription("phone") | members, APP)
+    return Content.from_data(kazoo_data("phone") | members, APP)
 
 
 def problems(**members: Any) -> dict[str, dict[str, Any]]:
@@ -44,7 +44,7 @@ def registrations(*each: tuple[str, list[str]]) -> dict[str, Any]:
 
 @given(extras=EXTRAS, seed=st.integers())
 def test_kazoo_digest_ignores_member_order(extras: dict[str, Any], seed: int) -> None:
-    data = {**extras, **subscription("phone")}
+    data = {**extras, **kazoo_data("phone")}
     shuffled = list(data.items())
     random.Random(seed).shuffle(shuffled)
     assert Content.from_data(dict(shuffled), APP).digest == Content.from_data(data, APP).digest
@@ -52,8 +52,8 @@ def test_kazoo_digest_ignores_member_order(extras: dict[str, Any], seed: int) ->
 
 @given(extras=EXTRAS, more=EXTRAS)
 def test_kazoo_digest_differs_for_different_content(extras: dict[str, Any], more: dict[str, Any]) -> None:
-    one = Content.from_data({**extras, **subscription("phone")}, APP)
-    other = Content.from_data({**more, **subscription("phone")}, APP)
+    one = Content.from_data({**extras, **kazoo_data("phone")}, APP)
+    other = Content.from_data({**more, **kazoo_data("phone")}, APP)
     assert (one.digest == other.digest) == (json.encode(sort(one.document)) == json.encode(sort(other.document)))
 
 
@@ -65,21 +65,21 @@ def sort(data: Any) -> Any:
 
 @given(extras=EXTRAS)
 def test_kazoo_stored_document_round_trips(extras: dict[str, Any]) -> None:
-    kept = Content.from_data({**extras, **subscription("phone")}, APP)
+    kept = Content.from_data({**extras, **kazoo_data("phone")}, APP)
     assert Content.from_data(kept.document, APP) == kept
     assert Content.from_data(json.decode(json.encode(kept.document)), APP) == kept
-    assert kept.document == {**extras, **subscription("phone"), "app_name": APP}
+    assert kept.document == {**extras, **kazoo_data("phone"), "app_name": APP}
 
 
 def test_kazoo_private_members_are_dropped_and_app_name_is_from_path() -> None:
     given_data = {"_id": "1", "pvt_type": "device", "app_name": "other", "pvtx": 1, "nested": {"_kept": 1}}
     kept = content(**given_data)
     assert kept.app_name == APP
-    assert kept.document == {**subscription("phone"), "pvtx": 1, "nested": {"_kept": 1}, "app_name": APP}
+    assert kept.document == {**kazoo_data("phone"), "pvtx": 1, "nested": {"_kept": 1}, "app_name": APP}
 
 
 def test_kazoo_content_does_not_modify_input() -> None:
-    data = {**subscription("phone"), "_id": "1", "app_name": "other"}
+    data = {**kazoo_data("phone"), "_id": "1", "app_name": "other"}
     before = copy.deepcopy(data)
     Content.from_data(data, APP)
     assert data == before
@@ -104,7 +104,7 @@ def damage(data: Any, draw: Any) -> None:
 
 @given(data=st.data())
 def test_kazoo_damaged_data_is_accepted_or_problems_are_named(data: st.DataObject) -> None:
-    sent = subscription("phone")
+    sent = kazoo_data("phone")
     for _ in range(data.draw(st.integers(1, 3))):
         damage(sent, data.draw)
     try:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.sam.tool import ARCHITECTURE, PATIENCE, PROJECT, Sam, choose_options
-from tests.support.calls import Answer
+from tests.e2e.sam.tool import ARCHITECTURE, PROJECT, Sam, choose_options
 from tests.support.contract.cases import Case, load_cases
 from tests.support.contract.playing import run_case
+from tests.support.stack import send_http
 from tests.support.stored import Stored
 from tools.package import find_faults, import_handlers, load_build
 
@@ -41,13 +39,4 @@ def test_sam_local_invoke_answers_sample_event(sam: Sam, build: Path, endpoint: 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_contract_case_in_lambda_container_is_answered_as_documented(case: Case, url: str, stored: Stored) -> None:
-    def send(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
-        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE)
-        try:
-            connection.request(method, path, body, {**headers})
-            response = connection.getresponse()
-            return response.status, dict(response.getheaders()), response.read()
-        finally:
-            connection.close()
-
-    run_case(case, send, stored)
+    run_case(case, partial(send_http, url), stored)

@@ -12,7 +12,7 @@ import pytest
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
 from pushreg_ops.migrate.formats.pushreg import PushregConverter
 from pushreg_ops.registry import Registry
-from tests.support.calls import APP, Engagement, Kazoo, Places, answered, subscription
+from tests.support.calls import APP, Engagement, Kazoo, Places, answered, engagement_form, kazoo_data
 from tests.support.gateway import Gateway
 from tests.support.stored import Stored
 from tests.support.transfer import create_job, run
@@ -29,8 +29,8 @@ PLACE = {"place_id": "1ee68c4e-7008-4227-a92d-e1b13ac64f30"}
 def write_rows(path: Path) -> None:
     lines: list[dict[str, object]] = []
     for number in range(ROWS):
-        data = {**subscription(f"m{number}"), "app_name": APP}
-        form = {"appId": "demo-app", "deviceId": f"dev{number}", "sid": f"sid{number}", "osType": "androidgcm"}
+        data = kazoo_data(f"m{number}", app_name=APP)
+        form = engagement_form(f"dev{number}", f"sid{number}")
         lines += [
             {"family": "kazoo", **ACCOUNT, "device_id": f"d{number}", "data": data, **TIMES},
             {"family": "engagement", "ksid": str(10**18 + number), **form, "active": True, **TIMES},
