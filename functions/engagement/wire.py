@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import parse_qs
 
+from engagement.access import ApplicationError, AuthTokenError
 from engagement.operations import NoSubscriptionError, UnclearError, UnprovenError
 from pushreg.codecs import json, xml
 from pushreg.config import Settings
-from pushreg.errors import MalformedError, MethodError, PushregError, RouteError, TooLargeError
+from pushreg.errors import MalformedError, MethodError, RouteError, TooLargeError
 from pushreg.http import Request, Response, look_up
 from pushreg.models.engagement import FormError, Subscribe, Unsubscribe, parse
 
@@ -31,14 +32,6 @@ MESSAGES = {
     "unsubscribed": (200, "Unsubscription successful."),
     "already": (200, "Already unsubscribed."),
 }
-
-
-class ApplicationError(PushregError):
-    """The application is unknown."""
-
-
-class AuthTokenError(PushregError):
-    """The application has an authToken, and the request's is missing or wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +63,9 @@ def read_form(request: Request) -> Subscribe | Unsubscribe:
 
     MalformedError if the body is not the format it claims or looks to be, FormError if it is no such request.
     """
-    if _find_format(request) == "xml":
-        return parse(xml.decode(_unwrap(request.read_body())), blank_is_absent=True)
-    return parse(json.decode(_unwrap(request.read_body())))
+    if find_format(request) == "xml":
+        return parse(xml.decode(unwrap(request.read_body())), blank_is_absent=True)
+    return parse(json.decode(unwrap(request.read_body())))
 
 
 def succeed(request: Request, settings: Settings, ksid: str, outcome: str) -> Response:
@@ -81,7 +74,7 @@ def succeed(request: Request, settings: Settings, ksid: str, outcome: str) -> Re
     if outcome == "duplicate":
         if settings.duplicate_as_update:
             status, message = MESSAGES["updated"]
-        elif _find_format(request) == "xml":
+        elif find_format(request) == "xml":
             message = DUPLICATE_XML
     return _render(request, settings, status, ksid, message, outcome)
 
@@ -97,12 +90,13 @@ def fail(error: Exception, request: Request, settings: Settings) -> Response:
     return _render(request, settings, refusal.status, "-1", refusal.message, refusal.outcome)
 
 
-def _find_format(request: Request) -> Format:
+def find_format(request: Request) -> Format:
+    """Return the format of the request, in which it is answered."""
     media_type = request.headers.get("content-type", "").partition(";")[0].lower()
     try:
         body = request.read_body()
         # The media type of a form is that of something else: SDKs say JSON.
-        content = _unwrap(body)
+        content = unwrap(body)
     except (MalformedError, TooLargeError):
         body = content = b""
     if content == body:
@@ -113,7 +107,7 @@ def _find_format(request: Request) -> Format:
     return "xml" if content.lstrip(_BLANKS).startswith(b"<") else "json"
 
 
-def _unwrap(body: bytes) -> bytes:
+def unwrap(body: bytes) -> bytes:
     """Return the field `postdata` of a form, any other body as it is.
 
     The vendor's serialiser puts other fields beside it and an ampersand behind it
@@ -129,7 +123,7 @@ def _unwrap(body: bytes) -> bytes:
 
 
 def _render(request: Request, settings: Settings, status: int, ksid: str, message: str, outcome: str) -> Response:
-    chosen = _find_format(request)
+    chosen = find_format(request)
     data = _to_data(status, ksid, message)
     body = xml.encode(data) if chosen == "xml" else json.encode(data)
     http_status = 200 if settings.always_http_200 else status

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -45,7 +45,8 @@ class FormError(PushregError):
         self.fields = fields
 
 
-def _to_text(value: Any) -> Any:
+def to_text(value: Any) -> Any:
+    """Return an integer as its digits, a text trimmed, anything else as it is."""
     # The vendor's documents type several of these members as long; an int keeps all its digits.
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -88,14 +89,19 @@ def _to_flag(value: Any) -> Any:
     return {"true": True, "false": False, "": None}.get(trim(value).lower(), value) if isinstance(value, str) else value
 
 
-Identifier = Annotated[str, StringConstraints(max_length=MAX_IDENTIFIER, pattern=VISIBLE), BeforeValidator(_to_text)]
+Identifier = Annotated[str, StringConstraints(max_length=MAX_IDENTIFIER, pattern=VISIBLE), BeforeValidator(to_text)]
 Optional = Annotated[Identifier | None, BeforeValidator(_drop_blank)]
 Reference = Annotated[Optional, BeforeValidator(_drop_placeholder)]
-AuthToken = Annotated[str | None, BeforeValidator(_drop_blank), BeforeValidator(_to_text)]
+AuthToken = Annotated[str | None, BeforeValidator(_drop_blank), BeforeValidator(to_text)]
 Flag = Annotated[bool | None, BeforeValidator(_to_flag)]
 
 
-class _Form(BaseModel):
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Form(BaseModel):
+    """A request's members in any letter case; those it does not know are ignored."""
+
     model_config = ConfigDict(strict=True, extra="ignore")
 
     @model_validator(mode="before")
@@ -105,7 +111,7 @@ class _Form(BaseModel):
         return match_names(data, cls.model_fields) if isinstance(data, Mapping) else data
 
 
-class Subscribe(_Form):
+class Subscribe(Form):
     """One device's wish to be pushed to.
 
     Its osType is lower-cased, and `android` with isGCM or isJpush is `androidgcm` or `androidjpush`.
@@ -118,13 +124,13 @@ class Subscribe(_Form):
         StringConstraints(pattern=VISIBLE),
         AfterValidator(_check_sid),
         AfterValidator(_check_placeholder),
-        BeforeValidator(_to_text),
+        BeforeValidator(to_text),
     ]
-    osType: Annotated[str, AfterValidator(_to_os_type), BeforeValidator(_to_text)]
+    osType: Annotated[str, AfterValidator(_to_os_type), BeforeValidator(to_text)]
     ufid: Optional = None
     deviceName: Optional = None
     # Only strict applications look at it, and no client of the original servers sends it.
-    ksid: Annotated[str | None, BeforeValidator(_to_text), BeforeValidator(_drop_other_types)] = None
+    ksid: Annotated[str | None, BeforeValidator(to_text), BeforeValidator(_drop_other_types)] = None
     isGCM: Flag = None
     isJpush: Flag = None
     authToken: AuthToken = Field(default=None, repr=False)
@@ -145,7 +151,7 @@ class Subscribe(_Form):
         return "ufid" not in self.model_fields_set
 
 
-class Unsubscribe(_Form):
+class Unsubscribe(Form):
     """The end of a subscription, by KSID, or by application and device."""
 
     ksid: Reference = None
@@ -176,29 +182,39 @@ def match_names(data: Mapping[Any, Any], names: Mapping[str, Any]) -> dict[str, 
     return found
 
 
-def parse(data: Any, *, blank_is_absent: bool = False) -> Subscribe | Unsubscribe:
+def parse(
+    data: Any, *, blank_is_absent: bool = False, unsubscribe_model: type[Unsubscribe] = Unsubscribe
+) -> Subscribe | Unsubscribe:
     """Return the request inside `{subscriptionService: {subscribe | unsubscribe: {…}}}`; FormError if there is not one.
 
     An array of one is taken for its element. Blank members count as absent if told so: XML cannot leave out what its
     template prints.
     """
-    service = _only(data.get("subscriptionService")) if isinstance(data, dict) else None
-    forms = {name: service[name] for name in _FORMS if name in service} if isinstance(service, dict) else {}
+    service = take_only(data.get("subscriptionService")) if isinstance(data, dict) else None
+    forms = (
+        {name: service[name] for name in ("subscribe", "unsubscribe") if name in service}
+        if isinstance(service, dict)
+        else {}
+    )
     if len(forms) != 1:
         raise FormError("no subscribe or unsubscribe")
     ((verb, body),) = forms.items()
-    body = _only(body)
+    body = take_only(body)
     if blank_is_absent and isinstance(body, Mapping):
         body = {name: value for name, value in body.items() if not (isinstance(value, str) and is_blank(value))}
+    model: type[Subscribe] | type[Unsubscribe] = Subscribe if verb == "subscribe" else unsubscribe_model
+    return validate(model, body)
+
+
+def validate(model: type[Model], data: Any) -> Model:
+    """Return the data as an instance of the model; FormError names the members at fault."""
     try:
-        return _FORMS[verb].model_validate(body)
+        return model.model_validate(data)
     except ValidationError as error:
         fields = frozenset(str(detail["loc"][0]) for detail in error.errors(include_url=False) if detail["loc"])
         raise FormError("a field is missing or malformed", fields) from error
 
 
-_FORMS: Mapping[str, type[Subscribe] | type[Unsubscribe]] = {"subscribe": Subscribe, "unsubscribe": Unsubscribe}
-
-
-def _only(value: Any) -> Any:
+def take_only(value: Any) -> Any:
+    """Return the element of an array of one, anything else as it is."""
     return value[0] if isinstance(value, list) and len(value) == 1 else value
