@@ -40,13 +40,22 @@ def read_statements() -> dict[str, list[dict[str, Any]]]:
 
 
 def read_grants(function: str) -> frozenset[Grant]:
-    """Return the function's DynamoDB actions, each with the table that it is allowed on."""
+    """Return the function's DynamoDB actions, each with the table or index that it is allowed on."""
     return frozenset(
-        (action, statement["Resource"]["Fn::GetAtt"][0])
+        (action, _to_resource(statement["Resource"]))
         for statement in read_statements()[function]
         for action in statement["Action"]
         if action.startswith("dynamodb:")
     )
+
+
+def _to_resource(resource: Mapping[str, Any]) -> str:
+    """Return the table that the ARN names, with `/index/` and its name if it is one of its indexes."""
+    if "Fn::Sub" in resource:
+        table, _, index = resource["Fn::Sub"].removeprefix("${").partition(".Arn}")
+        return f"{table}{index}"
+    table = resource["Fn::GetAtt"][0]
+    return str(table)
 
 
 def to_grants(operation: str, parameters: Mapping[str, Any]) -> Iterator[Grant]:

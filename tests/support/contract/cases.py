@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 ROOT = Path(__file__).parents[2] / "cases"
 COMMON = "common"
 # The one table that a family writes to, by the folder of its cases.
-TABLES = {"kazoo": "devices", "engagement": "subscribers", "places": "places"}
+TABLES = {"kazoo": "devices", "engagement": "subscribers", "engagement_v1": "subscribers", "places": "places"}
 
 
 class Part(BaseModel):

@@ -48,6 +48,7 @@ _MATCHERS: dict[str, Callable[[Any, Any, Bindings], bool]] = {
     "$absent": lambda _, actual, __: actual is MISSING,
     "$optional": lambda _, __, ___: True,
     "$same": _same,
+    "$number": lambda name, actual, bindings: type(actual) is int and str(actual) == bindings.get(name),
     "$not": lambda value, actual, _: actual is not MISSING and actual != value,
     "$one_of": lambda values, actual, _: actual in values,
     "$set": lambda values, actual, _: isinstance(actual, list) and sorted(actual) == sorted(values),
