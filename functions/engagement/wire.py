@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import parse_qs
 
@@ -11,8 +11,8 @@ from engagement.access import ApplicationError, AuthTokenError
 from engagement.operations import NoSubscriptionError, UnclearError, UnprovenError
 from pushreg.codecs import json, xml
 from pushreg.config import Settings
-from pushreg.errors import MalformedError, MethodError, RouteError, TooLargeError
-from pushreg.http import Request, Response, look_up
+from pushreg.errors import ContendedError, MalformedError, MethodError, RouteError, TooLargeError
+from pushreg.http import RETRY_AFTER, Request, Response, look_up
 from pushreg.models.engagement import FormError, Subscribe, Unsubscribe, parse
 
 Format = Literal["json", "xml"]
@@ -54,6 +54,7 @@ _REFUSALS: Mapping[type[Exception], Refusal] = {
     RouteError: Refusal(404, "missing", "Not found."),
     MethodError: Refusal(405, "invalid", "Method not allowed."),
     TooLargeError: Refusal(413, "invalid", "Request too large."),
+    ContendedError: Refusal(503, "contended", "Server is busy. Try again."),
     Exception: Refusal(500, "fault", "Server failed to process the request."),
 }
 
@@ -87,7 +88,8 @@ def fail(error: Exception, request: Request, settings: Settings) -> Response:
         headers = {"allow": ", ".join(error.allowed)} if isinstance(error, MethodError) else {}
         body = json.encode(_to_data(refusal.status, "-1", refusal.message))
         return Response(refusal.status, body, CONTENT_TYPES["json"], refusal.outcome, headers)
-    return _render(request, settings, refusal.status, "-1", refusal.message, refusal.outcome)
+    response = _render(request, settings, refusal.status, "-1", refusal.message, refusal.outcome)
+    return replace(response, headers=RETRY_AFTER) if isinstance(error, ContendedError) else response
 
 
 def find_format(request: Request) -> Format:

@@ -65,7 +65,7 @@ def create(devices: Devices, call: Call) -> Result:
     InvalidError if the data breaks a rule; ExistsError if the device has a subscription; PreconditionError for any
     If-Match, since there is nothing to match.
     """
-    content = Content.from_data(call.data, call.app_name)
+    content = _read_content(call)
     if call.precondition.wanted is not None:
         raise PreconditionError if devices.get(call.device_id) is None else ExistsError
     owner_device_id: str | None = None
@@ -87,7 +87,7 @@ def replace(devices: Devices, call: Call) -> Result:
     UnknownDeviceError if the device has no subscription; PreconditionError if its revision does not satisfy the
     preconditions.
     """
-    content = Content.from_data(call.data, call.app_name)
+    content = _read_content(call)
     stored = devices.get_cached(call.device_id)
     # A cached subscription may be out of date: base a conditional write on it, but no decision against writing.
     if stored is None or stored.content.digest == content.digest or not call.precondition.holds(stored.revision):
@@ -131,6 +131,12 @@ def remove(devices: Devices, call: Call) -> Result:
         else:
             return Result("deleted", {"id": call.device_id, "_read_only": {"deleted": True}}, stored.revision)
     raise UnknownDeviceError(call.device_id)
+
+
+def _read_content(call: Call) -> Content:
+    content = Content.from_data(call.data, call.app_name)
+    content.check_identifiers(call.device_id)
+    return content
 
 
 def _to_result(outcome: str, subscription: Subscription) -> Result:

@@ -7,7 +7,7 @@ import hashlib
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +15,7 @@ from kazoo.operations import ExistsError, PreconditionError, Result, UnknownDevi
 from pushreg.codecs import json
 from pushreg.credentials import bearer
 from pushreg.errors import (
+    ContendedError,
     ForbiddenError,
     MalformedError,
     MethodError,
@@ -24,8 +25,8 @@ from pushreg.errors import (
     TooLargeError,
     UnauthenticatedError,
 )
-from pushreg.http import MAX_BODY, Context, Request, Response, look_up
-from pushreg.models.kazoo import InvalidError
+from pushreg.http import MAX_BODY, RETRY_AFTER, Context, Request, Response, look_up
+from pushreg.models.kazoo import InvalidError, shorten
 
 CONTENT_TYPE = "application/json"
 VERSION = "1.0.0"
@@ -35,6 +36,8 @@ _SAFE_IN_PATH = "/~!$&'()*+,;=:@"
 _JSON_RANGES = frozenset({"*/*", "application/*", "application/json", "application/x-json"})
 # curl claims the last type for any body; a body of another type is an uploaded file to Kazoo.
 _JSON_TYPES = frozenset({"", "application/json", "application/x-json", "application/x-www-form-urlencoded"})
+# Bytes of problems that any request may be answered with: the answer has at most 2 KB beside what the request pays for.
+PROBLEMS_SIZE = 1000
 # By verb and outcome; any other success is 200.
 _STATUS = {("PUT", "created"): 201, ("PUT", "takeover"): 201, ("GET", "unchanged"): 304}
 
@@ -99,12 +102,14 @@ def check_data(envelope: Envelope) -> None:
     """Raise InvalidError unless the envelope's `data` is an object."""
     data = envelope.get("data")
     if data is None:
-        problem: dict[str, Any] = {"required": {"message": "Field is required but missing", "value": dict(envelope)}}
+        problem: dict[str, Any] = {
+            "required": {"message": "Field is required but missing", "value": shorten(dict(envelope))}
+        }
     elif not isinstance(data, dict):
         # Kazoo's envelope allows an array too; its subscription does not.
         target = "object" if isinstance(data, list) else "object, array"
         message = f"Value did not match type(s): {target}"
-        problem = {"type": {"message": message, "target": target, "value": data}}
+        problem = {"type": {"message": message, "target": target, "value": shorten(data)}}
     else:
         return
     raise InvalidError("validation error", {"data": problem})
@@ -134,6 +139,8 @@ def succeed(request: Request, context: Context, secret: str | None, verb: str, r
 def fail(error: Exception, request: Request, context: Context) -> Response:
     """Return the error envelope of any error."""
     refusal = look_up(_REFUSALS, error)(error)
+    if isinstance(error, InvalidError):
+        refusal = replace(refusal, data=_limit(error.problems, 3 * len(request.body) + PROBLEMS_SIZE))
     if refusal.message is None:
         return Response(refusal.status, b"", None, refusal.outcome)
     own = {
@@ -147,6 +154,17 @@ def fail(error: Exception, request: Request, context: Context) -> Response:
     except (MalformedError, TooLargeError):
         secret = find_secret(request, {})
     return _render(request, context, secret, refusal.status, own, refusal.outcome, refusal.headers)
+
+
+def _limit(problems: Mapping[str, Any], size: int) -> dict[str, Any]:
+    """Return the first problem and the next ones that fit into the size, in bytes of JSON."""
+    kept: dict[str, Any] = {}
+    for path, problem in problems.items():
+        size -= len(json.encode({path: problem}))
+        if kept and size < 0:
+            break
+        kept[path] = problem
+    return kept
 
 
 def _refuse_identifier(identifier: str) -> Refusal:
@@ -173,6 +191,10 @@ def _refuse_method(error: MethodError) -> Refusal:
     return Refusal(405, "invalid", "invalid_method", {"message": "method not allowed"}, headers)
 
 
+def _refuse_store(outcome: str, headers: Mapping[str, str]) -> Refusal:
+    return Refusal(503, outcome, "datastore_unreachable", {"message": "datastore timeout"}, headers)
+
+
 def _refuse_account_id(error: AccountIdError) -> Refusal:
     return Refusal(404, "missing", "bad identifier", {"message": f"invalid account_id '{error.account_id}'"})
 
@@ -191,7 +213,8 @@ _REFUSALS: Mapping[type[Exception], Callable[[Any], Refusal]] = {
     AcceptError: lambda _: Refusal(406, "invalid"),
     PreconditionError: lambda _: Refusal(412, "refused"),
     TooLargeError: _refuse_size,
-    StoreError: lambda _: Refusal(503, "fault", "datastore_unreachable", {"message": "datastore timeout"}),
+    ContendedError: lambda _: _refuse_store("contended", RETRY_AFTER),
+    StoreError: lambda _: _refuse_store("fault", {}),
     Exception: lambda _: Refusal(500, "fault", "unspecified_fault", {"message": "unspecified fault"}),
 }
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from places.operations import UnknownTokenError
 from pushreg.codecs import json
 from pushreg.errors import (
+    ContendedError,
     ForbiddenError,
     MalformedError,
     MethodError,
@@ -20,7 +21,7 @@ from pushreg.errors import (
     TooLargeError,
     UnauthenticatedError,
 )
-from pushreg.http import Response, look_up
+from pushreg.http import RETRY_AFTER, Response, look_up
 from pushreg.models.places import Registration
 
 CONTENT_TYPE = "application/json"
@@ -29,6 +30,7 @@ MESSAGES = {
     "DELETE": "Device subscription deleted successfully",
 }
 NO_TOKEN = "device_token is required and must be a non-empty string"  # noqa: S105 A message.
+BUSY = "Database is busy, try again"
 
 
 class PlaceIdError(PushregError):
@@ -98,6 +100,9 @@ _REFUSALS: Mapping[type[Exception], Callable[[Any], Refusal]] = {
     RouteError: lambda _: Refusal(404, "missing", "Not Found", "Route not found"),
     MethodError: _refuse_method,
     TooLargeError: lambda _: Refusal(413, "invalid", "Payload Too Large", "The body is larger than 64 KiB"),
+    ContendedError: lambda _: Refusal(
+        503, "contended", "Service Unavailable", "Database is busy, try again", RETRY_AFTER
+    ),
     StoreError: lambda _: Refusal(500, "fault", "Internal Server Error", "Database error"),
     Exception: lambda _: Refusal(500, "fault", "Internal Server Error", "Unexpected error"),
 }

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pushreg.errors import ConfigurationError, MalformedError, MethodError, StoreError, TooLargeError
-from pushreg.http import MAX_BODY, Context, Handler, Request, Response, look_up
+from pushreg.http import MAX_BODY, MAX_CALLS, Context, Handler, Request, Response, look_up
 from tests.support.clients import ScriptedClient
 from tests.support.time import Time
 
@@ -197,14 +197,15 @@ def test_handler_response_becomes_lambda_response() -> None:
     response = Response(201, "höchst".encode(), "text/plain", "created", {"location": "/a"})
     assert call(lambda *_: response, send()) == {
         "statusCode": 201,
-        "headers": {"location": "/a", "content-type": "text/plain"},
+        "headers": {"cache-control": "private, no-store", "location": "/a", "content-type": "text/plain"},
         "body": "höchst",
         "isBase64Encoded": False,
     }
 
 
 def test_handler_response_without_body_has_no_content_type() -> None:
-    assert call(lambda *_: Response(304, b"", None, "unchanged"), send())["headers"] == {}
+    headers = call(lambda *_: Response(304, b"", None, "unchanged"), send())["headers"]
+    assert headers == {"cache-control": "private, no-store"}
 
 
 @pytest.mark.parametrize("error", [RuntimeError("why"), KeyError("why"), RecursionError(), StoreError("code")])
@@ -216,34 +217,48 @@ def test_handler_exception_is_rendered_by_family(error: Exception) -> None:
 
 
 @pytest.mark.parametrize(
-    ("milliseconds", "limit"), [(60_000, 8.0), (13_000, 8.0), (12_999, 7.999), (6_000, 1.0), (5_000, 0.0), (100, -4.9)]
+    ("milliseconds", "limit"), [(60_000, 2.0), (4_000, 2.0), (3_999, 1.999), (3_000, 1.0), (2_000, 0.0), (100, -1.9)]
 )
 def test_handler_database_deadline_leaves_time_to_answer(milliseconds: int, limit: float) -> None:
     time = Time()
-    ends = []
 
     def act(request: Request, context: Context) -> Response:
-        time.passed = 0.0
-        while time.passed < 20:
-            try:
-                context.session.get("table", {"record": "x"})
-            except StoreError:
-                break
-            time.passed += 0.001
-        ends.append(time.passed)
-        return Response(200, b"", None, "found")
+        if limit > 0:
+            time.passed = limit - 0.001
+            context.session.get("table", {"record": "x"})
+        time.passed = max(limit, 0.0)
+        with pytest.raises(StoreError, match="DeadlineExceeded"):
+            context.session.get("table", {"record": "x"})
+        return found(request, context)
 
-    call(act, send(), LambdaContext(milliseconds), timer=lambda: time.passed)
-    assert ends[0] == pytest.approx(max(limit, 0), abs=0.002)
+    assert call(act, send(), LambdaContext(milliseconds), timer=lambda: time.passed)["statusCode"] == 200
+
+
+def test_handler_database_calls_are_limited() -> None:
+    def act(request: Request, context: Context) -> Response:
+        for _ in range(MAX_CALLS):
+            context.session.get("table", {"record": "x"})
+        with pytest.raises(StoreError, match="TooManyCalls"):
+            context.session.get("table", {"record": "x"})
+        return found(request, context)
+
+    assert call(act, send(), timer=lambda: 0.0)["statusCode"] == 200
+
+
+@pytest.mark.parametrize("excess", [1, 10 * MAX_BODY])
+def test_read_body_over_limit_is_not_decoded(excess: int) -> None:
+    # What is no base64 would be malformed.
+    with pytest.raises(TooLargeError):
+        read({"body": "%" * (87_384 + excess), "isBase64Encoded": True})
 
 
 def test_handler_context_without_deadline_uses_default_limit() -> None:
     time = Time()
 
     def act(request: Request, context: Context) -> Response:
-        time.passed = 7.9
+        time.passed = 1.9
         context.session.get("table", {"record": "x"})
-        time.passed = 8.0
+        time.passed = 2.0
         with pytest.raises(StoreError):
             context.session.get("table", {"record": "x"})
         return Response(200, b"", None, "found")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import random
 from contextlib import suppress
 from typing import Any
@@ -16,9 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushreg.dynamodb import (
-    FREE_CONDITION_FAILURES,
     MAX_ATTEMPTS,
     MAX_DELAY,
+    MAX_PAUSE,
+    MAX_REFUSALS,
     Session,
     delete,
     from_attributes,
@@ -26,7 +28,7 @@ from pushreg.dynamodb import (
     to_attributes,
     update,
 )
-from pushreg.errors import ConditionFailedError, StoreError
+from pushreg.errors import ConditionFailedError, ContendedError, StoreError
 from tests.support.clients import ReadOnlyClient, ScriptedClient
 from tests.support.time import Time
 
@@ -45,8 +47,10 @@ def cancelled(*reasons: dict[str, Any]) -> ClientError:
     return error("TransactionCanceledException", CancellationReasons=list(reasons))
 
 
-def session(client: ScriptedClient | ReadOnlyClient, time: Time, limit: float = 8.0) -> Session:
-    return Session(client.client, limit, lambda: time.passed, time.sleep)
+def session(
+    client: ScriptedClient | ReadOnlyClient, time: Time, limit: float = 8.0, max_calls: float = math.inf
+) -> Session:
+    return Session(client.client, limit, lambda: time.passed, time.sleep, max_calls)
 
 
 @pytest.fixture
@@ -171,7 +175,6 @@ def test_session_permanent_error_is_not_retried(lasting: Exception, code: str, t
 
 
 def test_session_retries_are_bounded_with_jitter(time: Time) -> None:
-    random.seed(0)
     client = ScriptedClient(error("ThrottlingException"))
     with pytest.raises(StoreError) as caught:
         session(client, time, 1000).get("t", {"k": "v"})
@@ -224,18 +227,69 @@ def test_session_failed_transaction_names_failed_conditions(time: Time) -> None:
     assert (caught.value.items, caught.value.failed) == ([None, {"k": "v"}, None], [False, True, False])
 
 
-def test_session_repeated_condition_failures_back_off_until_deadline(time: Time) -> None:
-    refused = session(ScriptedClient(error("ConditionalCheckFailedException")), time)
-    write = update("t", {"k": "v"}, "SET n = :n", "n = :n", n=1)
+WRITE = update("t", {"k": "v"}, "SET n = :n", "n = :n", n=1)
+REFUSAL = error("ConditionalCheckFailedException")
 
-    def insist(times: int) -> None:
-        for _ in range(times):
-            with suppress(ConditionFailedError):
-                refused.update(write)
 
-    insist(FREE_CONDITION_FAILURES + 1)
+def insist(refused: Session, times: int) -> None:
+    for _ in range(times):
+        with suppress(ConditionFailedError):
+            refused.update(WRITE)
+
+
+def test_session_repeated_refusals_raise_contended(time: Time) -> None:
+    refused = session(ScriptedClient(REFUSAL), time)
+    insist(refused, MAX_REFUSALS)
+    with pytest.raises(ContendedError):
+        refused.get("t", {"k": "v"})
+    assert refused.calls == MAX_REFUSALS
+    # Every second attempt follows at once, on the items of the refusal before it.
+    assert len(time.delays) == MAX_REFUSALS // 2
+    assert max(time.delays) <= MAX_PAUSE
+    assert len(set(time.delays)) == len(time.delays)
+
+
+def test_session_conflicting_transactions_raise_contended(time: Time) -> None:
+    conflict = session(ScriptedClient(cancelled({"Code": "TransactionConflict"})), time)
+    with pytest.raises(ContendedError):
+        conflict.transact([put("t", {"k": "v"})], "token")
+    assert conflict.calls == MAX_REFUSALS
+
+
+def test_session_refusals_until_deadline_raise_contended(time: Time) -> None:
+    refused = session(ScriptedClient(REFUSAL), time, 0.1)
+    insist(refused, 1)
+    time.passed += 0.1
+    with pytest.raises(ContendedError):
+        refused.update(WRITE)
+
+
+def test_session_expected_refusal_is_not_counted(time: Time) -> None:
+    refused = session(ScriptedClient(REFUSAL), time)
+    for _ in range(MAX_REFUSALS + 1):
+        insist(refused, 1)
+        refused.expect_refusal()
     assert time.delays == []
-    with pytest.raises(StoreError, match="Contention"):
-        insist(1000)
-    assert 7 < time.passed < 8
-    assert refused.calls < 100
+    assert refused.calls == MAX_REFUSALS + 1
+
+
+def test_session_pauses_differ_in_processes_from_one_snapshot() -> None:
+    # SnapStart copies the state of every generator in memory, as fork does.
+    state = random.getstate()
+
+    def pause() -> list[float]:
+        random.setstate(state)
+        time = Time()
+        insist(session(ScriptedClient(REFUSAL), time), MAX_REFUSALS)
+        return time.delays
+
+    assert pause() != pause()
+
+
+def test_session_calls_are_limited(time: Time) -> None:
+    few = session(ScriptedClient(error("ThrottlingException")), time, max_calls=3)
+    with pytest.raises(StoreError, match="ThrottlingException"):
+        few.get("t", {"k": "v"})
+    with pytest.raises(StoreError, match="TooManyCalls"):
+        few.get("t", {"k": "v"})
+    assert few.calls == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 import uuid
@@ -17,19 +18,23 @@ from botocore.exceptions import ConnectionError as UnreachableError
 from botocore.parsers import ResponseParserError
 
 from pushreg.config import Settings
-from pushreg.errors import ConditionFailedError, StoreError
+from pushreg.errors import ConditionFailedError, ContendedError, StoreError
 from pushreg.schema import Item, Key
 from pushreg.transport import Connections, install
 
-MAX_ATTEMPTS = 12
+MAX_ATTEMPTS = 10
 # DynamoDB's limit for one BatchGetItem or one transaction.
 MAX_KEYS = 100
-# Retry at once after the first 16 failed conditions, since that many callers contending for one item is normal, and
-# then back off.
-FREE_CONDITION_FAILURES = 16
 # Seconds of backoff before jitter: the first, doubled for each attempt, and the longest.
 BASE_DELAY = 0.02
 MAX_DELAY = 0.5
+# Writes refused because other callers changed the items first, after which a session gives up, and seconds of the pause
+# between them (docs/decisions/contention.md).
+MAX_REFUSALS = 6
+MAX_PAUSE = 0.8
+# The system's source of random numbers: the state of a generator would be copied with SnapStart's snapshot, and all
+# environments restored from it would pause for the same times.
+_RANDOM = random.SystemRandom()
 
 _TRANSIENT = frozenset(
     {
@@ -44,11 +49,10 @@ _TRANSIENT = frozenset(
         "ServiceUnavailableException",
         "ThrottlingError",
         "ThrottlingException",
-        "TransactionConflict",
-        "TransactionConflictException",
         "TransactionInProgressException",
     }
 )
+_CONFLICTS = frozenset({"TransactionConflict", "TransactionConflictException"})
 
 
 class Client(Protocol):
@@ -62,7 +66,7 @@ class Client(Protocol):
     def query(self, **parameters: Any) -> dict[str, Any]: ...
 
 
-def connect(settings: Settings, connect_timeout: float = 1.0, read_timeout: float = 2.0) -> Client:
+def connect(settings: Settings, connect_timeout: float = 0.5, read_timeout: float = 1.0) -> Client:
     """Return a client that tries once and gives up after the timeouts, in seconds; Session owns the retries.
 
     botocore's retries know neither the request's time limit nor cancelled transactions. A fixed user agent and no
@@ -104,7 +108,11 @@ class Page:
 
 
 class Session:
-    """One request's calls of DynamoDB, counted and retried, until StoreError ends them after `limit` seconds."""
+    """One request's calls of DynamoDB, counted and retried, until StoreError ends them at a limit.
+
+    No call starts more than `limit` seconds after the session, nor after `max_calls` calls. ContendedError if writes of
+    other callers used the limits up, or refused MAX_REFUSALS writes.
+    """
 
     def __init__(
         self,
@@ -112,12 +120,15 @@ class Session:
         limit: float = 8.0,
         timer: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        max_calls: float = math.inf,
     ) -> None:
         self._client = client
         self._timer = timer
         self._sleep = sleep
         self._deadline = timer() + limit
-        self._condition_failures = 0
+        self._max_calls = max_calls
+        self._refusals = 0
+        self._is_pause_due = False
         self.calls = 0
 
     def get(self, table: str, key: Key, *names: str) -> Item | None:
@@ -193,23 +204,27 @@ class Session:
         token = idempotency_token or uuid.uuid4().hex
         self._call(self._client.transact_write_items, TransactItems=list(writes), ClientRequestToken=token)
 
+    def expect_refusal(self) -> None:
+        """Take the last refusal for an answer, which is no sign of contention: the next call follows at once."""
+        self._refusals -= 1
+        self._is_pause_due = False
+
     def _call(self, operation: Callable[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:
         attempt = 0
-        if self._condition_failures > FREE_CONDITION_FAILURES:
-            self._wait(min(self._condition_failures - FREE_CONDITION_FAILURES, MAX_ATTEMPTS - 1), "Contention", None)
-        # Ends at the deadline, here or in _wait(), if not before.
+        # Ends with a limit, by StoreError.
         while True:
-            if self._timer() >= self._deadline:
-                raise StoreError("DeadlineExceeded")
-            self.calls += 1
+            self._begin()
             try:
                 return operation(**parameters)
             except ClientError as error:
                 try:
                     code = _interpret(error)
                 except ConditionFailedError:
-                    self._condition_failures += 1
+                    self._count_refusal()
                     raise
+                if code in _CONFLICTS:
+                    self._count_refusal()
+                    continue
                 cause: Exception = error
             except (HTTPClientError, UnreachableError, ResponseParserError, ChecksumError) as error:
                 code, cause = type(error).__name__, error
@@ -218,10 +233,28 @@ class Session:
             attempt += 1
             self._wait(attempt, code, cause)
 
+    def _begin(self) -> None:
+        """Pause if that is due and count a call; StoreError if the session has reached a limit."""
+        pause = _RANDOM.uniform(0, MAX_PAUSE) if self._is_pause_due else 0.0
+        is_late = self._timer() + pause >= self._deadline
+        if is_late or self.calls >= self._max_calls or self._refusals >= MAX_REFUSALS:
+            raise ContendedError if self._refusals else StoreError("DeadlineExceeded" if is_late else "TooManyCalls")
+        if pause:
+            self._sleep(pause)
+        self._is_pause_due = False
+        self.calls += 1
+
+    def _count_refusal(self) -> None:
+        self._refusals += 1
+        # After a pause the items of the last refusal are out of date where many callers contend: the next write is
+        # likely to be refused too, and the one after it follows at once, on fresh items.
+        self._is_pause_due = self._refusals % 2 == 1
+
     def _wait(self, attempt: int, code: str, cause: Exception | None) -> None:
-        """Sleep before the next attempt; StoreError after MAX_ATTEMPTS or if the deadline would pass meanwhile."""
-        delay = random.random() * min(BASE_DELAY * 2**attempt, MAX_DELAY)  # noqa: S311 Jitter is no secret.
-        if attempt == MAX_ATTEMPTS or self._timer() + delay >= self._deadline:
+        """Sleep before the next attempt; StoreError if none is left or the deadline would pass meanwhile."""
+        delay = _RANDOM.uniform(0, min(BASE_DELAY * 2**attempt, MAX_DELAY))
+        is_last = attempt == MAX_ATTEMPTS or self.calls >= self._max_calls
+        if is_last or self._timer() + delay >= self._deadline:
             raise StoreError(code) from cause
         self._sleep(delay)
 
@@ -241,7 +274,7 @@ def _interpret(error: ClientError) -> str:
             raise ConditionFailedError(items, failed) from error
         code = next((reason["Code"] for reason in reasons if reason.get("Code", "None") != "None"), code)
     status: int = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code not in _TRANSIENT and status < 500:
+    if code not in _TRANSIENT | _CONFLICTS and status < 500:
         raise StoreError(code) from error
     return code
 

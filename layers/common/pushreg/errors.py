@@ -78,8 +78,15 @@ class WriteConflictError(PushregError):
 
 
 class StoreError(PushregError):
-    """DynamoDB gave no usable response within the request's time limit; `code` is that of the last failure."""
+    """DynamoDB gave no usable response within the request's limits; `code` is that of the last failure."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
+
+
+class ContendedError(StoreError):
+    """Other callers kept changing the items that the request wanted to change; trying again later may succeed."""
+
+    def __init__(self) -> None:
+        super().__init__("Contention")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import gc
+import math
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -19,9 +20,14 @@ from pushreg.metrics import RequestLog
 from pushreg.stores.directory import Directory
 
 MAX_BODY = 64 * 1024
-# Seconds for DynamoDB per request. The reserve of the function's time is enough for one stalled call and the response.
-TIME_LIMIT = 8.0
-TIME_RESERVE = 5.0
+_MAX_BASE64 = 4 * math.ceil(MAX_BODY / 3)
+# Calls of DynamoDB per request, and the seconds within which they start: a stalled call takes one more. The reserve of
+# the function's time is enough for such a call and the response.
+MAX_CALLS = 10
+TIME_LIMIT = 2.0
+TIME_RESERVE = 2.0
+# What a caller who gets ContendedError is told to wait: longer than the others take.
+RETRY_AFTER = {"retry-after": "1"}
 _METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS"})
 
 Entry = TypeVar("Entry")
@@ -70,6 +76,9 @@ class Request:
 
         API Gateway encodes bodies of media types that it takes for binary (AWS docs, payload format 2.0).
         """
+        # The length tells before the body is decoded or encoded.
+        if len(self.body) > (_MAX_BASE64 if self.is_base64 else MAX_BODY):
+            raise TooLargeError
         if self.is_base64:
             try:
                 body = base64.b64decode(self.body, validate=True)
@@ -111,8 +120,8 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def to_event(self) -> dict[str, Any]:
-        """Return the response in payload format 2.0."""
-        headers = dict(self.headers)
+        """Return the response in payload format 2.0; no cache may keep it."""
+        headers = {"cache-control": "private, no-store", **self.headers}
         if self.content_type is not None:
             headers["content-type"] = self.content_type
         return {
@@ -183,7 +192,7 @@ class Handler:
         context = Context(
             settings=settings,
             directory=directory,
-            session=Session(client, _limit(lambda_context), self._timer, self._sleep),
+            session=Session(client, _limit(lambda_context), self._timer, self._sleep, MAX_CALLS),
             moment=to_iso(moment),
             epoch=int(moment.timestamp()),
             operation=request.method.lower() if request.method in _METHODS else "other",

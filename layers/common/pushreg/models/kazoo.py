@@ -7,18 +7,28 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
 
 from pushreg.errors import PushregError
+from pushreg.models.text import is_placeholder
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 Preference = Literal["chat", "incoming_call", "new_unowned_voicemail", "new_voicemail"]
 # Equal content has the same text, whatever the order of its members.
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+# An answer must not be much larger than its request: of the problems so many are named, each by so much of its path and
+# of the value at fault (docs/compatibility.md#kazoo).
+MAX_PROBLEMS = 50
+MAX_ECHO = 200
 JSON_TYPES = {"string_type": "string", "list_type": "array", "dict_type": "object", "model_type": "object"}
+
+
+def _cut_list(value: Any) -> Any:
+    return value[:MAX_PROBLEMS] if isinstance(value, list) else value
 
 
 class Registration(BaseModel):
@@ -26,7 +36,8 @@ class Registration(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="allow")
 
-    notification_preferences: list[Preference]
+    # Each error repeats the path, which holds the registration id. A longer list has a duplicate and is refused for it.
+    notification_preferences: Annotated[list[Preference], BeforeValidator(_cut_list)]
     notification_type: Literal["apns", "fcm"]
 
 
@@ -71,11 +82,25 @@ class Content:
         try:
             schema = Schema.model_validate(document)
         except ValidationError as error:
-            problems = dict(_problem(detail) for detail in error.errors(include_url=False, include_context=False))
-            raise InvalidError("validation error", problems) from error
+            details = error.errors(include_url=False, include_context=False)[:MAX_PROBLEMS]
+            raise InvalidError("validation error", dict(map(_problem, details))) from error
         _check_preferences(schema)
         digest = blake2b(_CANONICAL.encode(document).encode(), digest_size=16).hexdigest()
         return cls(app_name, schema.mobile_device_id, document, digest)
+
+    def check_identifiers(self, device_id: str) -> None:
+        """Raise InvalidError if the device's id, the mobile device's or a registration token stands for none."""
+        named = {"device_id": device_id, "mobile_device_id": self.mobile_device_id}
+        named |= {
+            f"notification_registration_ids.{each}": each for each in self.document["notification_registration_ids"]
+        }
+        problems = {
+            shorten(path): {"invalid": {"message": "Value stands for no identifier", "value": shorten(value)}}
+            for path, value in named.items()
+            if is_placeholder(value)
+        }
+        if problems:
+            raise InvalidError("validation error", dict(islice(problems.items(), MAX_PROBLEMS)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,20 +152,29 @@ def _revisions(header: str) -> frozenset[str]:
     return frozenset(tag.strip('"') for tag in tags if tag == "*" or tag.startswith('"'))
 
 
+def shorten(value: Any) -> Any:
+    """Return the value as an answer echoes it: unchanged up to MAX_ECHO characters of JSON, else the first of them."""
+    if isinstance(value, str):
+        return value[:MAX_ECHO]
+    text = _CANONICAL.encode(value)
+    return value if len(text) <= MAX_ECHO else text[:MAX_ECHO]
+
+
 def _problem(detail: ErrorDetails) -> tuple[str, dict[str, Any]]:
     """Return the flattened path and Kazoo's words for one schema violation (docs/spec/kazoo.md#2-error-envelope)."""
-    location, value = detail["loc"], detail["input"]
+    location = detail["loc"]
     if location[-1] == "[key]":
         location = location[:-2]
-    path = ".".join(str(part).replace(".", "%2E") for part in location)
+    path = ".".join(str(part)[:MAX_ECHO].replace(".", "%2E") for part in location)[:MAX_ECHO]
     kind = detail["type"]
     if kind == "missing":
         name = str(location[-1])
         return path, {"required": {"message": "Field is required but missing", "value": name}}
+    value = shorten(detail["input"])
     if kind == "string_too_short":
         text = "String must have at least 1 characters"
         return path, {"minLength": {"message": text, "target": 1, "value": value}}
-    if kind == "literal_error" and isinstance(value, str):
+    if kind == "literal_error" and isinstance(detail["input"], str):
         text = "Value not found in enumerated list of values"
         return path, {"enum": {"message": text, "target": _choices(location), "value": value}}
     target = JSON_TYPES.get(kind, "string")

@@ -6,11 +6,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
-from pushreg.models.text import VISIBLE
+from pushreg.models.text import VISIBLE, is_placeholder
 from pushreg.schema import MAX_TOKEN_BYTES
 
 
-def _check_bytes(token: str) -> str:
+def _check(token: str) -> str:
+    if is_placeholder(token):
+        raise ValueError("stands for no token")
     if len(token.encode()) > MAX_TOKEN_BYTES:
         raise ValueError(f"longer than {MAX_TOKEN_BYTES} bytes")
     return token
@@ -21,4 +23,4 @@ class Registration(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
-    device_token: Annotated[str, StringConstraints(pattern=VISIBLE), AfterValidator(_check_bytes)]
+    device_token: Annotated[str, StringConstraints(pattern=VISIBLE), AfterValidator(_check)]

@@ -82,7 +82,7 @@ class Devices:
         subscription = Subscription(device_id, content, 1, self._moment)
         item = self._to_item(subscription)
         device = put(self._table, item, "attribute_not_exists(device_id)")
-        self._transact([device, *self._claim(item, owner_device_id)])
+        self._transact([device, *self._claim(item, owner_device_id)], owner_device_id)
         return self._remember(subscription)
 
     def replace(self, stored: Subscription, content: Content, owner_device_id: str | None) -> Subscription:
@@ -98,7 +98,7 @@ class Devices:
             item = self._to_item(replaced)
             device = put(self._table, item, _UNCHANGED, **_unchanged_values(stored))
             writes = [device, *self._claim(item, owner_device_id), self._release(stored)]
-        self._transact(writes)
+        self._transact(writes, owner_device_id)
         return self._remember(replaced)
 
     def remove(self, stored: Subscription) -> None:
@@ -115,7 +115,7 @@ class Devices:
                 raise StoreError("InvariantViolated") from error
             raise
 
-    def _transact(self, writes: list[dict[str, object]]) -> None:
+    def _transact(self, writes: list[dict[str, object]], owner_device_id: str | None = None) -> None:
         try:
             self._session.transact(writes)
         except ConditionFailedError as error:
@@ -124,6 +124,9 @@ class Devices:
                 raise WriteConflictError(None if item is None else self._from_item(item)) from error
             if any(error.failed[_CLAIM : _CLAIM + 1]):
                 claim = error.items[_CLAIM]
+                if owner_device_id is None:
+                    # The write asked who owns the claim, and this is the answer.
+                    self._session.expect_refusal()
                 raise WriteConflictError(MobileClaim(None if claim is None else claim["device_id"])) from error
             # The claim names a device whose subscription has another mobile device: `pushreg verify` reports it.
             raise StoreError("InvariantViolated") from error

@@ -37,6 +37,7 @@ class Places:
         try:
             self._session.update(update(self._table, place_key(place_id, token), change, _EXISTS, **values))
         except ConditionFailedError:
+            self._session.expect_refusal()
             return False
         return True
 

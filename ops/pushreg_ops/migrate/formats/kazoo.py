@@ -80,9 +80,7 @@ def read_content(data: dict[str, Any], app_name: Any) -> Content:
     except (UnicodeEncodeError, RecursionError) as error:
         raise RowError("invalid Unicode, or nested too deeply") from error
     except InvalidError as error:
-        # Further path segments may be push tokens.
-        faults = {f"{path.partition('.')[0]}: {next(iter(problem))}" for path, problem in error.problems.items()}
-        raise RowError(f"{error.message}: {'; '.join(sorted(faults))}") from error
+        raise _to_row_error(error) from error
     if not is_path_id(content.app_name):
         raise RowError("app_name: not a valid path segment")
     return content
@@ -94,6 +92,10 @@ def create_device(
     """Return the device's subscription; RowError if the API could not address it."""
     if not isinstance(device_id, str) or not is_path_id(device_id):
         raise RowError("the device id is not a valid path segment")
+    try:
+        content.check_identifiers(device_id)
+    except InvalidError as error:
+        raise _to_row_error(error) from error
     try:
         return StoredDevice(
             **device_key(account_id, device_id),
@@ -108,6 +110,12 @@ def create_device(
         )
     except ValidationError as error:
         raise explain(error) from error
+
+
+def _to_row_error(error: InvalidError) -> RowError:
+    # The path's other parts may be push tokens.
+    faults = {f"{path.partition('.')[0]}: {next(iter(problem))}" for path, problem in error.problems.items()}
+    return RowError(f"{error.message}: {'; '.join(sorted(faults))}")
 
 
 def _moment(seconds: Any) -> str | None:
