@@ -13,7 +13,7 @@ JAVA_FLOOR := 17
   deploy sbom audit engine-version lock clean java
 
 help: ## Show this list
-	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-15s %s\n", $$1, $$2 }'
 
 run: $(VENV)/.project $(if $(filter memory http%,$(STORE)),,java) ## Serve the API on this machine (PORT, DYNAMODB_PORT, STORE)
 	@exec $(BIN)/pushreg local $(if $(PORT),--port $(PORT)) $(if $(DYNAMODB_PORT),--dynamodb-port $(DYNAMODB_PORT)) \
@@ -32,19 +32,19 @@ test-browser: $(VENV)/.project $(VENV)/.test $(VENV)/.browser ## Run the tests o
 	@$(BIN)/python -m pytest -m browser tests/e2e $(ARGS)
 
 FUZZ_TARGETS := json xml kazoo engagement places
-fuzz: $(VENV)/.project $(VENV)/.test $(VENV)/.fuzz ## Fuzz the codecs and the families, each for SECONDS (600); finds stay in .fuzz
+fuzz: $(VENV)/.project $(VENV)/.test $(VENV)/.fuzz ## Fuzz the codecs and the families, each for SECONDS (600); findings are kept in .fuzz
 	@for target in $(or $(TARGETS),$(FUZZ_TARGETS)); do \
 	  echo "== $$target"; \
 	  $(BIN)/python -m fuzz.run $$target .fuzz -max_total_time=$(or $(SECONDS),600) -verbosity=0 -print_final_stats=1 $(ARGS) || exit 1; \
 	done
 
-test-schema: $(VENV)/.project $(VENV)/.test $(VENV)-schemathesis/.installed java ## Send what docs/openapi.yaml allows and forbids, EXAMPLES (2000) to each operation
+test-schema: $(VENV)/.project $(VENV)/.test $(VENV)-schemathesis/.installed java ## Send EXAMPLES (2000) valid and invalid requests to each operation of docs/openapi.yaml
 	@$(BIN)/python -m fuzz.schema --tool $(VENV)-schemathesis/bin/schemathesis --examples $(or $(EXAMPLES),2000) $(ARGS)
 
 soak: $(VENV)/.project $(VENV)/.test java ## Load the local stack for SECONDS (300) and look for leaks, errors and broken invariants
 	@$(BIN)/python -m bench.soak --seconds $(or $(SECONDS),300) $(ARGS)
 
-check: $(VENV)/.project $(VENV)/.dev ## Format, lint, types, template, import rule; changes nothing
+check: $(VENV)/.project $(VENV)/.dev ## Check format, lint, types, template and import rule; changes nothing
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
@@ -52,7 +52,7 @@ check: $(VENV)/.project $(VENV)/.dev ## Format, lint, types, template, import ru
 	@$(BIN)/python -m pytest -q tests/meta/test_layers.py
 	@$(BIN)/python -m pip check
 
-check-template: $(VENV)-sam/.installed $(VENV)-checkov/.installed ## Validate the template for SAM and security
+check-template: $(VENV)-sam/.installed $(VENV)-checkov/.installed ## Validate the template with SAM, cfn-lint and checkov
 	@$(SAM) validate --lint --region us-east-1
 	@$(VENV)-checkov/bin/checkov
 
@@ -61,7 +61,7 @@ check-workflows: $(VENV)-workflows/.installed ## Validate the workflows of GitHu
 	@$(VENV)-workflows/bin/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	@$(VENV)-workflows/bin/zizmor --quiet --offline --no-progress .github
 
-fix: $(VENV)/.dev ## Format, and repair what the linter can
+fix: $(VENV)/.dev ## Format the code and apply the fixes of the linter
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
@@ -69,7 +69,7 @@ fix: $(VENV)/.dev ## Format, and repair what the linter can
 STAGE := default
 SAM := SAM_CLI_TELEMETRY=0 $(VENV)-sam/bin/sam
 
-build: $(VENV)/.project $(VENV)-sam/.installed ## Build what is deployed, and check it (STAGE; ARGS goes to sam build)
+build: $(VENV)/.project $(VENV)-sam/.installed ## Build and check the deployment package (STAGE; ARGS goes to sam build)
 	@$(SAM) build --config-env $(STAGE) $(ARGS)
 	@$(BIN)/python -m tools.package
 
@@ -99,7 +99,7 @@ $(VENV)-bench/.installed: requirements/bench.txt
 	@$(@D)/bin/python $(INSTALL) --require-hashes -r $<
 	@touch $@
 
-bench: $(VENV)/.project $(VENV)-sam/.installed $(VENV)-bench/.installed java ## Measure speed and cost beside others (ARGS=--quick)
+bench: $(VENV)/.project $(VENV)-sam/.installed $(VENV)-bench/.installed java ## Measure speed and cost, compared with other implementations (ARGS=--quick)
 	@$(SAM) build --build-dir .aws-sam/bench --parameter-overrides Architecture=$(MACHINE) >/dev/null 2>&1 || \
 	  { echo "sam build failed; make build tells why" >&2; exit 1; }
 	@PYTHONPATH=.:layers/common:functions $(VENV)-bench/bin/python -m bench $(ARGS)
@@ -120,7 +120,7 @@ engine-version: $(VENV)/.project ## Say which DynamoDB Local is used and which i
 	@package=$$($(BIN)/python -c 'from pushreg_local.engines.bundle import NPM_PACKAGE; print(NPM_PACKAGE)'); \
 	echo "DynamoDB Local: $$package is used, $$(npm view "$${package%@*}" version) is the newest."
 
-clean: ## Remove what the other targets made, but not the data in .data
+clean: ## Remove what the other targets made, except the data in .data
 	rm -rf $(VENV) $(VENV)-* sbom.json .aws-sam .bench .fuzz .schemathesis .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache htmlcov
 	find layers functions ops tools tests -name __pycache__ -prune -exec rm -rf {} +
 

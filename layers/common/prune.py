@@ -12,13 +12,22 @@ from typing import Any
 SERVICE = "dynamodb"
 # What botocore reads to make any client, besides the service's own folder.
 DATA = {"_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json", SERVICE}
-UNWANTED = ("**/__pycache__", "**/tests", "**/*.pyi", "**/py.typed", "urllib3/contrib/emscripten", "bin")
+UNWANTED = (
+    "**/__pycache__",
+    "**/tests",
+    "**/*.pyi",
+    "**/py.typed",
+    "aws_lambda_powertools/event_handler/openapi/swagger_ui/*.min.*",
+    "boto3/examples",
+    "urllib3/contrib/emscripten",
+    "bin",
+)
 # Licences have to travel with the code; METADATA names the version.
 KEPT_RECORDS = ("METADATA", "LICEN", "NOTICE", "COPYING", "AUTHORS")
 
 
 def prune(packages: Path) -> None:
-    """Remove tests, type stubs, scripts, installation records, and data on services that nobody calls."""
+    """Remove tests, type stubs, scripts, examples, installation records, and data on services that nobody calls."""
     data = packages / "botocore" / "data"
     unwanted = [
         *(path for pattern in UNWANTED for path in packages.glob(pattern)),
