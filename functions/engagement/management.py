@@ -63,7 +63,7 @@ def list_subscribers(subscribers: ManagedSubscribers, credential: Credential, qu
     try:
         return subscribers.find_page(wanted, query.pageSize, skipped, after)
     except StoreError as error:
-        if error.code == "DeadlineExceeded":
+        if error.code in ("DeadlineExceeded", "TooManyCalls"):
             raise UnboundedListError("Too many subscribers to count: narrow the filters, or export.") from error
         raise
 

@@ -13,6 +13,7 @@ from engagement.operations import NoSubscriptionError, UnprovenError
 from engagement.wire import CONTENT_TYPES, Refusal, find_format, unwrap
 from pushreg.codecs import json, xml
 from pushreg.errors import (
+    ContendedError,
     MalformedError,
     MethodError,
     PushregError,
@@ -20,7 +21,7 @@ from pushreg.errors import (
     TooLargeError,
     UnauthenticatedError,
 )
-from pushreg.http import Request, Response, look_up
+from pushreg.http import RETRY_AFTER, Request, Response, look_up
 from pushreg.models.engagement import FormError, Subscribe, parse, take_only, validate
 from pushreg.models.engagement_v1 import MAX_DELETED, KsidList, ListQuery, Location, UnsubscribeByKsid
 from pushreg.stores.subscribers import Subscriber
@@ -72,6 +73,7 @@ _REFUSALS: Mapping[type[Exception], Refusal] = {
     RouteError: Refusal(404, "missing", "Not found."),
     MethodError: Refusal(405, "invalid", "Method not allowed."),
     TooLargeError: Refusal(413, "invalid", "Request too large."),
+    ContendedError: Refusal(503, "contended", "Server is busy. Try again."),
     Exception: Refusal(500, "fault", "Server failure to process request"),
 }
 _FAULTS = {
@@ -189,6 +191,8 @@ def fail(error: Exception, request: Request, operation: str) -> Response:
         headers = {"www-authenticate": "Bearer"}
     elif isinstance(error, MethodError):
         headers = {"allow": ", ".join(error.allowed)}
+    elif isinstance(error, ContendedError):
+        headers = dict(RETRY_AFTER)
     elif not isinstance(error, PushregError) or refusal.status >= 500:
         message = _FAULTS.get(operation, message)
     brand = "Kony" if request.resource.startswith("/kpns") else "Volt MX"
