@@ -192,6 +192,33 @@ def test_engagement_unsubscribe_retried_after_lost_response_keeps_resubscription
     assert subscriber["active"] is True
 
 
+def test_engagement_subscribe_retried_after_lost_response_returns_same_ksid(
+    api: Api, others: Api, wire: Wire, empty: Stored
+) -> None:
+    seen: list[Reply] = []
+
+    def subscribe_too() -> Reply:
+        seen.append(others.engagement.subscribe("phone", "sid"))
+        return seen[0]
+
+    disturb(wire, "TransactWriteItems", subscribe_too)
+    status, ksid, message = answered(api.engagement.subscribe("phone", "sid"))
+    assert (status, message) == ("200", "Subscription successful.")
+    assert answered(seen[0])[:2] == ("201", ksid)
+    assert len(empty.settled(SUBSCRIBERS)) == 3
+
+
+def test_engagement_update_retried_after_lost_response_keeps_later_unsubscribe(
+    api: Api, others: Api, wire: Wire, empty: Stored
+) -> None:
+    ksid = answered(api.engagement.subscribe("phone", "sid"))[1]
+    disturb(wire, "TransactWriteItems", lambda: others.engagement.unsubscribe(ksid=ksid))
+    assert answered(api.engagement.subscribe("phone", "new-sid")) == ("200", ksid, "Update successful.")
+    subscriber = empty.subscriber(ksid)
+    assert subscriber is not None
+    assert (subscriber["active"], subscriber["sid"]) == (False, "new-sid")
+
+
 def test_places_put_retried_after_lost_response_does_not_restore_deleted(
     api: Api, others: Api, wire: Wire, empty: Stored
 ) -> None:

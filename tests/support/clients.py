@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, cast
 
 from pushreg.config import Settings
@@ -20,6 +22,47 @@ def connect_functions(endpoint: str | None = None, transport: str = "direct", pa
     engine = {"DYNAMODB_ENDPOINT": endpoint, "TRANSPORT": transport} if endpoint else {"TRANSPORT": "boto3"}
     settings = Settings.from_environ({**read_template().functions[0].environment, **engine})
     return connect(settings) if patience is None else connect(settings, patience, patience)
+
+
+class HookedClient:
+    """Delegates to a client. A hook replaces an operation and gets the client's own call as its first argument."""
+
+    def __init__(self, client: Any, **hooks: Callable[..., Any]) -> None:
+        self._client = client
+        self._hooks = hooks
+
+    def __getattr__(self, operation: str) -> Any:
+        call = getattr(self._client, operation)
+        return partial(self._hooks[operation], call) if operation in self._hooks else call
+
+
+class ProcessKilledError(Exception):
+    """The process ended, as far as the code under test can tell."""
+
+
+def act_before_writes(client: Any, *actions: Callable[[], object]) -> Any:
+    """Return a client that runs one action before each of the first transactions."""
+    pending = iter(actions)
+
+    def write(call: Callable[..., Any], **parameters: Any) -> Any:
+        next(pending, lambda: None)()
+        return call(**parameters)
+
+    return HookedClient(client, transact_write_items=write)
+
+
+def die_at_write(client: Any, at: int, applied: bool) -> Any:
+    """Return a client that raises ProcessKilledError from transaction number `at` on, that one perhaps `applied`."""
+    numbers = itertools.count()
+
+    def write(call: Callable[..., Any], **parameters: Any) -> Any:
+        number = next(numbers)
+        answer = call(**parameters) if number < at or (number == at and applied) else None
+        if number >= at:
+            raise ProcessKilledError
+        return answer
+
+    return HookedClient(client, transact_write_items=write)
 
 
 class ScriptedClient:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
-from typing import Any
 
 import pytest
 
@@ -14,6 +12,7 @@ from pushreg_ops.records.entities import StoredEntity, name_of
 from pushreg_ops.records.items import StoredDevice, StoredSubscriber
 from pushreg_ops.registry import Registry
 from tests.support.calls import Engagement, Kazoo
+from tests.support.clients import act_before_writes
 from tests.support.gateway import Gateway
 from tests.support.stored import Stored
 from tests.support.transfer import EARLIER, KSIDS, LATER, LATEST, Merge, device, subscriber
@@ -66,21 +65,6 @@ def test_import_conflict_older_than_one_rival_replaces_none(merge: Merge, stored
     assert len(stored.settled(SUBSCRIBERS)) == 6
 
 
-class Interference:
-    """A client that lets something happen before each of the first transactions."""
-
-    def __init__(self, client: Any, happenings: Sequence[Callable[[], Any]]) -> None:
-        self._client = client
-        self._happenings = iter(happenings)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    def transact_write_items(self, **parameters: Any) -> Any:
-        next(self._happenings, lambda: None)()
-        return self._client.transact_write_items(**parameters)
-
-
 def test_import_conflict_with_live_write_keeps_live_write(
     registry: Registry, merge: Merge, gateway: Gateway, stored: Stored
 ) -> None:
@@ -88,7 +72,7 @@ def test_import_conflict_with_live_write_keeps_live_write(
     merge(device("d1", "m1", EARLIER), subscriber(KSIDS[0], "dev", "sid", EARLIER))
     kazoo, engagement = Kazoo(gateway.send), Engagement(gateway.send)
     happenings = [lambda: None, lambda: kazoo.put("d9", "m1"), lambda: engagement.subscribe("dev", "live")]
-    busy = Merge(registry, Interference(registry.client, happenings))
+    busy = Merge(registry, act_before_writes(registry.client, *happenings))
     assert "superseded: device d9" in busy.reason(device("d2", "m1", LATER))
     assert "superseded" in busy.reason(subscriber(KSIDS[0], "dev", "imported", LATER))
     assert stored.holder("m1") == "d9"
@@ -99,7 +83,7 @@ def test_import_conflict_with_live_write_keeps_live_write(
 
 def test_import_batch_racing_live_put_keeps_live_put(registry: Registry, gateway: Gateway, stored: Stored) -> None:
     kazoo = Kazoo(gateway.send)
-    busy = Merge(registry, Interference(registry.client, [lambda: kazoo.put("d1", "m-live")]))
+    busy = Merge(registry, act_before_writes(registry.client, lambda: kazoo.put("d1", "m-live")))
     assert busy(device("d1", "m1"), device("d2", "m2")) == ["refused", "created"]
     assert (stored.device("d1") or {})["mobile_device_id"] == "m-live"
     assert len(stored.settled(DEVICES)) == 4

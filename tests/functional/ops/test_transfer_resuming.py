@@ -12,34 +12,11 @@ from pushreg.schema import DEVICES
 from pushreg_local.errors import OperatorError
 from pushreg_ops.migrate.files import RejectFile
 from pushreg_ops.registry import Registry
+from tests.support.clients import ProcessKilledError, act_before_writes, die_at_write
 from tests.support.stored import Stored
 from tests.support.transfer import create_job, document, read_all, read_lines, run, write_dump
 
 pytestmark = pytest.mark.engine
-
-
-class Breaking:
-    """A client that breaks down at one transaction, before or after it is made, and for good."""
-
-    def __init__(self, client: Any, at: int, applied: bool) -> None:
-        self._client = client
-        self._left = at
-        self._applied = applied
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    def transact_write_items(self, **parameters: Any) -> Any:
-        self._left -= 1
-        if self._left < 0:
-            if self._left == -1 and self._applied:
-                self._client.transact_write_items(**parameters)
-            raise BrokenError
-        return self._client.transact_write_items(**parameters)
-
-
-class BrokenError(Exception):
-    """The process is gone, as far as the importer can tell."""
 
 
 def with_client(registry: Registry, client: Any) -> Registry:
@@ -60,8 +37,8 @@ def test_import_interrupted_at_any_write_resumes_to_same_result(
     invalid = [each["row"] for each in read_lines(job.rejects_path)]
     for at in range(5):
         stored.clear(DEVICES)
-        broken = create_job(with_client(registry, Breaking(registry.client, at, applied)), path)
-        with pytest.raises(BrokenError):
+        broken = create_job(with_client(registry, die_at_write(registry.client, at, applied)), path)
+        with pytest.raises(ProcessKilledError):
             run(broken)
         stored.settled(DEVICES)
         if not is_kept:
@@ -80,8 +57,8 @@ def test_import_interrupted_at_any_write_resumes_to_same_result(
 
 def test_import_checkpoint_of_other_import_is_refused(registry: Registry, other: Registry, tmp_path: Path) -> None:
     path = write_dump(tmp_path / "dump.json", [document(number) for number in range(120)])
-    with pytest.raises(BrokenError):
-        run(create_job(with_client(registry, Breaking(registry.client, 1, applied=False)), path, workers=1))
+    with pytest.raises(ProcessKilledError):
+        run(create_job(with_client(registry, die_at_write(registry.client, 1, applied=False)), path, workers=1))
     elsewhere = create_job(other, path, adds_missing=True)
     with pytest.raises(OperatorError, match="another import"):
         elsewhere.open_checkpoint(restart=False)
@@ -109,27 +86,15 @@ def test_import_running_twice_is_refused(registry: Registry, tmp_path: Path) -> 
     assert run(job) == {"created": 1}
 
 
-class Throttled:
-    """A client whose first transactions are throttled, or all."""
-
-    def __init__(self, client: Any, count: int) -> None:
-        self._client = client
-        self.count = count
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    def transact_write_items(self, **parameters: Any) -> Any:
-        if self.count:
-            self.count -= 1
-            raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "TransactWriteItems")
-        return self._client.transact_write_items(**parameters)
-
-
 def test_import_store_error_is_retried_with_backoff(registry: Registry, stored: Stored, tmp_path: Path) -> None:
     path = write_dump(tmp_path / "dump.json", [document(number) for number in range(60)])
     pauses: list[float] = []
-    busy = create_job(with_client(registry, Throttled(registry.client, 3)), path, workers=1, sleep=pauses.append)
+
+    def refuse() -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "TransactWriteItems")
+
+    refusing = act_before_writes(registry.client, refuse, refuse, refuse)
+    busy = create_job(with_client(registry, refusing), path, workers=1, sleep=pauses.append)
     assert run(busy) == {"created": 60}
     assert pauses == [0.5, 1.0, 2.0]
     assert len(stored.settled(DEVICES)) == 120

@@ -14,36 +14,24 @@ from pushreg_local.client import AdminClient
 from pushreg_ops.verify.checking import verify
 from pushreg_ops.verify.repairing import Repairer
 from tests.support.calls import Engagement, Kazoo, Places, answered
+from tests.support.clients import HookedClient, ProcessKilledError, act_before_writes, die_at_write
 from tests.support.damage import EPOCH, MENDABLE, Damage, Hands
 from tests.support.gateway import Gateway
 
 pytestmark = pytest.mark.engine
 
 
-class Meddling:
-    """A client beside which something happens once: after the record is scanned alone, or before the first write."""
+def act_after_scan(client: Any, record: str, action: Callable[[], object]) -> Any:
+    """Return a client that runs the action once the record has been scanned, and before anything that belongs to it."""
 
-    def __init__(self, client: Any, happening: Callable[[], Any], record: str | None = None) -> None:
-        self._client = client
-        self._happenings = [happening]
-        self._record = record
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    def scan(self, **parameters: Any) -> Any:
-        if self._record is None:
-            return self._client.scan(**parameters)
-        # One item a page, so that what belongs to it is read afterwards.
-        answer = self._client.scan(**{**parameters, "Limit": 1})
-        if any(item.get("record", {}).get("S") == self._record for item in answer["Items"]):
-            self._happenings.pop()()
+    def scan(call: Callable[..., Any], **parameters: Any) -> Any:
+        # One item a page, so that the record's claims are read afterwards.
+        answer = call(**{**parameters, "Limit": 1})
+        if any(item.get("record", {}).get("S") == record for item in answer["Items"]):
+            action()
         return answer
 
-    def transact_write_items(self, **parameters: Any) -> Any:
-        if self._record is None and self._happenings:
-            self._happenings.pop()()
-        return self._client.transact_write_items(**parameters)
+    return HookedClient(client, scan=scan)
 
 
 @pytest.mark.parametrize("record", ["device#d1", f"device#demo-app#{digest('dev1')}"], ids=[DEVICES, SUBSCRIBERS])
@@ -57,7 +45,7 @@ def test_verify_items_changed_during_scan_are_no_violation(
         assert answered(engagement.subscribe("dev1", "rotated"))[0] == "200"
         assert answered(engagement.subscribe("dev9", "sid1"))[0] == "200"
 
-    busy = Meddling(hands.registry.client, move, record)
+    busy = act_after_scan(hands.registry.client, record, move)
     assert verify(replace(hands.registry, client=cast("AdminClient", busy)), EPOCH)[1] == []
     assert damage.stored.holder("m2") == "d1"
 
@@ -66,7 +54,7 @@ def test_verify_repair_of_changed_item_is_skipped(damage: Damage, hands: Hands, 
     MENDABLE["a claim that says inactive"][0](damage)
     proposals = hands.look()
     engagement = Engagement(gateway.send)
-    busy = Meddling(hands.registry.client, lambda: engagement.subscribe("dev1", "rotated"))
+    busy = act_before_writes(hands.registry.client, lambda: engagement.subscribe("dev1", "rotated"))
     registry = replace(hands.registry, client=cast("AdminClient", busy))
     assert Repairer(registry, EPOCH, hands.removed.append).apply(proposals) == 0
     assert damage.subscriber(0)["sid"] == "rotated"
@@ -86,7 +74,7 @@ def test_verify_repair_does_not_restore_released_claim(
         assert kazoo.post("d1", "m3").status == 200
         assert answered(engagement.subscribe("dev1", "rotated"))[0] == "200"
 
-    busy = Meddling(hands.registry.client, give_up)
+    busy = act_before_writes(hands.registry.client, give_up)
     registry = replace(hands.registry, client=cast("AdminClient", busy))
     assert Repairer(registry, EPOCH, hands.removed.append).apply(proposals) == 0
     assert hands.rules() == []
@@ -97,7 +85,7 @@ def test_verify_repair_does_not_restore_released_claim(
 def test_verify_removal_of_refreshed_token_is_skipped(damage: Damage, hands: Hands) -> None:
     send = Gateway(hands.registry.client, clock=lambda: datetime.fromtimestamp(EPOCH, UTC)).send
     damage.change(PLACES, damage.token("t1"), expires_at=EPOCH)
-    busy = Meddling(hands.registry.client, lambda: Places(send).put("t1"))
+    busy = act_before_writes(hands.registry.client, lambda: Places(send).put("t1"))
     mender = Repairer(replace(hands.registry, client=cast("AdminClient", busy)), EPOCH, hands.removed.append)
     assert mender.remove_expired() == 0
     assert damage.token("t1")["expires_at"] > EPOCH
@@ -109,7 +97,7 @@ def test_verify_removal_keeps_claims_of_new_subscriber(damage: Damage, hands: Ha
     old = damage.subscriber(0)
     for item in (old, damage.claim("device", "dev1"), damage.claim("sid", "sid1")):
         damage.change(SUBSCRIBERS, item, expires_at=EPOCH)
-    busy = Meddling(hands.registry.client, lambda: Engagement(send).subscribe("dev1", "sid1"))
+    busy = act_before_writes(hands.registry.client, lambda: Engagement(send).subscribe("dev1", "sid1"))
     mender = Repairer(replace(hands.registry, client=cast("AdminClient", busy)), EPOCH, hands.removed.append)
     # The subscriber alone: its claims are another's by then.
     assert mender.remove_expired() == 1
@@ -117,31 +105,6 @@ def test_verify_removal_keeps_claims_of_new_subscriber(damage: Damage, hands: Ha
     assert {claim["ksid"] for claim in claims} == {claims[0]["ksid"]} != {old["ksid"]}
     assert damage.stored.subscriber(claims[0]["ksid"]) is not None
     assert hands.rules() == []
-
-
-class GoneError(Exception):
-    """The process is gone, as far as the repair can tell."""
-
-
-class Dying:
-    """A client that makes so many transactions and no more, the last one perhaps without an answer."""
-
-    def __init__(self, client: Any, count: int, answers: bool) -> None:
-        self._client = client
-        self._count = count
-        self._answers = answers
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    def transact_write_items(self, **parameters: Any) -> Any:
-        if not self._count:
-            raise GoneError
-        self._count -= 1
-        answer = self._client.transact_write_items(**parameters)
-        if not self._count and not self._answers:
-            raise GoneError
-        return answer
 
 
 @pytest.mark.parametrize("answers", [True, False], ids=["before a write", "after a write"])
@@ -156,9 +119,9 @@ def test_verify_repair_interrupted_is_finished_by_next_run(damage: Damage, hands
         for table, items in broken.items():
             for item in items:
                 damage.stored.put(table, item)
-        dying = Dying(hands.registry.client, count + (not answers), answers)
+        dying = die_at_write(hands.registry.client, count, applied=not answers)
         mender = Repairer(replace(hands.registry, client=cast("AdminClient", dying)), EPOCH, hands.removed.append)
-        with pytest.raises(GoneError):
+        with pytest.raises(ProcessKilledError):
             mender.apply(hands.look())
         assert len(hands.look()) < 3 + (count == 0 and answers)
         assert hands.repair() == []
