@@ -64,7 +64,7 @@ def run(rows: int, rounds: int, folder: Path | None = None) -> tuple[str, dict[s
             path = path.with_suffix(".csv" if family == "places" else ".json")
             write(path, rows)
             source = FileSource([path], member)
-            records = list(_convert(source, converter(ImportRun(1_800_000_000, DAYS * 86_400))))
+            records = list(_convert(source, converter(ImportRun(4_000_000_000, DAYS * 86_400))))
             # All of a family's are in one table.
             name = table_of(records[0])
             items = [to_attributes(to_item(record)) for record in records]

@@ -11,8 +11,8 @@ from pushreg_ops.migrate.formats.kazoo import GREGORIAN_EPOCH
 from pushreg_ops.migrate.formats.rows import Converter, ImportRun, RowError
 from tests.support.calls import kazoo_data
 
-# 2026-11-22T00:00:00Z
-EPOCH = 1_795_305_600
+# 2100-01-01T00:00:00Z: in the future, because DynamoDB Local deletes what has expired by its own clock.
+EPOCH = 4_102_444_800
 RUN = ImportRun(EPOCH, 270 * 86_400)
 FOREVER = ImportRun(EPOCH, 0)
 

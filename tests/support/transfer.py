@@ -25,7 +25,8 @@ from pushreg_ops.registry import Registry
 from tests.support.calls import APP, engagement_form, kazoo_data
 from tests.support.stored import Stored
 
-EPOCH = 1_795_305_600
+# 2100-01-01T00:00:00Z: in the future, because DynamoDB Local deletes what has expired by its own clock.
+EPOCH = 4_102_444_800
 EARLIER, LATER, LATEST = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z"
 KSIDS = ("1000000000000000001", "1000000000000000002", "1000000000000000003")
 

@@ -27,8 +27,8 @@ def test_places_import_accepts_usual_column_names(row: dict[str, Any]) -> None:
         place_id=PLACE_ID,
         token_digest=digest("tok:1"),
         device_token="tok:1",
-        created_at="2026-11-22T00:00:00Z",
-        updated_at="2026-11-22T00:00:00Z",
+        created_at="2100-01-01T00:00:00Z",
+        updated_at="2100-01-01T00:00:00Z",
         expires_at=EPOCH + 270 * 86_400,
     )
     assert not candidate.is_timed

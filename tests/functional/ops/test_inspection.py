@@ -93,7 +93,7 @@ def test_inspector_describe_subscriber_redacts_sid(inspector: Inspector) -> None
         "sid": "a-sid-…456789 (45 characters)",
         "created_at": EARLIER,
         "updated_at": LATER,
-        "valid": "until 2026-11-22T00:01:00Z",
+        "valid": "until 2100-01-01T00:01:00Z",
         "claims": ["device: leads here", "sid: leads here"],
         "in_order": "yes",
         "reachable": "yes",
@@ -111,7 +111,7 @@ def test_inspector_describe_device_redacts_tokens(inspector: Inspector) -> None:
 
 def test_inspector_describe_reports_expiry_and_missing_claim(inspector: Inspector, stored: Stored) -> None:
     (found,) = inspector.find("t2")
-    assert inspector.describe(found)["valid"] == "expired at 2026-11-22T00:00:00Z"
+    assert inspector.describe(found)["valid"] == "expired at 2100-01-01T00:00:00Z"
     record = {"account_id": {"S": ACCOUNT_ID}, "record": {"S": f"mobile#{digest('m1')}"}}
     stored.client.delete_item(TableName=DEVICES, Key=record)
     (found,) = inspector.find("d1")

@@ -13,7 +13,7 @@ from tests.support.transfer import EPOCH, KSIDS, Merge, device, subscriber, toke
 
 pytestmark = pytest.mark.engine
 
-TODAY, LAST_WEEK, LONG_AGO = "2026-11-21T12:00:00Z", "2026-11-12T00:00:00Z", "2024-01-01T00:00:00Z"
+TODAY, LAST_WEEK, LONG_AGO = "2099-12-31T12:00:00Z", "2099-12-22T00:00:00Z", "2024-01-01T00:00:00Z"
 
 
 def test_statistics_count_by_family_platform_and_age(registry: Registry, stored: Stored) -> None:

@@ -16,7 +16,7 @@ from pushreg_ops.registry import Registry
 from tests.support.calls import Engagement, Kazoo, Places, answered
 from tests.support.gateway import Gateway
 from tests.support.stored import Stored
-from tests.support.transfer import create_job, read_all, run, write_lines
+from tests.support.transfer import EPOCH, create_job, read_all, run, write_lines
 
 pytestmark = pytest.mark.engine
 
@@ -62,9 +62,9 @@ def test_export_writes_directory_first(registry: Registry, other: Registry, gate
 
 def test_export_skips_expired_and_unreadable_items(registry: Registry, stored: Stored) -> None:
     row = {"place_id": PLACE_ID, "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
-    for text, end in (("old", 99), ("last", 100), ("living", 101)):
+    for text, end in (("old", EPOCH - 1), ("last", EPOCH), ("living", EPOCH + 1)):
         stored.put(PLACES, {**row, "token_digest": digest(text), "device_token": text, "expires_at": end})
     stored.put(PLACES, {"place_id": PLACE_ID, "token_digest": "x"})
-    exporter = Exporter(registry, 100, lambda count: None)
+    exporter = Exporter(registry, EPOCH, lambda count: None)
     assert [line["device_token"] for line in exporter.read(["places"])] == ["living"]
     assert exporter.counts == {"places": 1, "expired": 2, "unreadable": 1}
