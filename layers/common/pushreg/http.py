@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
 from pushreg.clock import Clock, now, to_iso
 from pushreg.config import Settings, read_trace_id
 from pushreg.dynamodb import Client, Session, connect
@@ -183,7 +185,7 @@ class Handler:
             gc.enable()
         return self._prepared
 
-    def __call__(self, event: Mapping[str, Any], lambda_context: Any) -> dict[str, Any]:
+    def __call__(self, event: Mapping[str, Any], lambda_context: LambdaContext | None) -> dict[str, Any]:
         """Answer one event of payload format 2.0; every failure has the family's own form."""
         started = self._timer()
         settings, directory, client, request_log = self.prepare()
@@ -236,7 +238,7 @@ def _find_operation(routes: Routes, request: Request) -> Operation:
     return methods[request.method]
 
 
-def _limit(lambda_context: Any) -> float:
+def _limit(lambda_context: LambdaContext | None) -> float:
     remaining: Callable[[], int] | None = getattr(lambda_context, "get_remaining_time_in_millis", None)
     return TIME_LIMIT if remaining is None else min(TIME_LIMIT, remaining() / 1000 - TIME_RESERVE)
 
