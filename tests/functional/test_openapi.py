@@ -188,7 +188,9 @@ def _check_answer(document: Document, exchange: Exchange) -> Iterator[str]:
 def _mask(media_type: str, body: str) -> str:
     """Return the body with KSIDs, digests, request ids and times replaced, which differ between runs."""
     text = body if media_type == "text/xml" else json.dumps(json.loads(body), sort_keys=True)
-    return re.sub(r"\b[1-9][0-9]{18}\b|\b[0-9a-f]{32}\b|\d{4}-\d\d-\d\dT[\d:.]+Z|\d\d/\d\d/\d{4} [\d:]+ [AP]M", "…", text)
+    return re.sub(
+        r"\b[1-9][0-9]{18}\b|\b[0-9a-f]{32}\b|\d{4}-\d\d-\d\dT[\d:.]+Z|\d\d/\d\d/\d{4} [\d:]+ [AP]M", "…", text
+    )
 
 
 def _judge_request(document: Document, exchange: Exchange) -> bool | None:
