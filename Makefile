@@ -48,7 +48,7 @@ check: $(VENV)/.project $(VENV)/.dev ## Check format, lint, types, template and 
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/cfn-lint template.yaml
+	@$(BIN)/cfn-lint template.yaml docs/samples/*.yaml
 	@$(BIN)/python -m pytest -q tests/meta/test_layers.py
 	@$(BIN)/python -m pip check
 

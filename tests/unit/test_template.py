@@ -9,22 +9,27 @@ from typing import Any
 
 import pytest
 
+import engagement.app
+import kazoo.app
+import places.app
 from pushreg.config import Settings
 from pushreg.http import TIME_LIMIT, TIME_RESERVE
 from pushreg.metrics import RequestLog
 from pushreg_local.intrinsics import Resolver, parse
 from pushreg_local.template import load_template
+from smoke.app import SmokeTest
 
 PROJECT = Path(__file__).parents[2]
 TEXT = (PROJECT / "template.yaml").read_text(encoding="utf-8")
 DOCUMENT = parse(TEXT)
 RESOLVED: dict[str, Any] = Resolver(DOCUMENT, {}).resolve(DOCUMENT["Resources"])
 TEMPLATE = load_template(TEXT)
+# Discard: nothing listens there.
+CLOSED_PORT = "http://127.0.0.1:9"
 STACK_NAMESPACE = "Pushreg/pushreg-local"
 ROUTES = {
-    "kazoo.lambda_entry": {"ANY /v2/accounts/{account_id}/push_notification_subscriptions/{app}/{device_id}"},
-    "engagement.lambda_entry": {"ANY /vpns/subscription", "ANY /kpns/subscription", "ANY /subscription"},
-    "places.lambda_entry": {"ANY /dts/places/{place_id}/subscriptions"},
+    f"{app.__name__.partition('.')[0]}.lambda_entry": {f"ANY {path}" for path in app.Dialect().routes}
+    for app in (kazoo.app, engagement.app, places.app)
 }
 
 
@@ -35,6 +40,16 @@ def resources(kind: str) -> dict[str, dict[str, Any]]:
 FUNCTIONS = resources("AWS::Serverless::Function")
 TABLES = resources("AWS::DynamoDB::Table")
 ALARMS = resources("AWS::CloudWatch::Alarm")
+
+
+class FakeSsm:
+    """A parameter store without the smoke test's credentials."""
+
+    class exceptions:  # noqa: N801 As the client has it.
+        ParameterNotFound = KeyError
+
+    def get_parameter(self, **_: Any) -> Any:
+        raise KeyError
 
 
 class Watched(dict[str, str]):
@@ -79,10 +94,16 @@ def test_template_function_timeout_exceeds_database_deadline() -> None:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_template_functions_deploy_as_canary_with_alarm(name: str) -> None:
     family = name.removesuffix("Function")
-    assert FUNCTIONS[name]["DeploymentPreference"] == {"Alarms": [f"{family}FaultAlarm"]}
-    for rollout, expected in (("Canary", "Canary10Percent5Minutes"), ("AllAtOnce", "AllAtOnce")):
-        shared = Resolver(DOCUMENT, {"Rollout": rollout}).resolve(DOCUMENT["Globals"]["Function"])
-        assert shared["DeploymentPreference"] == {"Type": expected}
+    # The hook before traffic always, the alarm under a canary alone, and never the one that may be on already.
+    for rollout, expected, alarms in (
+        ("Canary", "Canary10Percent15Minutes", {"Alarms": [f"{family}CanaryAlarm"]}),
+        ("AllAtOnce", "AllAtOnce", {"Alarms": []}),
+    ):
+        resolver = Resolver(DOCUMENT, {"Rollout": rollout})
+        own = resolver.resolve(DOCUMENT["Resources"][name]["Properties"]["DeploymentPreference"])
+        assert own == {**alarms, "Hooks": {"PreTraffic": "SmokeFunction"}}
+        shared = resolver.resolve(DOCUMENT["Globals"]["Function"])
+        assert shared["DeploymentPreference"]["Type"] == expected
     # A change of the layer alone has to make a new version.
     assert FUNCTIONS[name]["AutoPublishAliasAllProperties"] is True
     assert RESOLVED["CommonLayer"]["Properties"]["PublishLambdaVersion"] is True
@@ -152,7 +173,7 @@ def _metrics(value: Any) -> Iterator[tuple[str, str, tuple[str, ...]]]:
             yield from _metrics(each)
     elif isinstance(value, dict):
         if "MetricName" in value:
-            yield value["Namespace"], value["MetricName"], tuple(each["Name"] for each in value["Dimensions"])
+            yield value["Namespace"], value["MetricName"], tuple(each["Name"] for each in value.get("Dimensions", []))
         for each in value.values():
             yield from _metrics(each)
 
@@ -164,7 +185,13 @@ def emitted() -> set[tuple[str, tuple[str, ...]]]:
     request_log = RequestLog(Settings.from_environ(TEMPLATE.functions[0].environment), lines.append)
     request_log.record("put", "fault", 500, 1.0, 1, "id", None)
     request_log.record("put", "denied", 401, 1.0, 1, "id", None)
+    SmokeTest({"METRICS_NAMESPACE": STACK_NAMESPACE, "SECRETS_PARAMETER": "none"}, lambda _: FakeSsm(), lines.append)(
+        {"api": CLOSED_PORT}, None
+    )
+    filters = resources("AWS::Logs::MetricFilter").values()
     return {
+        (transformation["MetricName"], ()) for each in filters for transformation in each["MetricTransformations"]
+    } | {
         (metric["Name"], tuple(dimensions))
         for line in lines
         for directive in json.loads(line)["_aws"]["CloudWatchMetrics"]
@@ -182,7 +209,9 @@ def test_template_alarms_watch_emitted_metrics(name: str, emitted: set[tuple[str
             assert (metric, dimensions) in emitted
         else:
             assert (namespace, metric, dimensions) in {
+                ("AWS/ApiGateway", "5xx", ("ApiId",)),
                 ("AWS/Lambda", "Errors", ("FunctionName",)),
+                ("AWS/Lambda", "Errors", ("FunctionName", "Resource", "ExecutedVersion")),
                 ("AWS/Lambda", "Duration", ("FunctionName",)),
                 ("AWS/Lambda", "Throttles", ("FunctionName",)),
                 ("AWS/DynamoDB", "ReadThrottleEvents", ("TableName",)),
@@ -192,11 +221,99 @@ def test_template_alarms_watch_emitted_metrics(name: str, emitted: set[tuple[str
 
 def test_template_alarms_notify_optional_topic() -> None:
     topic = "arn:aws:sns:eu-west-1:123456789012:ops"
-    for parameters, actions in (({}, None), ({"AlarmTopicArn": topic}, [topic])):
-        resolved = Resolver(DOCUMENT, parameters).resolve(DOCUMENT["Resources"])
-        assert {tuple(resolved[name]["Properties"].get("AlarmActions") or ()) for name in ALARMS} == {
-            tuple(actions or ())
+    for parameters, action in (({}, "AlarmTopic"), ({"AlarmTopicArn": topic}, topic)):
+        resolver = Resolver(DOCUMENT, parameters)
+        assert resolver.holds("HasOwnTopic") is (action == "AlarmTopic")
+        resolved = resolver.resolve(DOCUMENT["Resources"])
+        notified = {name for name in ALARMS if not name.endswith("CanaryAlarm")}
+        for key in ("AlarmActions", "OKActions"):
+            assert {tuple(resolved[name]["Properties"][key]) for name in notified} == {(action,)}
+        # CodeDeploy looks at a canary's alarm; people hear of the deployment that failed.
+        assert not any("AlarmActions" in resolved[name]["Properties"] for name in set(ALARMS) - notified)
+
+
+def assert_rules(parameters: dict[str, str]) -> set[str]:
+    """Return the rules that refuse a deployment with the parameters."""
+    resolver = Resolver(DOCUMENT, parameters)
+    return {
+        name
+        for name, rule in DOCUMENT["Rules"].items()
+        if resolver.resolve(rule["RuleCondition"])
+        and not all(resolver.resolve(each["Assert"]) for each in rule["Assertions"])
+    }
+
+
+@pytest.mark.parametrize(
+    ("parameters", "refused"),
+    [
+        ({}, {"AlarmsNeedSomebody"}),
+        ({"AlarmEmail": "ops@example.com"}, set()),
+        ({"AlarmTopicArn": "arn:aws:sns:eu-west-1:123456789012:ops"}, set()),
+        ({"AllowUnattendedAlarms": "true"}, set()),
+        ({"AlarmEmail": "ops@example.com", "DisableExecuteApi": "true"}, {"ClosedApiNeedsDomain"}),
+        ({"AllowUnattendedAlarms": "true", "MonthlyBudget": "50"}, {"BudgetNeedsEmail"}),
+        ({"AlarmEmail": "ops@example.com", "DomainName": "push.example.com"}, {"DomainNeedsCertificate"}),
+    ],
+)
+def test_template_rules_refuse_what_would_hurt(parameters: dict[str, str], refused: set[str]) -> None:
+    assert assert_rules(parameters) == refused
+
+
+def test_template_routes_have_limits_of_their_family() -> None:
+    api = DOCUMENT["Resources"]["Api"]["Properties"]
+    modules = {function.name: function.module.partition(".")[0].capitalize() for function in TEMPLATE.functions}
+    assert {key: each["ThrottlingRateLimit"] for key, each in api["RouteSettings"].items()} == {
+        route.key: {"Ref": f"{modules[route.function]}RateLimit"}
+        for route in TEMPLATE.routes
+        if modules[route.function] in ("Kazoo", "Places")
+    }
+    assert api["DefaultRouteSettings"]["ThrottlingRateLimit"] == {"Ref": "ThrottlingRateLimit"}
+
+
+def test_template_default_limits_bound_each_other() -> None:
+    defaults = {name: each["Default"] for name, each in DOCUMENT["Parameters"].items()}
+    # docs/operations.md#what-bounds-what: a call at its slowest takes 3 s and at most 10 calls of 8 units.
+    slowest, units = 3, 10 * 8
+    assert len(FUNCTIONS) * defaults["ReservedConcurrency"] <= 1000 - 100
+    assert defaults["ReservedConcurrency"] * units / slowest <= defaults["MaxWriteUnits"]
+    for name in TABLES:
+        throughput = DOCUMENT["Resources"][name]["Properties"]["OnDemandThroughput"]
+        assert throughput == {
+            "MaxReadRequestUnits": {"Ref": "MaxReadUnits"},
+            "MaxWriteRequestUnits": {"Ref": "MaxWriteUnits"},
         }
+
+
+def test_template_names_differ_between_regions_of_an_account() -> None:
+    assert DOCUMENT["Resources"]["Dashboard"]["Properties"]["DashboardName"] == {
+        "Fn::Sub": "${AWS::StackName}-${AWS::Region}"
+    }
+    assert DOCUMENT["Resources"]["CommonLayer"]["Properties"]["LayerName"] == {"Fn::Sub": "${AWS::StackName}-common"}
+
+
+def test_template_roles_take_permissions_boundary() -> None:
+    boundary = "arn:aws:iam::123456789012:policy/boundary"
+    for parameters, expected in (({}, None), ({"PermissionsBoundary": boundary}, boundary)):
+        resolved = Resolver(DOCUMENT, parameters).resolve(DOCUMENT["Resources"])
+        roles = [each["Properties"] for each in resolved.values() if each["Type"] == "AWS::IAM::Role"]
+        assert len(roles) == len(FUNCTIONS) + 2
+        assert {role.get("PermissionsBoundary") for role in roles} == {expected}
+
+
+def test_template_tracing_is_a_parameter() -> None:
+    for value, mode in (("false", "PassThrough"), ("true", "Active")):
+        resolver = Resolver(DOCUMENT, {"Tracing": value})
+        assert resolver.resolve(DOCUMENT["Globals"]["Function"]["Tracing"]) == mode
+        role = resolver.resolve(DOCUMENT["Resources"]["KazooRole"]["Properties"])
+        policies = role.get("ManagedPolicyArns", [])
+        assert policies == (["arn:aws:iam::aws:policy/AWSXRayDaemonWriteAccess"] if value == "true" else [])
+
+
+def test_template_heartbeat_periods_match_their_minutes() -> None:
+    for minutes, each in DOCUMENT["Mappings"]["Heartbeats"].items():
+        assert each["Seconds"] == (int(minutes) * 60 or 60)
+    allowed = DOCUMENT["Parameters"]["HeartbeatMinutes"]["AllowedValues"]
+    assert {str(value) for value in allowed} == set(DOCUMENT["Mappings"]["Heartbeats"])
 
 
 def test_template_dashboard_shows_emitted_metrics(emitted: set[tuple[str, tuple[str, ...]]]) -> None:
@@ -222,8 +339,10 @@ def test_template_dashboard_shows_every_function_and_table() -> None:
 
 def test_template_has_alarms_for_every_family_and_table() -> None:
     families = {name.removesuffix("Function") for name in FUNCTIONS}
-    expected = {f"{family}{kind}Alarm" for family in families for kind in ("Fault", "Latency", "Throttle", "Denied")}
-    assert set(ALARMS) == expected | {f"{table}ThrottleAlarm" for table in TABLES}
+    kinds = ("Fault", "Canary", "Latency", "Throttle", "Denied", "Contended", "Registration")
+    expected = {f"{family}{kind}Alarm" for family in families for kind in kinds}
+    shared = {"TakeoverAlarm", "ApiFaultAlarm", "ApiThrottleAlarm", "HeartbeatAlarm"}
+    assert set(ALARMS) == expected | shared | {f"{table}ThrottleAlarm" for table in TABLES}
     services = {name: each["Service"] for name, each in DOCUMENT["Mappings"]["Families"].items()}
     assert services == {
         family: FUNCTIONS[f"{family}Function"]["Environment"]["Variables"]["FAMILY"] for family in families

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pushreg_ops.commands.options import Json, Local, Stack, reach
-from pushreg_ops.doctor.checks import CheckResult, check_directory, check_tables
+from pushreg_ops.doctor.checks import CheckResult, check_directory, check_revoked, check_tables
 from pushreg_ops.doctor.smoke_test import SmokeTest
 from pushreg_ops.progress import meter
 from pushreg_ops.terminal import Terminal, complain, count
@@ -24,6 +24,12 @@ def run(
         ),
     ] = None,
     calls: Annotated[bool, typer.Option("--calls/--no-calls", help="Call the API with test data.")] = True,
+    revoked_since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TABLE", help="After a restore: the Directory table that was in use, to compare keys with."
+        ),
+    ] = None,
     stack: Stack = None,
     local: Local = False,
     json: Json = False,
@@ -37,6 +43,7 @@ def run(
     Examples:
       pushreg doctor --stack prod
       pushreg doctor --local --json
+      pushreg doctor --stack restored --no-calls --revoked-since pushreg-DirectoryTable-1A2B3C
     """
     terminal = Terminal(as_json=json)
     results: list[CheckResult] = []
@@ -44,6 +51,8 @@ def run(
         results += check_tables(registry)
         if not any(each.verdict == "bad" for each in results):
             results += check_directory(registry)
+            if revoked_since is not None:
+                results += check_revoked(registry, revoked_since)
             if calls:
                 results += SmokeTest(registry, api or registry.address).run()
     if json:

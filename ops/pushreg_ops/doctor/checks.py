@@ -78,6 +78,22 @@ def check_directory(registry: Registry) -> Iterator[CheckResult]:
             yield CheckResult("note", f"application {application.application_id}", detail, fix)
 
 
+def check_revoked(registry: Registry, table: str) -> Iterator[CheckResult]:
+    """Yield the keys of this directory that are not in the other table, which was in use when this one was restored."""
+    keys = _list_keys(registry, registry.directory)
+    revoked = sorted(set(keys) - set(_list_keys(registry, table)))
+    for key_id in revoked:
+        fix = f"run `pushreg keys revoke {key_id}`"
+        yield CheckResult("bad", f"key {key_id}", f"works again, but was revoked: {table} does not have it", fix)
+    if not revoked:
+        yield CheckResult("good", "keys", f"none of {len(keys):,} was revoked in {table}")
+
+
+def _list_keys(registry: Registry, table: str) -> list[str]:
+    entries = DirectoryWriter(registry.client, table).list("credential")
+    return [entry.key_id for entry in entries if isinstance(entry, Credential)]
+
+
 def _check_form(table: str, description: dict[str, Any]) -> CheckResult:
     status = description["TableStatus"]
     if status != "ACTIVE":
@@ -97,7 +113,10 @@ def _check_recovery(registry: Registry, table: str, description: dict[str, Any])
         return
     recovery = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
     if recovery.get("PointInTimeRecoveryStatus") != "ENABLED":
-        fix = "deploy the stack again: the template enables it"
+        fix = (
+            f"run `aws dynamodb update-continuous-backups --table-name {registry.tables[table]}"
+            " --point-in-time-recovery-specification PointInTimeRecoveryEnabled=true`"
+        )
         yield CheckResult("bad", table, "point-in-time recovery is off", fix)
     else:
         earliest = recovery.get("EarliestRestorableDateTime")
@@ -111,7 +130,8 @@ def _check_recovery(registry: Registry, table: str, description: dict[str, Any])
             "note", table, "is encrypted with a key owned by DynamoDB", "deploy the template, which uses AWS KMS"
         )
     if not description.get("DeletionProtectionEnabled"):
-        yield CheckResult("note", table, "deletion protection is off", "deploy with DeletionProtection=true")
+        fix = f"run `aws dynamodb update-table --table-name {registry.tables[table]} --deletion-protection-enabled`"
+        yield CheckResult("note", table, "deletion protection is off", fix)
 
 
 def _check_expiry(registry: Registry, table: str) -> Iterator[CheckResult]:
@@ -123,6 +143,8 @@ def _check_expiry(registry: Registry, table: str) -> Iterator[CheckResult]:
             "good", table, f"rows expire after {days} days" if days else "rows never expire (StaleAfterDays is 0)"
         )
     else:
-        yield CheckResult(
-            "bad", table, "TTL is off: expired items are not removed", "enable TTL on the attribute expires_at"
+        fix = (
+            f"run `aws dynamodb update-time-to-live --table-name {registry.tables[table]}"
+            " --time-to-live-specification Enabled=true,AttributeName=expires_at`"
         )
+        yield CheckResult("bad", table, "TTL is off: expired items are not removed", fix)

@@ -12,28 +12,19 @@ import urllib3
 from pushreg.clock import now, to_iso
 from pushreg.codecs import json
 from pushreg.dynamodb import Session, delete, to_attributes
-from pushreg.errors import ConditionFailedError, MalformedError, PushregError
+from pushreg.errors import ConditionFailedError, MalformedError
 from pushreg.models.directory import Account, Application, Credential, Place
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS, device_claim_key, digest, ksid_key, sid_claim_key
 from pushreg_ops.directory_writer import DirectoryWriter
 from pushreg_ops.doctor.checks import CheckResult
 from pushreg_ops.registry import Registry
+from smoke.probes import ProbeError, probe_engagement, probe_kazoo, probe_places
 
 # Constant, so that the next run cleans up after one that was killed.
 ACCOUNT = "d0c70000000000000000000000d0c700"
 PLACE = "d0c70000-0000-4000-8000-00000000d0c7"
 NAME = "pushreg-doctor"
 TIMEOUT = urllib3.Timeout(connect=5, read=15)
-MOBILE = {
-    "mobile_device_id": NAME,
-    "notification_registration_ids": {NAME: {"notification_type": "fcm", "notification_preferences": ["chat"]}},
-    "platform": "android",
-    "sip_proxy_server": "sip.example.com",
-}
-
-
-class CallError(PushregError):
-    """The API's response was not the expected one; the message says how it differs."""
 
 
 class SmokeTest:
@@ -54,15 +45,15 @@ class SmokeTest:
             self.clean()
             self._add_entries()
             checks: list[tuple[str, Callable[[], None]]] = [
-                ("kazoo", self._check_kazoo),
-                ("engagement", self._check_engagement),
-                ("places", self._check_places),
+                ("kazoo", lambda: probe_kazoo(self._call, ACCOUNT, f"kazoo {self._secret}", NAME)),
+                ("engagement", lambda: probe_engagement(self._call, self._application, self._secret, NAME)),
+                ("places", lambda: probe_places(self._call, PLACE, f"places {self._secret}", NAME)),
             ]
             for family, check in checks:
                 try:
                     check()
                     yield CheckResult("good", family, "register, look up and remove work; a wrong key is refused")
-                except CallError as error:
+                except ProbeError as error:
                     fix = "read the function's log; `pushreg verify` checks its table"
                     yield CheckResult("bad", family, str(error), fix)
                 except urllib3.exceptions.HTTPError:
@@ -96,53 +87,16 @@ class SmokeTest:
         ):
             self._writer.add(entry)
 
-    def _check_kazoo(self) -> None:
-        path = f"/v2/accounts/{ACCOUNT}/push_notification_subscriptions/{NAME}/{NAME}"
-        headers = {"X-Auth-Token": f"kazoo {self._secret}"}
-        self._call("GET", path, {"X-Auth-Token": "wrong"}, None, 401)
-        self._call("PUT", path, headers, {"data": MOBILE}, 201)
-        found = self._call("GET", path, headers, None, 200)
-        if found.get("data", {}).get("mobile_device_id") != NAME:
-            raise CallError("GET does not return what was PUT")
-        self._call("DELETE", path, headers, None, 200)
-        self._call("GET", path, headers, None, 404)
-
-    def _check_engagement(self) -> None:
-        form = {"appId": self._application, "deviceId": NAME, "sid": NAME, "osType": "androidgcm"}
-
-        def call(action: str, wanted: str, **fields: str) -> str:
-            body = {"subscriptionService": {action: {**form, **fields}}}
-            # With EngagementAlwaysHttp200 the HTTP status is 200 whatever statusCode says.
-            answer = self._call("POST", "/subscription", {}, body, int(wanted), 200)
-            response = answer.get("subscriptionResponse", {})
-            if response.get("statusCode") != wanted:
-                raise CallError(f"{action} returned statusCode {response.get('statusCode')} instead of {wanted}")
-            return str(response.get("ksid"))
-
-        call("subscribe", "401", authToken="wrong")
-        ksid = call("subscribe", "200", authToken=self._secret)
-        if call("unsubscribe", "200", authToken=self._secret, ksid=ksid) != ksid:
-            raise CallError("unsubscribe returned another KSID")
-
-    def _check_places(self) -> None:
-        path = f"/dts/places/{PLACE}/subscriptions"
-        headers = {"Authorization": f"Bearer places {self._secret}"}
-        body = {"device_token": NAME}
-        self._call("PUT", path, {"Authorization": "Bearer wrong"}, body, 401)
-        self._call("PUT", path, headers, body, 200)
-        self._call("DELETE", path, headers, body, 200)
-        self._call("DELETE", path, headers, body, 404)
-
     def _call(self, method: str, path: str, headers: dict[str, str], data: Any, *wanted: int) -> dict[str, Any]:
         body = None if data is None else json.encode(data)
         sent = {"Content-Type": "application/json", **headers}
         answer = self._pool.request(method, self._address + path, headers=sent, body=body, redirect=False)
         if answer.status not in wanted:
-            raise CallError(f"{method} {path} returned {answer.status} instead of {wanted[0]}")
+            raise ProbeError(f"{method} {path} returned {answer.status} instead of {wanted[0]}")
         try:
             content = json.decode(answer.data)
         except MalformedError as error:
-            raise CallError(f"{method} {path} did not return JSON") from error
+            raise ProbeError(f"{method} {path} did not return JSON") from error
         return content if isinstance(content, dict) else {}
 
     def _remove(self, table: str, name: str, owner: str) -> None:

@@ -1,0 +1,150 @@
+"""The whole template through SAM's own transform into an emulator of CloudFormation, as far as that one goes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+
+from pushreg_local.intrinsics import parse
+from pushreg_local.template import find_template
+
+REGION = "us-east-1"
+REFERENCE = re.compile(r"\$\{(\w+)(?:\.[\w.]+)?\}")
+PARAMETERS = {"AlarmEmail": "ops@example.com", "DeletionProtection": "false"}
+# What the emulator cannot create. cfn-lint and SAM's transform are all that these go through.
+UNKNOWN_TO_MOTO = {
+    "AWS::ApiGatewayV2::Api",
+    "AWS::ApiGatewayV2::ApiMapping",
+    "AWS::ApiGatewayV2::DomainName",
+    "AWS::ApiGatewayV2::Stage",
+    "AWS::Budgets::Budget",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CodeDeploy::Application",
+    "AWS::CodeDeploy::DeploymentGroup",
+    "AWS::Lambda::Alias",
+    # Of an alias, which is not there.
+    "AWS::Lambda::Permission",
+    "AWS::Logs::MetricFilter",
+    "AWS::SNS::Subscription",
+}
+
+
+def transform(rollout: str = "Canary") -> dict[str, Any]:
+    """Return the template as SAM makes it; loops are expanded first, as AWS::LanguageExtensions does."""
+    document = parse(find_template(Path(__file__)).read_text("utf-8"))
+    document["Transform"] = "AWS::Serverless-2016-10-31"
+    # `sam package` puts the code into a bucket.
+    for resource in document["Resources"].values():
+        properties = resource.get("Properties", {})
+        if "ContentUri" in properties:
+            properties["ContentUri"] = "s3://bucket/key"
+        if resource["Type"] == "AWS::Lambda::Function":
+            properties["Code"] = {"S3Bucket": "bucket", "S3Key": "key"}
+    document["Globals"]["Function"]["CodeUri"] = "s3://bucket/key"
+    session = boto3.Session(region_name=REGION)
+    translator = Translator({}, Parser(), boto_session=session)
+    translated: dict[str, Any] = translator.translate(document, {"Rollout": rollout, "AWS::Region": REGION})
+    return translated
+
+
+@pytest.fixture(scope="module")
+def translated() -> dict[str, Any]:
+    return transform()
+
+
+def find(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [each for each in template["Resources"].values() if each["Type"] == kind]
+
+
+def test_transform_makes_a_deployment_for_each_family(translated: dict[str, Any]) -> None:
+    groups = find(translated, "AWS::CodeDeploy::DeploymentGroup")
+    assert len(groups) == 3
+    for group in groups:
+        # No role of SAM's own, which would have no permissions boundary.
+        assert group["Properties"]["ServiceRoleArn"] == {"Fn::GetAtt": ["CodeDeployRole", "Arn"]}
+        (canary,) = group["Properties"]["AlarmConfiguration"]["Fn::If"][1]["Alarms"]
+        assert canary["Name"]["Ref"].endswith("CanaryAlarm")
+    assert "CodeDeployServiceRole" not in translated["Resources"]
+    aliases = find(translated, "AWS::Lambda::Alias")
+    for alias in aliases:
+        hook = alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]["BeforeAllowTrafficHook"]
+        assert hook == {"Ref": "SmokeFunction"}
+    assert len(aliases) == 3
+
+
+def test_transform_has_no_circle(translated: dict[str, Any]) -> None:
+    def refer(value: Any) -> Iterator[str]:
+        if isinstance(value, list):
+            for each in value:
+                yield from refer(each)
+        elif isinstance(value, dict):
+            for key, each in value.items():
+                match key, each:
+                    case "Ref" | "DependsOn", str():
+                        yield each
+                    case "Fn::GetAtt", [str() as name, *_]:
+                        yield name
+                    case "Fn::Sub", _:
+                        text = each if isinstance(each, str) else each[0]
+                        yield from (part.partition("}")[0].partition(".")[0] for part in text.split("${")[1:])
+                    case _:
+                        yield from refer(each)
+
+    resources = translated["Resources"]
+    needs = {name: {each for each in refer(body) if each in resources} for name, body in resources.items()}
+    while needs:
+        ready = {name for name, others in needs.items() if not others & needs.keys()}
+        assert ready, f"a circle among {', '.join(sorted(needs))}"
+        needs = {name: others for name, others in needs.items() if name not in ready}
+
+
+def detach(value: Any, gone: set[str]) -> Any:
+    """Return the value with text in place of references to what is not created."""
+    if isinstance(value, list):
+        return [detach(each, gone) for each in value]
+    if not isinstance(value, dict):
+        return value
+    match value:
+        case {"Ref": str() as name} if name in gone:
+            return name
+        case {"Fn::GetAtt": [str() as name, str() as attribute]} if name in gone:
+            return f"{name}.{attribute}"
+        case {"Fn::Sub": str() as text}:
+            return {"Fn::Sub": REFERENCE.sub(lambda match: match[1] if match[1] in gone else match[0], text)}
+        case {"Fn::Sub": [str() as text, dict() as names]}:
+            return {"Fn::Sub": [text, detach(names, gone)]}
+    return {key: detach(each, gone) for key, each in value.items()}
+
+
+def test_every_resource_is_created_or_known_to_be_left_out(translated: dict[str, Any]) -> None:
+    resources = translated["Resources"]
+    assert {each["Type"] for each in resources.values()} >= UNKNOWN_TO_MOTO
+    wanted = {name: each for name, each in resources.items() if each["Type"] not in UNKNOWN_TO_MOTO}
+    body = {key: translated[key] for key in ("Parameters", "Conditions", "Mappings")}
+    body["Resources"] = detach(wanted, resources.keys() - wanted.keys())
+    with mock_aws():
+        boto3.client("s3", region_name=REGION).create_bucket(Bucket="bucket")
+        boto3.client("s3", region_name=REGION).put_object(Bucket="bucket", Key="key", Body=b"")
+        client = boto3.client("cloudformation", region_name=REGION)
+        client.create_stack(
+            StackName="pushreg",
+            TemplateBody=json.dumps(body),
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in PARAMETERS.items()],
+            Capabilities=["CAPABILITY_IAM"],
+        )
+        pages = client.get_paginator("list_stack_resources").paginate(StackName="pushreg")
+        created = {each["LogicalResourceId"]: each for page in pages for each in page["StackResourceSummaries"]}
+        table = created["PlacesTable"]["PhysicalResourceId"]
+        dynamodb = boto3.client("dynamodb", region_name=REGION)
+        description = dynamodb.describe_table(TableName=table)["Table"]
+    assert set(wanted) - set(created) == {"DomainRecords"}
+    assert [key["AttributeName"] for key in description["KeySchema"]] == ["place_id", "token_digest"]

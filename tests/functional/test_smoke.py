@@ -1,0 +1,202 @@
+"""The smoke test function against the real handlers: what it tells CodeDeploy and the heartbeat, and what it leaves."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from pushreg.models.directory import Account, Application, Credential, Entry, Place
+from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, digest
+from pushreg_local.intrinsics import Resolver
+from pushreg_ops.directory_writer import DirectoryWriter
+from smoke.app import ACCOUNT, APPLICATION, FAMILIES, PLACE, SmokeTest
+from tests.support.gateway import Gateway, read_template
+from tests.support.roles import Restricted
+from tests.support.serving import serve
+from tests.support.stored import Stored
+from tests.unit.test_template import DOCUMENT
+
+MOMENT = "2024-01-01T00:00:00Z"
+SECRETS = {"kazoo": "kazoo secret", "engagement": "engagement secret", "places": "places secret"}
+ENTRIES: tuple[Entry, ...] = (
+    Account(ACCOUNT, MOMENT),
+    Application(APPLICATION, MOMENT, digest(SECRETS["engagement"])),
+    Place(PLACE, MOMENT),
+    Credential(digest(SECRETS["kazoo"]), "kazoo", "write", MOMENT, account_id=ACCOUNT),
+    Credential(digest(SECRETS["places"]), "places", "write", MOMENT, places=frozenset({PLACE})),
+)
+HOOK = {"DeploymentId": "d-ABC123", "LifecycleEventHookExecutionId": "e-1"}
+Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
+
+
+@dataclass
+class FakeAws:
+    """Clients of three services: Lambda runs the real handlers, the others note and answer."""
+
+    handlers: dict[str, Handler]
+    secrets: dict[str, str] | None = None
+    told: list[dict[str, Any]] = field(default_factory=list)
+
+    class exceptions:  # noqa: N801 As a client has it.
+        class ParameterNotFound(Exception):  # noqa: N818 Botocore's name.
+            pass
+
+    def __call__(self, service: str) -> FakeAws:
+        assert service in ("lambda", "codedeploy", "ssm")
+        return self
+
+    def get_parameter(self, **asked: Any) -> Any:
+        assert asked == {"Name": "/pushreg/pushreg-local/smoke", "WithDecryption": True}
+        if self.secrets is None:
+            raise self.exceptions.ParameterNotFound
+        return {"Parameter": {"Value": json.dumps(self.secrets)}}
+
+    def invoke(self, **asked: Any) -> Any:
+        try:
+            answer, error = self.handlers[asked["FunctionName"]](json.loads(asked["Payload"]), None), {}
+        except ArithmeticError as raised:
+            answer, error = {"errorType": type(raised).__name__}, {"FunctionError": "Unhandled"}
+        return {"Payload": io.BytesIO(json.dumps(answer).encode()), **error}
+
+    def put_lifecycle_event_hook_execution_status(self, **said: Any) -> None:
+        self.told.append(said)
+
+
+@pytest.fixture
+def client() -> Iterator[Any]:
+    with mock_aws():
+        client: Any = boto3.client("dynamodb", region_name="us-east-1")
+        Stored.create(client)
+        writer = DirectoryWriter(client, DIRECTORY)
+        for entry in ENTRIES:
+            writer.add(entry)
+        yield client
+
+
+@pytest.fixture
+def aws(client: Any) -> FakeAws:
+    """Versions by their name, each a handler within its role's permissions."""
+    handlers: dict[str, Handler] = {}
+    for function in read_template().functions:
+        create = importlib.import_module(function.module).create_handler
+        restricted = Restricted(client, function.name)
+        handlers[f"{function.name}.Version"] = create(
+            function.environment, restricted, sleep=lambda _: None, emit=lambda _: None
+        )
+    return FakeAws(handlers, SECRETS)
+
+
+@pytest.fixture
+def environ() -> dict[str, str]:
+    properties = Resolver(DOCUMENT, {}).resolve(DOCUMENT["Resources"]["SmokeFunction"]["Properties"])
+    variables: dict[str, str] = properties["Environment"]["Variables"]
+    return variables
+
+
+def run(event: Mapping[str, Any], aws: FakeAws, environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the failures by family, and the line that was logged."""
+    lines: list[str] = []
+    failures = SmokeTest(environ, aws, lines.append, lambda: 1.0)(event, None)
+    (line,) = lines
+    assert not any(secret in line for secret in SECRETS.values())
+    return failures, json.loads(line)
+
+
+def left(client: Any) -> tuple[list[Any], ...]:
+    stored = Stored(client)
+    subscribers = [item for item in stored.items(SUBSCRIBERS) if item["record"].startswith("ksid#")]
+    return stored.items(DEVICES), stored.items(PLACES), subscribers
+
+
+def test_hook_good_versions_succeed_and_leave_one_inactive_subscriber(
+    client: Any, aws: FakeAws, environ: dict[str, str]
+) -> None:
+    for _ in range(2):
+        failures, line = run(HOOK, aws, environ)
+        assert failures == {}
+        assert line["Heartbeat"] == 1
+    told = {"deploymentId": "d-ABC123", "lifecycleEventHookExecutionId": "e-1", "status": "Succeeded"}
+    assert aws.told == [told, told]
+    devices, places, (subscriber,) = left(client)
+    assert (devices, places, subscriber["active"]) == ([], [], False)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("method", ["PUT", "POST", "GET", "DELETE"])
+def test_hook_version_that_fails_one_method_is_refused(
+    family: str, method: str, client: Any, aws: FakeAws, environ: dict[str, str]
+) -> None:
+    version = environ[f"{family.upper()}_VERSION"]
+    good = aws.handlers[version]
+    called = []
+
+    def fail(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        if event["requestContext"]["http"]["method"] != method:
+            return good(event, context)
+        called.append(method)
+        return {"statusCode": 500, "headers": {}, "body": "{}"}
+
+    aws.handlers[version] = fail
+    failures, line = run(HOOK, aws, environ)
+    assert failures == ({family: line["failures"][family]} if called else {})
+    assert aws.told[0]["status"] == ("Failed" if called else "Succeeded")
+    assert line["Heartbeat"] == int(not called)
+
+
+def test_hook_version_that_dies_is_refused_and_named(aws: FakeAws, environ: dict[str, str]) -> None:
+    def die(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        raise ZeroDivisionError("a secret")
+
+    aws.handlers[environ["PLACES_VERSION"]] = die
+    failures, _ = run(HOOK, aws, environ)
+    assert failures == {"places": "PUT: the function failed with ZeroDivisionError"}
+    assert aws.told[0]["status"] == "Failed"
+
+
+def test_hook_without_credentials_checks_refusals_only(client: Any, aws: FakeAws, environ: dict[str, str]) -> None:
+    aws.secrets = None
+    assert run(HOOK, aws, environ)[0] == {}
+    assert left(client) == ([], [], [])
+    aws.handlers[environ["KAZOO_VERSION"]] = lambda event, context: {"statusCode": 200, "headers": {}, "body": "{}"}
+    assert set(run(HOOK, aws, environ)[0]) == {"kazoo"}
+
+
+def test_hook_after_killed_run_cleans_up(client: Any, aws: FakeAws, environ: dict[str, str]) -> None:
+    good = aws.handlers[environ["KAZOO_VERSION"]]
+
+    def die_before_delete(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        if event["requestContext"]["http"]["method"] == "DELETE":
+            raise KeyboardInterrupt
+        return good(event, context)
+
+    Stored(client)
+    aws.handlers[environ["KAZOO_VERSION"]] = die_before_delete
+    with pytest.raises(KeyboardInterrupt):
+        run(HOOK, aws, environ)
+    aws.handlers[environ["KAZOO_VERSION"]] = good
+    assert run(HOOK, aws, environ)[0] == {}
+    assert left(client)[0] == []
+
+
+def test_heartbeat_calls_api_and_reports(client: Any, aws: FakeAws, environ: dict[str, str]) -> None:
+    with serve(Gateway(client).send) as address:
+        failures, line = run({"api": address}, aws, environ)
+    assert failures == {}
+    assert (line["service"], line["Heartbeat"]) == ("smoke", 1)
+    assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
+    assert aws.told == []
+    assert left(client)[:2] == ([], [])
+
+
+def test_heartbeat_without_api_fails_every_family(aws: FakeAws, environ: dict[str, str]) -> None:
+    failures, line = run({"api": "http://127.0.0.1:9"}, aws, environ)
+    assert set(failures) == set(FAMILIES)
+    assert line["Heartbeat"] == 0
