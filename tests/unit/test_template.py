@@ -15,6 +15,7 @@ import places.app
 from pushreg.config import Settings
 from pushreg.http import TIME_LIMIT, TIME_RESERVE
 from pushreg.metrics import RequestLog
+from pushreg.schema import USER_INDEX, USER_INDEX_PARTITION, USER_INDEX_SORT
 from pushreg_local.intrinsics import Resolver, parse
 from pushreg_local.template import load_template
 from smoke.app import SmokeTest
@@ -78,6 +79,12 @@ def test_template_functions_read_every_variable(function: Any) -> None:
     settings = Settings.from_environ(environment)
     assert settings.family == function.module.partition(".")[0]
     assert {name for name in environment if not name.startswith("AWS_")} <= environment.asked
+
+
+def test_template_user_index_is_the_one_in_the_schema() -> None:
+    (index,) = TABLES["SubscribersTable"]["GlobalSecondaryIndexes"]
+    assert index["IndexName"] == USER_INDEX
+    assert [key["AttributeName"] for key in index["KeySchema"]] == [USER_INDEX_PARTITION, USER_INDEX_SORT]
 
 
 def test_template_families_have_separate_tables() -> None:

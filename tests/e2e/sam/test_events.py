@@ -59,6 +59,19 @@ ROUTES = {
     "/vpns/subscription": ["/vpns/subscription"],
     "/kpns/subscription": ["/kpns/subscription"],
     "/subscription": ["/subscription", "/subscription?a=1&b=&a=2%20x&c=%C3%A9"],
+    "/service/geolocupdate": ["/service/geolocupdate"],
+    **{
+        f"{prefix}/api/v1/{path}": [f"{prefix}/api/v1/{path.format(ksid='4927718950329103027')}{query}"]
+        for prefix in ("", "/vpns", "/kpns")
+        for path, query in {
+            "subscribers": "?start=0&pageSize=10&ufid=x%40y.com",
+            "subscribers/{ksid}": "",
+            "subscribers/{ksid}/activate": "",
+            "subscribers/{ksid}/inactivate": "",
+            "subscribers/delete/ksids": "",
+            "location": "",
+        }.items()
+    },
     "/dts/places/{place_id}/subscriptions": ["/dts/places/1EE68C4E-7008-4227-a92d-e1b13ac64f30/subscriptions"],
 }
 REQUESTS = {
