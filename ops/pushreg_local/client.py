@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, cast
 
-import botocore.session
+import boto3
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -56,9 +56,8 @@ class AdminClient(Client, Protocol):
 
 def connect_endpoint(endpoint: str) -> AdminClient:
     """Return a client for a local endpoint, without retries and without the machine's AWS credentials."""
-    session = botocore.session.Session()
-    session.set_credentials("local", "local")
-    client = session.create_client("dynamodb", region_name=REGION, endpoint_url=endpoint, config=_ONE_TRY)
+    session = boto3.Session("local", "local", region_name=REGION)
+    client = session.client("dynamodb", endpoint_url=endpoint, config=_ONE_TRY)
     return cast("AdminClient", client)
 
 

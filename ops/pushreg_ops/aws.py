@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-import botocore.session
+import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -27,12 +27,10 @@ def connect_stack(name: str, region: str | None) -> tuple[AdminClient, Mapping[s
     Without a region, AWS_DEFAULT_REGION or the profile determines it.
     """
     with explain(f"the stack {name}"):
-        session = botocore.session.Session()
-        if region:
-            # The AWS CLI reads AWS_REGION; botocore does not.
-            session.set_config_variable("region", region)
-        formation: Any = session.create_client("cloudformation", config=_CONFIG)
-        client = cast("AdminClient", session.create_client("dynamodb", config=_CONFIG))
+        # The AWS CLI reads AWS_REGION; boto3 does not, so the caller passes it.
+        session = boto3.Session(region_name=region or None)
+        formation: Any = session.client("cloudformation", config=_CONFIG)
+        client = cast("AdminClient", session.client("dynamodb", config=_CONFIG))
     with explain(f"the stack {name} in {formation.meta.region_name}"):
         (stack,) = formation.describe_stacks(StackName=name)["Stacks"]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}

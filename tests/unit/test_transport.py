@@ -329,9 +329,9 @@ def test_direct_error_equals_boto3_error(name: str, serve: Callable[[Act], Serve
         assert direct[1]["CancellationReasons"] == REASONS
 
 
-@pytest.mark.parametrize(("name", "attempts"), [("clock skew", 1), ("expired token", 1), ("throttled", 12)])
+@pytest.mark.parametrize(("name", "transient"), [("clock skew", False), ("expired token", False), ("throttled", True)])
 def test_session_retries_direct_errors_only_if_transient(
-    name: str, attempts: int, serve: Callable[[Act], Server]
+    name: str, transient: bool, serve: Callable[[Act], Server]
 ) -> None:
     status, body = ERRORS[name]
 
@@ -343,7 +343,7 @@ def test_session_retries_direct_errors_only_if_transient(
     session = Session(open_client(serve(act).url), sleep=lambda _: None)
     with pytest.raises(StoreError):
         session.get("t", {"record": "device#desk"})
-    assert session.calls == attempts
+    assert (session.calls > 1) is transient
 
 
 def test_direct_transport_leaves_other_operations_to_botocore(serve: Callable[[Act], Server]) -> None:
