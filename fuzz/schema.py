@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import secrets
 import subprocess
@@ -54,6 +55,7 @@ def run(tool: Path, credentials: str, examples: int, seed: int) -> bool:
     """
     # One worker: the tool parses Python, which Python 3.11 does wrongly in threads at once (python/cpython#106905).
     fixed = ["--checks=all", "--workers=1", "--no-color", *(f"--header={each}" for each in CREDENTIALS[credentials])]
+    environ = {**os.environ, "SCHEMATHESIS_HOOKS": "fuzz.schemathesis_checks", "PYTHONPATH": str(PROJECT)}
     passed = True
     with run_temporary_stack() as stack, tempfile.TemporaryDirectory() as folder:
         for start in range(0, examples, TURN):
@@ -64,7 +66,9 @@ def run(tool: Path, credentials: str, examples: int, seed: int) -> bool:
             command += [f"--phases={'fuzzing' if start else 'examples,coverage,fuzzing'}"]
             command += [f"--max-examples={min(TURN, examples - start)}", f"--seed={seed + start}"]
             # S603: what the Makefile names.
-            done = subprocess.run(command, cwd=folder, check=False, text=True, stdout=subprocess.PIPE)  # noqa: S603
+            done = subprocess.run(  # noqa: S603
+                command, cwd=folder, env=environ, check=False, text=True, stdout=subprocess.PIPE
+            )
             passed &= not done.returncode
             summary = _CASES.findall(done.stdout)
             report = summary[-1] if summary and not done.returncode else done.stdout

@@ -16,6 +16,7 @@ from pushreg.codecs import json as json_codec
 from pushreg.codecs import xml as xml_codec
 from pushreg.errors import MalformedError
 from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, AUTH_TOKEN, PLACE_ID, PLACES_KEY
+from tests.support.sizes import is_bounded
 
 METHODS = ("POST", "PUT", "GET", "DELETE", "PATCH")
 CONTENT_TYPES = ("application/json", "text/xml;charset=UTF-8", "application/json;charset=UTF-8", "text/plain", None)
@@ -176,7 +177,11 @@ def _answer(family: str, create: Create, data: bytes) -> dict[str, Any]:
     answer: dict[str, Any] = handler(event, None)
     _require(200 <= answer["statusCode"] < 500, f"answered {answer['statusCode']}: {lines}")
     _require(len(lines) == 1 and json.loads(lines[0])["status"] == answer["statusCode"], "not one line of log")
-    answer["body"].encode()
+    bounded = is_bounded(
+        answer["statusCode"], method, "/".join(parameters.values()), headers, len(body), len(answer["body"].encode())
+    )
+    _require(bounded, f"an answer of {len(answer['body'])} characters, too many for the request")
+    _require(answer["headers"].get("cache-control") == "private, no-store", "an answer that a cache may keep")
     return answer
 
 

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushreg.codecs import json
-from pushreg.models.kazoo import Content, InvalidError, Precondition, Subscription
+from pushreg.models.kazoo import (
+    MAX_ECHO,
+    MAX_PROBLEMS,
+    Content,
+    InvalidError,
+    Precondition,
+    Subscription,
+    shorten,
+)
 from pushreg.schema import is_path_id
 from tests.support.calls import kazoo_data
 
@@ -210,3 +218,29 @@ def test_kazoo_printable_ascii_id_is_accepted(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "x" * 256, "a/b", "a#b", "a%b", "a?b", 'a"b', "a\\b", "ä", "a\n", "\x7f", "\x00"])
 def test_kazoo_id_unsafe_in_path_is_refused(text: str) -> None:
     assert not is_path_id(text)
+
+
+def test_kazoo_problems_are_limited() -> None:
+    found = problems(
+        notification_registration_ids={
+            "t" * 30_000: {"notification_type": "fcm", "notification_preferences": ["x" * 300] * 5_000},
+        }
+        | {str(index): {"notification_type": "fcm"} for index in range(100)}
+    )
+    assert len(found) <= MAX_PROBLEMS
+    assert max(map(len, found)) == MAX_ECHO
+    assert len(json.encode(found)) < MAX_PROBLEMS * 2 * MAX_ECHO + 10_000
+
+
+@pytest.mark.parametrize(
+    ("value", "echoed"),
+    [
+        ("x" * 201, "x" * 200),
+        ({"a": 1}, {"a": 1}),
+        (5, 5),
+        (None, None),
+        (["x" * 300], '["' + "x" * 198),
+    ],
+)
+def test_kazoo_echoed_value_is_cut(value: Any, echoed: Any) -> None:
+    assert shorten(value) == echoed

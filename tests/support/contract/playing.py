@@ -14,7 +14,11 @@ from tests.support.contract.cases import Case, Expectation, Step
 from tests.support.contract.filling import build_body, fill
 from tests.support.contract.matching import MISSING, Bindings, differences
 from tests.support.contract.tables import TABLES, check, install
+from tests.support.sizes import is_bounded
 from tests.support.stored import Stored
+
+# What API Gateway says itself, where no route matches.
+GATEWAY_404 = b'{"message":"Not Found"}'
 
 
 def run_case(
@@ -50,6 +54,11 @@ def _play(step: Step, table: str, send: Send, stored: Stored | None, bindings: B
     method, path = fill(request.method, bindings), fill(request.path, bindings)
     answer = send(method, path, headers, body)
     problems = list(_compare(step.expect, answer, bindings))
+    if not is_bounded(answer[0], method, path, headers, len(body or b""), len(answer[2])):
+        problems.append(f"the answer has {len(answer[2])} bytes, too many for the request")
+    lowered = {name.lower(): value for name, value in answer[1].items()}
+    if lowered.get("cache-control") != "private, no-store" and answer[2] != GATEWAY_404:
+        problems.append("a cache may keep the answer")
     yield from problems
     if problems:
         yield f"the answer to {method} {path[:200]} was {answer[0]} {answer[2][:1000]!r}"
