@@ -35,6 +35,7 @@ OTHER_REASONS = (
     b"placeId must be",
     b"subscription already exists",
     b"Each notification preference can only appear once",
+    b'"device_id":{"invalid"',
     # On the modern engagement API what is stored decides: the same text answers a malformed id and an unknown one.
     b"Invalid KSID",
     b"application ID",

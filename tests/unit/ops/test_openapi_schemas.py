@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pushreg.models.engagement import FormError, parse
 from pushreg.models.kazoo import Content, InvalidError
 from pushreg.models.places import Registration
+from pushreg.models.text import PLACEHOLDERS, is_placeholder
 from tests.support.contract.declaration import FILE, Document
 
 DOCUMENT = Document(FILE.read_text("utf-8"))
@@ -44,7 +45,8 @@ def objects(
 
 
 words = st.text(st.sampled_from("aZ0_ж\U0001f600"), min_size=1, max_size=5)
-ids = mostly(words, texts | long_texts)
+placeholders = st.sampled_from([*PLACEHOLDERS, " NULL ", "nullx", "(nil)", "{length = 1, bytes = 0x1}"])
+ids = mostly(words, texts | long_texts | placeholders)
 os_types = mostly(st.sampled_from(["iphone", "iPad", "ANDROID", "windows8"]), texts)
 subscribe = objects(
     {"appId": ids, "deviceId": ids, "sid": ids, "osType": os_types},
@@ -68,6 +70,11 @@ def test_openapi_engagement_schema_agrees_with_parser(body: Any) -> None:
     except FormError:
         accepted = False
     assert fits("SubscriptionRequest", body) == accepted
+
+
+@given(texts | placeholders)
+def test_openapi_no_token_agrees_with_rule(text: str) -> None:
+    assert fits("NoToken", text) == is_placeholder(text)
 
 
 @given(objects({"device_token": ids}, {}))
@@ -101,7 +108,7 @@ data = objects(
 @given(data)
 def test_openapi_kazoo_schema_agrees_with_model(body: dict[str, Any]) -> None:
     try:
-        Content.from_data(body, "an-app")
+        Content.from_data(body, "an-app").check_identifiers("a-device")
         accepted = True
     except InvalidError as error:
         # The one rule that JSON Schema has no word for: what stands in one registration must not in another.
