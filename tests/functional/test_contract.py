@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from tests.support.calls import Answer
+from tests.support.clients import overtake_writes
 from tests.support.contract.cases import Case, load_cases
 from tests.support.contract.playing import run_case
 from tests.support.gateway import Gateway
@@ -68,6 +69,11 @@ def test_contract_case_with_base64_body_is_answered_as_documented(
 @pytest.mark.parametrize("case", [case for case in CASES if case.given.environment], ids=name)
 def test_contract_case_with_other_settings_is_answered_as_documented(case: Case, stored: Stored) -> None:
     run_case(case, Gateway(stored.client, case.given.environment).send, stored)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.given.contention], ids=name)
+def test_contract_case_under_contention_is_answered_as_documented(case: Case, stored: Stored) -> None:
+    run_case(case, Gateway(overtake_writes(stored.client)).send, stored)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.given.outage], ids=name)

@@ -71,11 +71,12 @@ class Given(Part):
     keys: list[dict[str, Any]] = []
     environment: dict[str, str] = {}
     outage: bool = False
+    contention: bool = False
 
     @property
     def special(self) -> bool:
-        """Whether the case needs functions of its own, set otherwise or cut off from the store."""
-        return self.outage or bool(self.environment)
+        """Whether the case needs functions of its own, set otherwise or in trouble with the store."""
+        return self.outage or self.contention or bool(self.environment)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pushreg.schema import DIRECTORY
 from pushreg_local.routing import Router
 from pushreg_local.template import Route
 from tests.support.calls import Answer
+from tests.support.clients import overtake_writes
 from tests.support.contract.cases import Case, Given, load_cases
 from tests.support.contract.playing import run_case
 from tests.support.gateway import Gateway
@@ -79,6 +80,8 @@ def record(stored: Stored, routes: Iterable[Route]) -> list[Exchange]:
         for case in load_cases():
             if case.given.outage:
                 gateway = Gateway(None, outage)
+            elif case.given.contention:
+                gateway = Gateway(overtake_writes(stored.client))
             else:
                 # Functions cache the directory, so a case that adds to it needs functions of its own.
                 gateway = usual if case.given == Given() else Gateway(stored.client, case.given.environment)
