@@ -1,10 +1,10 @@
-// Fills the page: the commands to copy, then Swagger UI with the demo credentials, where there are any.
+// Shows the commands to copy, and Swagger UI with the demo credentials if there are any.
 "use strict";
 
-const DEMO = "This stack has demo data, and its credentials are filled in below: press Execute and it answers.";
+const DEMO = "This stack has demo data, and its credentials are filled in below: press Execute to send a request.";
 const EMPTY =
-  "This stack has no demo data: add an account, a place or an application and issue a key (pushreg --help), " +
-  "then fill it in under Authorize.";
+  "This stack has no demo data: add an account, a place or an application, issue a key (pushreg --help), " +
+  "and enter it under Authorize.";
 
 function createElement(name, text, className) {
   const element = document.createElement(name);
@@ -38,7 +38,7 @@ function showOperations({ document: url, credentials }) {
     defaultModelExpandDepth: 3,
     displayRequestDuration: true,
     tryItOutEnabled: true,
-    // Swagger's own service is another host.
+    // The default validator is a service on another host.
     validatorUrl: null,
     // The page has its own heading.
     plugins: [{ wrapComponents: { InfoContainer: () => () => null } }],

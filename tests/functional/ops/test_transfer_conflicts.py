@@ -105,7 +105,7 @@ def test_import_order_does_not_change_outcome(registry: Registry, stored: Stored
         merge = Merge(registry)
         for row in order:
             merge(row)
-        found = sorted(name_of(entity) for entity in _heads(stored))
+        found = sorted(name_of(entity) for entity in _entities(stored))
         if order[0] in rows[:3]:
             assert found == [name_of(rows[2].entity), name_of(rows[1].entity)]
         else:
@@ -113,7 +113,7 @@ def test_import_order_does_not_change_outcome(registry: Registry, stored: Stored
             assert found == wanted == [name_of(rows[4].entity)]
 
 
-def _heads(stored: Stored) -> list[StoredEntity]:
+def _entities(stored: Stored) -> list[StoredEntity]:
     heads: list[StoredEntity] = []
     heads += [StoredDevice.from_item(item) for item in stored.settled(DEVICES) if "document" in item]
     heads += [StoredSubscriber.from_item(item) for item in stored.settled(SUBSCRIBERS) if "sid" in item]

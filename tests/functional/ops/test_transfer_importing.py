@@ -130,16 +130,16 @@ class Accepting:
 
 def test_import_memory_is_independent_of_source_size(tmp_path: Path) -> None:
     def measure(count: int) -> int:
-        refusals = RejectFile(tmp_path / "rejected", 0)
+        rejects = RejectFile(tmp_path / "rejected", 0)
         accepting: Any = Accepting()
         tracemalloc.start()
         importer = Importer(
-            Endless(count), PlacesConverter(ImportRun(0, 0)), accepting, accepting, Checkpoint({}, 0), None, refusals
+            Endless(count), PlacesConverter(ImportRun(0, 0)), accepting, accepting, Checkpoint({}, 0), None, rejects
         )
         assert importer.run() == {"created": count, "displaced": 0}
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        refusals.close()
+        rejects.close()
         return peak
 
     measure(300)
