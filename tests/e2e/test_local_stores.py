@@ -36,7 +36,7 @@ def test_local_stack_data_in_use_is_refused(tmp_path: Path) -> None:
     with run_stack(tmp_path, engine=DYNAMODB_LOCAL) as stack:
         run = run_pushreg("local", "--port=0", "--dynamodb-port=0", f"--store={DYNAMODB_LOCAL}", cwd=tmp_path)
         assert (run.returncode, run.stdout) == (1, "")
-        assert run.stderr.startswith("pushreg: another local stack has .data open")
+        assert run.stderr.startswith("pushreg: another local stack is using .data")
         assert Places(stack.send).put("token").status == 200
 
 
@@ -80,7 +80,7 @@ def test_local_stack_without_dynamodb_local_uses_memory(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
     notice = log.read_text().splitlines()[0]
-    assert notice.startswith("No DynamoDB Local, so memory serves instead: ")
+    assert notice.startswith("DynamoDB Local is not available, using memory instead: ")
     assert str(nowhere) in notice or "Java" in notice
 
 

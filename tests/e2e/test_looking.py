@@ -90,7 +90,7 @@ def test_verify_reports_and_repairs_damage(running: tuple[Stack, Path]) -> None:
     code, text, problem = ask(running, "verify")
     assert code == 1
     assert "the mobile device has no claim" in text
-    assert "repair: let the claim" in text
+    assert "repair: point the claim" in text
     assert "pushreg verify --repair" in problem
     # Nobody says yes on a closed standard input.
     assert ask(running, "verify", "--repair")[0] == 1

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pushreg.codecs import json
-from pushreg.schema import is_account_id, parse_record
+from pushreg.schema import USER_INDEX_SORT, is_account_id, parse_record
 from pushreg_ops.migrate.formats.candidates import Candidate
 from pushreg_ops.migrate.formats.engagement import create_subscriber
 from pushreg_ops.migrate.formats.kazoo import create_device, read_content
@@ -47,7 +47,7 @@ def to_line(entity: StoredEntity) -> dict[str, Any]:
                 "data": json.decode(entity.document.encode()),
             }
         case StoredSubscriber():
-            return {"family": "engagement", **entity.model_dump(exclude={"record"}, exclude_none=True)}
+            return {"family": "engagement", **entity.model_dump(exclude={"record", USER_INDEX_SORT}, exclude_none=True)}
         case StoredToken():
             return {"family": "places", **entity.model_dump(exclude={"token_digest"}, exclude_none=True)}
     entry = entity.model_dump(exclude_none=True)
