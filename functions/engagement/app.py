@@ -40,12 +40,12 @@ def _answer(request: Request, context: Context) -> Response:
     subscribers = v1.open_subscribers(request, context)
     if isinstance(form, Subscribe):
         context.operation = "subscribe"
-        authenticate_device(request, context, form.appId, form.authToken)
-        ksid, outcome = subscribe(subscribers, form)
-    else:
-        context.operation = "unsubscribe"
-        known = _authenticate_unsubscribe(request, context, subscribers, form)
-        ksid, outcome = unsubscribe(subscribers, form, known)
+        application = authenticate_device(request, context, form.appId, form.authToken)
+        ksid, outcome = subscribe(subscribers, form, is_strict=application.is_strict)
+        return wire.succeed(request, context.settings, ksid, outcome, application.duplicate_as_update)
+    context.operation = "unsubscribe"
+    known = _authenticate_unsubscribe(request, context, subscribers, form)
+    ksid, outcome = unsubscribe(subscribers, form, known)
     return wire.succeed(request, context.settings, ksid, outcome)
 
 

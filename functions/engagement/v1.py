@@ -48,8 +48,9 @@ def _subscribe(request: Request, context: Context) -> Response:
     form = wire_v1.read_form(request)
     if not isinstance(form, Subscribe):
         return _unsubscribe_ksid(request, context, form.ksid, form.authToken)
-    authenticate_device(request, context, form.appId, form.authToken)
-    ksid, outcome = subscribe(open_subscribers(request, context), form, device_wins=True)
+    application = authenticate_device(request, context, form.appId, form.authToken)
+    subscribers = open_subscribers(request, context)
+    ksid, outcome = subscribe(subscribers, form, device_wins=True, is_strict=application.is_strict)
     return wire_v1.succeed(request, ksid, outcome)
 
 

@@ -69,11 +69,13 @@ def read_form(request: Request) -> Subscribe | Unsubscribe:
     return parse(json.decode(unwrap(request.read_body())))
 
 
-def succeed(request: Request, settings: Settings, ksid: str, outcome: str) -> Response:
-    """Return the response for an outcome of the operations."""
+def succeed(
+    request: Request, settings: Settings, ksid: str, outcome: str, duplicate_as_update: bool | None = None
+) -> Response:
+    """Return the response for an outcome of the operations; the application's wish goes before the stack's."""
     status, message = MESSAGES[outcome]
     if outcome == "duplicate":
-        if settings.duplicate_as_update:
+        if settings.duplicate_as_update if duplicate_as_update is None else duplicate_as_update:
             status, message = MESSAGES["updated"]
         elif find_format(request) == "xml":
             message = DUPLICATE_XML

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pushreg.clock import Clock, now, to_iso
-from pushreg.dynamodb import Session, put
+from pushreg.dynamodb import Session, put, update
 from pushreg.errors import ConditionFailedError
 from pushreg.models.directory import (
     EVERY_APPLICATION,
@@ -57,11 +57,28 @@ class Provisioner:
         """Add the place and return whether it is new."""
         return self.add(Place(place_id, self._now()))
 
-    def add_application(self, application_id: str, auth_token: str | None) -> bool:
-        """Add the application and return whether it is new or changed; a token replaces the current one."""
-        if auth_token is None:
-            return self.add(Application(application_id, self._now()))
-        self._writer.add(Application(application_id, self._now(), digest(auth_token)))
+    def add_application(
+        self,
+        application_id: str,
+        auth_token: str | None = None,
+        duplicate_as_update: bool | None = None,
+        is_strict: bool | None = None,
+    ) -> bool:
+        """Add the application and return whether it is new or changed; what is given replaces the current one."""
+        token = digest(auth_token) if auth_token is not None else None
+        if self.add(Application(application_id, self._now(), token, duplicate_as_update, bool(is_strict))):
+            return True
+        given = {"auth_token_digest": token, "duplicate_as_update": duplicate_as_update, "strict": is_strict}
+        changes = {name: value for name, value in given.items() if value is not None}
+        if not changes:
+            return False
+        change = "SET " + ", ".join(f"{name} = :{name}" for name in changes)
+        key = entry_key("application", application_id)
+        write = update(self._registry.directory, key, change, "attribute_exists(created_at)", **changes)
+        try:
+            Session(self._registry.client).transact([write], uuid.uuid4().hex)
+        except ConditionFailedError as error:
+            raise OperatorError(f"the application {application_id} was removed meanwhile: add it again") from error
         return True
 
     def issue_account_key(self, account_id: str, scope: Scope, value: str | None = None) -> tuple[Credential, str]:

@@ -46,7 +46,7 @@ LAUGHS = "<!DOCTYPE a [<!ENTITY b 'ha'>" + "".join(f"<!ENTITY b{i} '&b;&b;'>" fo
         "<!DOCTYPE a [<!ATTLIST a b CDATA 'c'>]><a/>",
         LAUGHS,
         "<?xml version='1.0' encoding='UTF-16'?><a/>",
-        "<?xml version='1.0' encoding='ISO-8859-1'?><a/>",
+        "<?xml version='1.0' encoding='ISO-8859-2'?><a/>",
         "<?xml version='1.0' encoding='UTF-7'?><a/>",
         "<?xml version='1.0' encoding='x-nothing'?><a/>",
         "<?xml version='1.0' encoding='cp037'?><a/>",
@@ -87,6 +87,14 @@ def test_xml_invalid_document_is_malformed(body: str) -> None:
 def test_xml_valid_document_is_decoded(body: str, data: Any) -> None:
     decoded = xml.decode(body.encode())
     assert data is None or decoded == data
+
+
+def test_xml_latin_1_document_is_decoded_as_it_declares() -> None:
+    text = "<?xml version='1.0' encoding=\"iso-8859-1\"?><a>h\xf6chst</a>"
+    assert xml.decode(text.encode("latin-1")) == {"a": "h\xf6chst"}
+    assert xml.decode(text.encode("utf-8")) == {"a": "h\xf6chst"}
+    with pytest.raises(MalformedError):
+        xml.decode(text.replace("iso-8859-1", "us-ascii").encode("latin-1"))
 
 
 def test_xml_encode_keeps_order_and_escapes() -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from pushreg.models.text import is_blank, is_placeholder
 from pushreg_ops.commands import entries
 from pushreg_ops.commands.options import Json, Local, Stack, parse_application_id, provision
 from pushreg_ops.terminal import Terminal
@@ -22,20 +23,38 @@ def add(
         str | None,
         typer.Option(metavar="VALUE", help="The authToken that clients must send; replaces the current one."),
     ] = None,
+    duplicate_as_update: Annotated[
+        bool | None,
+        typer.Option(
+            "--duplicate-as-update/--no-duplicate-as-update",
+            help="Answer duplicates as updates (200) instead of 201. Default: parameter EngagementDuplicateAsUpdate.",
+        ),
+    ] = None,
+    strict: Annotated[
+        bool | None,
+        typer.Option(
+            "--strict/--no-strict", help="Change a subscriber's sid only if the request names its KSID; else 403."
+        ),
+    ] = None,
     stack: Stack = None,
     local: Local = False,
     json: Json = False,
 ) -> None:
     """Add applications, optionally protected by an authToken.
 
-    Without --auth-token, existing applications are left unchanged.
+    Options change existing applications too; what is not given is left unchanged.
     """
-    if auth_token == "":
-        raise typer.BadParameter("the token must not be empty", param_hint="--auth-token")
+    if auth_token is not None and (is_blank(auth_token) or is_placeholder(auth_token)):
+        raise typer.BadParameter("the token must not be empty, nor a word for none", param_hint="--auth-token")
     terminal = Terminal(as_json=json)
     with provision(stack, local) as provisioner:
         for each in ids:
-            entries.show_added(terminal, "application", each, provisioner.add_application(each, auth_token))
+            entries.show_added(
+                terminal,
+                "application",
+                each,
+                provisioner.add_application(each, auth_token, duplicate_as_update, strict),
+            )
 
 
 @app.command("list")

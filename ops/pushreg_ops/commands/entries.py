@@ -27,13 +27,22 @@ def list_entries(kind: EntryKind, stack: str | None, local: bool, terminal: Term
     """List the entries of a kind, oldest first."""
     with provision(stack, local) as provisioner:
         records = [_describe(entry) for entry in provisioner.list_entries(kind)]
-    columns = ["id", "auth_token", "created_at"] if kind == "application" else ["id", "created_at"]
+    columns = ["id", "created_at"]
+    if kind == "application":
+        columns[1:1] = ["auth_token", "duplicates", "strict"]
     terminal.list(columns, records)
 
 
 def _describe(entry: Entry) -> dict[str, Any]:
     if isinstance(entry, Application):
         token = "required" if entry.auth_token_digest else "not required"
-        return {"id": entry.application_id, "auth_token": token, "created_at": entry.created_at}
+        duplicates = {True: "200", False: "201", None: "as the stack"}[entry.duplicate_as_update]
+        return {
+            "id": entry.application_id,
+            "auth_token": token,
+            "duplicates": duplicates,
+            "strict": "yes" if entry.is_strict else "no",
+            "created_at": entry.created_at,
+        }
     key = entry.account_id if isinstance(entry, Account | Credential) else entry.place_id
     return {"id": key, "created_at": entry.created_at}

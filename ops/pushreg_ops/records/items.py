@@ -176,6 +176,8 @@ class StoredApplication(StoredItem):
 
     record: Annotated[str, StringConstraints(pattern=schema.APPLICATION_RECORD)]
     auth_token_digest: Digest | None = None
+    duplicate_as_update: bool | None = None
+    strict: bool | None = None
     created_at: Moment
 
 

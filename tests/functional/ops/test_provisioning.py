@@ -85,6 +85,12 @@ def test_apps_add_stores_auth_token_digest_and_keeps_it(client: AdminClient, run
         ("Open App", "not required"),
         ("guarded", "required"),
     }
+    assert run("apps", "add", "guarded", "--strict", "--duplicate-as-update")[0] == 0
+    changed = {"auth_token_digest": digest("second"), "strict": True, "duplicate_as_update": True}
+    assert stored(client)["application#guarded"] == changed
+    assert run("apps", "add", "guarded", "--no-strict", "--no-duplicate-as-update")[0] == 0
+    assert stored(client)["application#guarded"] == changed | {"strict": False, "duplicate_as_update": False}
+    assert run("apps", "add", "new", "--auth-token", "null")[0] == 2
     assert run("apps", "remove", "Open App")[0] == 0
     assert set(stored(client)) == {"application#guarded"}
 

@@ -67,7 +67,7 @@ class Given(Part):
 
     accounts: list[str] = []
     places: list[str] = []
-    applications: list[dict[str, str]] = []
+    applications: list[dict[str, Any]] = []
     keys: list[dict[str, Any]] = []
     environment: dict[str, str] = {}
     outage: bool = False

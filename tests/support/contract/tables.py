@@ -23,7 +23,8 @@ def install(stored: Stored, given: Given) -> None:
     entries += [Place(each, CREATED_AT) for each in given.places]
     for application in given.applications:
         token = application.get("auth_token")
-        entries.append(Application(application["id"], CREATED_AT, digest(token) if token else None))
+        flags = application.get("duplicate_as_update"), application.get("strict", False)
+        entries.append(Application(application["id"], CREATED_AT, digest(token) if token else None, *flags))
     for key in given.keys:
         reach = {name: frozenset(key.get(name, ())) for name in ("places", "applications")}
         credential = Credential(

@@ -5,6 +5,7 @@ xmltodict's hooks make it strict: the parser it gets refuses every DTD, the post
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from xml.parsers import expat
 
@@ -15,6 +16,7 @@ from pushreg.errors import MalformedError
 MAX_DEPTH = 32
 MAX_ELEMENTS = 1000
 
+_LATIN_1 = re.compile(rb"""\s*<\?xml[^>]*\sencoding\s*=\s*["']iso-8859-1["']""", re.IGNORECASE)
 # What .NET and Java clients write on the root by themselves.
 _ROOT_ATTRIBUTES = frozenset({"@xmlns", "@xmlns:xsd", "@xmlns:xsi"})
 
@@ -32,8 +34,10 @@ def decode(body: bytes) -> dict[str, Any]:
     if body.count(b"<") - body.count(b"<?") - body.count(b"<!") > 2 * MAX_ELEMENTS:
         raise MalformedError("nested too deeply or too many elements")
     try:
-        body.decode("utf-8")
-        document: dict[str, Any] = xmltodict.parse(body.lstrip(), expat=_StrictExpat, postprocessor=_Postprocessor())
+        text = _to_text(body)
+        document: dict[str, Any] = xmltodict.parse(
+            text.lstrip(" \t\r\n"), expat=_StrictExpat, postprocessor=_Postprocessor()
+        )
     except UnicodeDecodeError as error:
         raise MalformedError("not UTF-8") from error
     except expat.ExpatError as error:
@@ -45,6 +49,16 @@ def encode(data: dict[str, Any]) -> bytes:
     """Return `{root: content}` as UTF-8 XML without a declaration, in the order of the members."""
     text: str = xmltodict.unparse(data, full_document=False)
     return text.encode("utf-8")
+
+
+def _to_text(body: bytes) -> str:
+    # What declares ISO-8859-1 may have been encoded as UTF-8 on its way, as API Gateway does with text.
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        if _LATIN_1.match(body) is None:
+            raise
+        return body.decode("latin-1")
 
 
 class _Postprocessor:
@@ -81,7 +95,7 @@ class _StrictExpat:
 
 
 def _check_declaration(version: str, encoding: str | None, standalone: int) -> None:
-    if encoding is not None and encoding.lower() not in ("utf-8", "utf8", "us-ascii"):
+    if encoding is not None and encoding.lower() not in ("utf-8", "utf8", "us-ascii", "iso-8859-1"):
         raise MalformedError(f"encoding {encoding} is not UTF-8")
 
 

@@ -47,11 +47,17 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """An engagement application; without a digest it requires no authToken."""
+    """An engagement application; without a digest it requires no authToken.
+
+    `duplicate_as_update` goes before the stack's parameter, if it is set. A strict application changes the sid of a
+    subscriber only for those who know its KSID.
+    """
 
     application_id: str
     created_at: str
     auth_token_digest: str | None = None
+    duplicate_as_update: bool | None = None
+    is_strict: bool = False
 
     def accepts(self, auth_token: str | None) -> bool:
         """Whether the token is the application's, or the application requires none; compared in constant time."""

@@ -62,7 +62,13 @@ def to_entry(item: Item) -> Entry:
             applications=item.get("applications", frozenset()),
         )
     if kind == "application":
-        return Application(key, created_at, item.get("auth_token_digest"))
+        return Application(
+            key,
+            created_at,
+            item.get("auth_token_digest"),
+            item.get("duplicate_as_update"),
+            item.get("strict", False),
+        )
     return Place(key, created_at) if kind == "place" else Account(key, created_at)
 
 
@@ -83,6 +89,8 @@ def to_item(entry: Entry) -> Item:
         return {
             **entry_key("application", entry.application_id),
             "auth_token_digest": entry.auth_token_digest,
+            "duplicate_as_update": entry.duplicate_as_update,
+            "strict": entry.is_strict or None,
             "created_at": entry.created_at,
         }
     if isinstance(entry, Place):
