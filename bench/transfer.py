@@ -35,7 +35,7 @@ from pushreg_ops.migrate.job import ImportJob
 from pushreg_ops.migrate.sources import FileSource
 from pushreg_ops.provision import Provisioner
 from pushreg_ops.records.entities import StoredClaim, StoredEntity, create, table_of, to_item
-from pushreg_ops.registry import Registry
+from pushreg_ops.registry import STALE_PARAMETERS, Registry
 
 WORKERS = 4
 # The most that one BatchWriteItem takes.
@@ -64,12 +64,15 @@ def run(rows: int, rounds: int, folder: Path | None = None) -> tuple[str, dict[s
             path = path.with_suffix(".csv" if family == "places" else ".json")
             write(path, rows)
             source = FileSource([path], member)
-            records = list(_convert(source, converter(ImportRun(4_000_000_000, DAYS * 86_400))))
+            lifetimes = dict.fromkeys(STALE_PARAMETERS, DAYS * 86_400)
+            records = list(_convert(source, converter(ImportRun(4_000_000_000, lifetimes))))
             # All of a family's are in one table.
             name = table_of(records[0])
             items = [to_attributes(to_item(record)) for record in records]
             creations = [create(registry.tables[name], record) for record in records]
-            job = ImportJob(registry, source, converter, {}, path, DAYS, workers=WORKERS)
+            job = ImportJob(
+                registry, source, converter, {}, path, dict.fromkeys(STALE_PARAMETERS, DAYS), workers=WORKERS
+            )
             ways: dict[str, Callable[[], None]] = {
                 "batches": partial(_write_batches, registry, name, items),
                 "transactions": partial(_write_transactions, registry, creations),

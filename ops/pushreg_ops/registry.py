@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pushreg.schema import DIRECTORY
+from pushreg.schema import DIRECTORY, PLACES, SUBSCRIBERS
 from pushreg_local.client import AdminClient, connect_endpoint, explain
 from pushreg_local.errors import OperatorError
 from pushreg_local.tables import TABLES
@@ -16,7 +16,9 @@ from pushreg_ops.aws import connect_stack
 ENDPOINT_VARIABLE = "PUSHREG_ENDPOINT"
 DEFAULT_PORT = 8000
 DEFAULT_API_PORT = 3000
-STALE_PARAMETER, STALE_VARIABLE = "StaleAfterDays", "STALE_AFTER_DAYS"
+# The stack's parameters by the table whose registrations expire, and the functions' variable for each.
+STALE_PARAMETERS = {SUBSCRIBERS: "EngagementStaleAfterDays", PLACES: "PlacesStaleAfterDays"}
+STALE_VARIABLE = "STALE_AFTER_DAYS"
 
 
 class NoTargetError(OperatorError):
@@ -33,14 +35,14 @@ LOCAL_FIXES = {
 class Registry:
     """The tables of one registry and a client for them.
 
-    `address` is the API's URL, `stale_after_days` the stack's parameter, `fixes` are arguments of `explain`.
+    `address` is the API's URL, `stale_after_days` is by table, `fixes` are arguments of `explain`.
     """
 
     description: str
     client: AdminClient
     tables: Mapping[str, str]
     address: str = ""
-    stale_after_days: int = 0
+    stale_after_days: Mapping[str, int] = field(default_factory=dict)
     fixes: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -75,12 +77,18 @@ def _open_stack(name: str, region: str | None) -> Registry:
             f"the stack {name} has no output {', '.join(missing)}: not a Pushreg stack, or an outdated one"
         )
     tables = {table: outputs[table] for table in TABLES}
-    days = int(parameters.get(STALE_PARAMETER, "0"))
+    days = {table: int(parameters.get(name, "0")) for table, name in STALE_PARAMETERS.items()}
     return Registry(f"the stack {name}", client, tables, outputs.get("ApiUrl", ""), days)
 
 
 def _open_local(endpoint: str, address: str) -> Registry:
     template = load_template(find_template(Path.cwd()).read_text("utf-8"))
     tables = {table: template.name_table(table) for table in TABLES}
-    days = max(int(function.environment.get(STALE_VARIABLE, "0")) for function in template.functions)
+    variables = [function.environment for function in template.functions]
+    days = {
+        table: int(each.get(STALE_VARIABLE, "0"))
+        for table in STALE_PARAMETERS
+        for each in variables
+        if each.get("TABLE") == tables[table]
+    }
     return Registry(endpoint, connect_endpoint(endpoint), tables, address, days, LOCAL_FIXES)

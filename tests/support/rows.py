@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pushreg.schema import PLACES, SUBSCRIBERS
 from pushreg_local.demo import ACCOUNT_ID
 from pushreg_ops.migrate.formats.kazoo import GREGORIAN_EPOCH
 from pushreg_ops.migrate.formats.rows import Converter, ImportRun, RowError
@@ -13,8 +14,8 @@ from tests.support.calls import kazoo_data
 
 # 2100-01-01T00:00:00Z: in the future, because DynamoDB Local deletes what has expired by its own clock.
 EPOCH = 4_102_444_800
-RUN = ImportRun(EPOCH, 270 * 86_400)
-FOREVER = ImportRun(EPOCH, 0)
+RUN = ImportRun(EPOCH, dict.fromkeys((PLACES, SUBSCRIBERS), 270 * 86_400))
+FOREVER = ImportRun(EPOCH, {})
 
 
 def document(**changes: Any) -> dict[str, Any]:

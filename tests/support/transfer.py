@@ -21,7 +21,7 @@ from pushreg_ops.migrate.job import ImportJob
 from pushreg_ops.migrate.merging import Merger
 from pushreg_ops.migrate.sources import FileSource
 from pushreg_ops.records.entities import StoredEntity
-from pushreg_ops.registry import Registry
+from pushreg_ops.registry import STALE_PARAMETERS, Registry
 from tests.support.calls import APP, engagement_form, kazoo_data
 from tests.support.stored import Stored
 
@@ -104,7 +104,8 @@ def create_job(
 ) -> ImportJob:
     member = {KazooConverter: "rows", EngagementConverter: "subscribers"}.get(converter)  # type: ignore[call-overload]
     options = {"sleep": lambda seconds: None, **options}
-    return ImportJob(registry, FileSource([path], member), converter, {}, path, stale_after_days, **options)
+    days = dict.fromkeys(STALE_PARAMETERS, stale_after_days)
+    return ImportJob(registry, FileSource([path], member), converter, {}, path, days, **options)
 
 
 def run(job: ImportJob, restart: bool = False) -> Counter[str]:

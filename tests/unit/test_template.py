@@ -1,5 +1,6 @@
 """template.yaml against the code it deploys and the documents that speak of it."""
 
+import ast
 import json
 import re
 import tomllib
@@ -71,6 +72,22 @@ def test_template_routes_lead_to_their_family() -> None:
     for route in TEMPLATE.routes:
         routes[modules[route.function]].add(route.key)
     assert routes == ROUTES
+
+
+def test_template_cors_allows_every_request_header_that_code_reads() -> None:
+    header = re.compile(r"authorization|content-type|if-(none-)?match|x-[a-z0-9-]+")
+    read = {
+        node.value
+        for folder in ("functions", "layers/common/pushreg")
+        for path in (PROJECT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and header.fullmatch(node.value)
+    }
+    # What browsers send by themselves: accept and user-agent. SDKs send an id that only the access log may show.
+    sent_by_sdks = {"x-kony-requestid"}
+    cors = RESOLVED["Api"]["Properties"]["CorsConfiguration"]
+    assert {"x-auth-token", "x-device-authtoken", "if-match"} < read
+    assert (read | sent_by_sdks) <= set(cors["AllowHeaders"])
 
 
 @pytest.mark.parametrize("function", TEMPLATE.functions, ids=lambda function: function.name)

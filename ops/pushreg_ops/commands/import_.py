@@ -21,6 +21,7 @@ from pushreg_ops.migrate.job import ImportJob
 from pushreg_ops.migrate.listing import ListingSource
 from pushreg_ops.migrate.sources import FileSource, Source
 from pushreg_ops.progress import meter
+from pushreg_ops.registry import STALE_PARAMETERS
 from pushreg_ops.terminal import Terminal, complain, count
 
 _ZONE = re.compile(r"([A-Za-z]{1,8})=([+-][0-9]{2}:?[0-9]{2})", re.ASCII)
@@ -82,7 +83,7 @@ def run(
         typer.Option(
             min=0,
             max=3650,
-            help="Days until rows without an expiry expire; 0 for never. By default the registry's StaleAfterDays.",
+            help="Days after its last refresh at which a row expires; 0 for never. Default: the stack's parameters.",
         ),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=32, help="Concurrent transactions.")] = 4,
@@ -123,7 +124,9 @@ def run(
             converters[format],
             {"from": format, "account": account, "zones": zones},
             state or _default_state(sources),
-            registry.stale_after_days if stale_after_days is None else stale_after_days,
+            registry.stale_after_days
+            if stale_after_days is None
+            else dict.fromkeys(STALE_PARAMETERS, stale_after_days),
             add_missing,
             dry_run,
             workers,

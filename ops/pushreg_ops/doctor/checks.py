@@ -13,7 +13,7 @@ from pushreg.models.directory import EVERY_APPLICATION, EVERY_PLACE, Account, Ap
 from pushreg.schema import PLACES, SUBSCRIBERS, TABLE_KEYS, EntryKind
 from pushreg_ops.aws import call_unless
 from pushreg_ops.directory_writer import DirectoryWriter
-from pushreg_ops.registry import Registry
+from pushreg_ops.registry import STALE_PARAMETERS, Registry
 
 Verdict = Literal["good", "note", "bad"]
 ENTRY_KINDS: tuple[EntryKind, ...] = ("account", "application", "place", "credential")
@@ -138,10 +138,9 @@ def _check_expiry(registry: Registry, table: str) -> Iterator[CheckResult]:
     answer = registry.client.describe_time_to_live(TableName=registry.tables[table])["TimeToLiveDescription"]
     is_on = answer.get("TimeToLiveStatus") in ("ENABLED", "ENABLING") and answer.get("AttributeName") == "expires_at"
     if is_on:
-        days = registry.stale_after_days
-        yield CheckResult(
-            "good", table, f"rows expire after {days} days" if days else "rows never expire (StaleAfterDays is 0)"
-        )
+        days = registry.stale_after_days.get(table, 0)
+        text = f"rows expire after {days} days" if days else f"rows never expire ({STALE_PARAMETERS[table]} is 0)"
+        yield CheckResult("good", table, text)
     else:
         fix = (
             f"run `aws dynamodb update-time-to-live --table-name {registry.tables[table]}"

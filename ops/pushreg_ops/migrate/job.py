@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ class ImportJob:
     create_converter: Callable[[ImportRun], Converter]
     settings: dict[str, Any]
     state: Path
-    stale_after_days: int
+    stale_after_days: Mapping[str, int]
     adds_missing: bool = False
     dry_run: bool = False
     workers: int = 4
@@ -63,7 +63,7 @@ class ImportJob:
         identity = {
             "source": self.source.fingerprint,
             "registry": [self.registry.description, *sorted(self.registry.tables.values())],
-            "settings": {**self.settings, "stale_after_days": self.stale_after_days, "adds": self.adds_missing},
+            "settings": {**self.settings, "stale_after_days": dict(self.stale_after_days), "adds": self.adds_missing},
         }
         begun = None
         if not (restart or self.dry_run):
@@ -72,7 +72,7 @@ class ImportJob:
 
     def run(self, checkpoint: Checkpoint, progress: ReportPosition = lambda position, rows: None) -> Counter[str]:
         """Import the remaining rows and return the counts of all; OperatorError says how to resume."""
-        run = ImportRun(checkpoint.epoch, self.stale_after_days * DAY)
+        run = ImportRun(checkpoint.epoch, {table: days * DAY for table, days in self.stale_after_days.items()})
         client = self.registry.client
         superseded = SupersededFile(self.superseded_path)
 

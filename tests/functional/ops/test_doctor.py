@@ -113,7 +113,7 @@ def test_doctor_removes_leftovers_of_killed_run(registry: Registry, gateway: Gat
 
 
 def test_check_tables_valid_tables_are_good(registry: Registry) -> None:
-    findings = list(check_tables(replace(registry, stale_after_days=270)))
+    findings = list(check_tables(replace(registry, stale_after_days={PLACES: 270})))
     assert {each.verdict for each in findings} == {"good"}
     assert "rows expire after 270 days" in [each.detail for each in findings]
 
@@ -161,7 +161,7 @@ def test_check_tables_stack_of_template_is_good(registry: Registry) -> None:
     findings = list(check_tables(stack))
     assert {each.verdict for each in findings} == {"good"}
     assert "can be restored to any second since 2026-01-02T03:04:00Z" in [each.detail for each in findings]
-    assert "rows never expire (StaleAfterDays is 0)" in [each.detail for each in findings]
+    assert "rows never expire (EngagementStaleAfterDays is 0)" in [each.detail for each in findings]
 
 
 def test_check_tables_changed_stack_is_bad(registry: Registry) -> None:

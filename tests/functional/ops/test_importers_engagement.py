@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pushreg.schema import user_index_sort
+from pushreg.schema import digest, user_index_sort
 from pushreg_ops.migrate.formats.engagement import EngagementConverter
-from pushreg_ops.records.items import StoredSubscriber
+from pushreg_ops.records.items import DeviceClaim, StoredSubscriber
 from tests.support.rows import EPOCH, FOREVER, RUN, listed, read_entity, reason
 
 
@@ -46,6 +46,20 @@ def test_engagement_import_inactive_subscriber_stays_inactive_without_ttl() -> N
     assert (entity.active, entity.ufid, entity.expires_at) == (False, None, None)
 
 
+def test_engagement_import_takes_what_functions_take() -> None:
+    row = {"KSID": 42, "appid": 7, "deviceID": 1, "sid": 2**63, "ostype": " iPod ", "cloudStatus": False}
+    entity = read_entity(EngagementConverter(RUN), row)
+    stored = (entity.ksid, entity.appId, entity.deviceId, entity.sid, entity.osType, entity.cloud, entity.active)
+    assert stored == ("42", "7", "1", "9223372036854775808", "ipod", False, True)
+    assert read_entity(EngagementConverter(RUN), listed(userAgent="x" * 300)).userAgent == "x" * 256
+
+
+def test_engagement_import_inactive_subscriber_without_sid_has_one_claim() -> None:
+    (claim,) = EngagementConverter(RUN)(listed(sid="", subscriptionStatus=False)).claims
+    assert isinstance(claim, DeviceClaim)
+    assert claim.other_claim_digest == digest("")
+
+
 def test_engagement_import_named_time_zone_is_applied() -> None:
     row = listed(createdDateStr="01/02/2024 12:00:00 AM AEST")
     assert read_entity(EngagementConverter(RUN, {"AEST": "+10:00"}), row).created_at == "2024-01-01T14:00:00Z"
@@ -77,6 +91,11 @@ def test_engagement_import_blackberry_device_id_loses_hex_prefix() -> None:
         ({"ksid": True}, "64-bit integer"),
         ({"ksid": None}, "64-bit integer"),
         ({"ksid": 4.9e18}, "64-bit integer"),
+        ({"ksid": 0}, "64-bit integer"),
+        ({"ksid": -5}, "64-bit integer"),
+        ({"sid": "null"}, "sid: "),
+        ({"sid": ""}, "sid: "),
+        ({"userAgent": 5}, "userAgent"),
         ({"osType": "toaster"}, "osType: "),
         ({"sid": None}, "sid: "),
         ({"sid": "  "}, "sid: "),

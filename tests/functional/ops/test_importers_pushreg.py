@@ -38,7 +38,28 @@ def exported() -> list[Any]:
 
 @pytest.mark.parametrize("entity", exported(), ids=lambda entity: type(entity).__name__)
 def test_pushreg_import_of_exported_line_is_identical(entity: Any) -> None:
-    assert read_entity(PushregConverter(FOREVER), to_line(entity)) == entity
+    run = RUN if getattr(entity, "expires_at", None) else FOREVER
+    assert read_entity(PushregConverter(run), to_line(entity)) == entity
+
+
+def test_pushreg_import_of_expiring_line_never_expires_where_nothing_does() -> None:
+    line = to_line(read_entity(EngagementConverter(RUN), listed()))
+    assert read_entity(PushregConverter(FOREVER), line).expires_at is None
+
+
+@pytest.mark.parametrize(
+    ("refreshed", "days"), [("2099-12-22T00:00:00Z", 260), ("2020-01-01T00:00:00Z", 30), ("2110-01-01T00:00:00Z", 270)]
+)
+def test_pushreg_import_expiry_counts_from_last_refresh_with_thirty_days_left(refreshed: str, days: int) -> None:
+    rows = [
+        (PlacesConverter(RUN), {"place_id": PLACE_ID, "device_token": "t", "updated_at": refreshed}),
+        (
+            PushregConverter(RUN),
+            {"family": "places", "place_id": PLACE_ID, "device_token": "t", "updated_at": refreshed},
+        ),
+    ]
+    for converter, row in rows:
+        assert read_entity(converter, row).expires_at == EPOCH + days * 86_400
 
 
 @pytest.mark.parametrize(

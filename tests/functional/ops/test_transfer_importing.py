@@ -134,7 +134,7 @@ def test_import_memory_is_independent_of_source_size(tmp_path: Path) -> None:
         accepting: Any = Accepting()
         tracemalloc.start()
         importer = Importer(
-            Endless(count), PlacesConverter(ImportRun(0, 0)), accepting, accepting, Checkpoint({}, 0), None, rejects
+            Endless(count), PlacesConverter(ImportRun(0, {})), accepting, accepting, Checkpoint({}, 0), None, rejects
         )
         assert importer.run() == {"created": count, "displaced": 0}
         peak = tracemalloc.get_traced_memory()[1]

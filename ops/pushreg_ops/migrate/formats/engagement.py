@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from pushreg.clock import to_iso
-from pushreg.models.engagement import Subscribe
-from pushreg.schema import is_ksid, ksid_key, user_index_sort
+from pushreg.models.engagement import Subscribe, match_names
+from pushreg.schema import MAX_CALLER_TEXT, SUBSCRIBERS, TAKEN, is_ksid, ksid_key, user_index_sort
 from pushreg_ops.migrate.formats.candidates import Candidate
 from pushreg_ops.migrate.formats.rows import ImportRun, RowError, explain
 from pushreg_ops.records.items import StoredSubscriber
@@ -41,6 +41,24 @@ ZONES = {
     "CEST": "+02:00",
 }
 
+# Members of a listed subscriber, whose names are matched without letter case.
+_NAMES = dict.fromkeys(
+    (
+        "ksid",
+        "appId",
+        "ufid",
+        "deviceId",
+        "deviceName",
+        "sid",
+        "osType",
+        "createdDateStr",
+        "userAgent",
+        "ipAddress",
+        "subscriptionStatus",
+        "cloudStatus",
+    )
+)
+
 
 class EngagementConverter:
     """Turns listed subscribers into registrations; `zones` adds offsets for time zones by their abbreviations."""
@@ -53,21 +71,17 @@ class EngagementConverter:
         """Return the row's subscriber."""
         if not isinstance(row, dict):
             raise RowError("the row is not an object")
-        active = row.get("subscriptionStatus", True)
-        if not isinstance(active, bool):
-            raise RowError("subscriptionStatus: neither true nor false")
-        cloud = row.get("cloudStatus", True)
-        if not isinstance(cloud, bool):
-            raise RowError("cloudStatus: neither true nor false")
+        row = match_names(row, _NAMES)
         created_at = self._read_moment(row.get("createdDateStr"))
         moment = created_at or self._run.moment
         return create_subscriber(
-            {**row, "isGCM": None, "authToken": None},
-            active=active,
-            cloud=cloud,
+            row,
+            active=_read_flag(row, "subscriptionStatus"),
+            cloud=_read_flag(row, "cloudStatus"),
             created_at=moment,
             updated_at=moment,
-            expires_at=self._run.expires_at,
+            # The list has the time of the subscriber's creation, not of its last refresh.
+            expires_at=self._run.find_expiry(SUBSCRIBERS, None),
             is_timed=created_at is not None,
         )
 
@@ -106,26 +120,30 @@ def create_subscriber(
     expires_at: int | None,
     is_timed: bool,
 ) -> Candidate:
-    """Return the subscriber of a row with the wire's names; RowError if the API would refuse it."""
+    """Return the subscriber of a row with the wire's names; RowError if the API would refuse it.
+
+    An inactive one may have an empty sid or deviceId.
+    """
     ksid = row.get("ksid")
     if isinstance(ksid, int) and not isinstance(ksid, bool):
         ksid = str(ksid)
     if not isinstance(ksid, str) or not is_ksid(ksid):
         raise RowError("ksid: not a positive signed 64-bit integer")
     try:
-        form = Subscribe.model_validate(row)
+        taken = {name for name in ("sid", "deviceId") if not active and row.get(name) == TAKEN}
+        form = Subscribe.model_validate({**row, **dict.fromkeys(taken, "taken")})
         entity = StoredSubscriber(
             record=ksid_key(ksid)["record"],
             ksid=ksid,
             appId=form.appId,
-            deviceId=form.deviceId,
-            sid=form.sid,
+            deviceId=TAKEN if "deviceId" in taken else form.deviceId,
+            sid=TAKEN if "sid" in taken else form.sid,
             osType=form.osType,
             ufid=form.ufid,
             ufid_ksid=user_index_sort(form.ufid, ksid),
             deviceName=form.deviceName,
-            userAgent=row.get("userAgent"),
-            ipAddress=row.get("ipAddress"),
+            userAgent=_read_text(row, "userAgent"),
+            ipAddress=_read_text(row, "ipAddress"),
             active=active,
             # Only a negative verdict is stored.
             cloud=None if cloud else False,
@@ -136,3 +154,17 @@ def create_subscriber(
     except ValidationError as error:
         raise explain(error) from error
     return Candidate.from_entity(entity, ("application", form.appId), is_timed=is_timed)
+
+
+def _read_flag(row: Mapping[str, Any], name: str) -> bool:
+    flag = row.get(name, True)
+    if not isinstance(flag, bool):
+        raise RowError(f"{name}: neither true nor false")
+    return flag
+
+
+def _read_text(row: Mapping[str, Any], name: str) -> str | None:
+    text = row.get(name) or None
+    if text is not None and not isinstance(text, str):
+        raise RowError(f"{name}: not a string")
+    return text[:MAX_CALLER_TEXT] if text is not None else None

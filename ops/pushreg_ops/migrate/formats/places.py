@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pushreg.models.places import Registration
-from pushreg.schema import place_key, to_place_id
+from pushreg.schema import PLACES, place_key, to_place_id
 from pushreg_ops.migrate.formats.candidates import Candidate
 from pushreg_ops.migrate.formats.rows import ImportRun, RowError, explain, read_moment
 from pushreg_ops.records.items import StoredToken
@@ -36,7 +36,7 @@ class PlacesConverter:
             _first(row, TOKEN_NAMES),
             created_at=created_at or moment or self._run.moment,
             updated_at=moment or self._run.moment,
-            expires_at=self._run.expires_at,
+            expires_at=self._run.find_expiry(PLACES, moment),
             is_timed=moment is not None,
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pushreg.codecs import json
-from pushreg.schema import USER_INDEX_SORT, is_account_id, parse_record
+from pushreg.schema import PLACES, SUBSCRIBERS, USER_INDEX_SORT, is_account_id, parse_record
 from pushreg_ops.migrate.formats.candidates import Candidate
 from pushreg_ops.migrate.formats.engagement import create_subscriber
 from pushreg_ops.migrate.formats.kazoo import create_device, read_content
@@ -103,7 +103,7 @@ class PushregConverter:
             cloud=cloud,
             created_at=created_at,
             updated_at=updated_at,
-            expires_at=self._read_expiry(row),
+            expires_at=self._read_expiry(row, SUBSCRIBERS, updated_at if is_timed else None),
             is_timed=is_timed,
         )
 
@@ -114,7 +114,7 @@ class PushregConverter:
             row.get("device_token"),
             created_at=created_at,
             updated_at=updated_at,
-            expires_at=self._read_expiry(row),
+            expires_at=self._read_expiry(row, PLACES, updated_at if is_timed else None),
             is_timed=is_timed,
         )
 
@@ -137,12 +137,13 @@ class PushregConverter:
         moment = updated_at or created_at or self._run.moment
         return created_at or moment, moment, updated_at is not None
 
-    def _read_expiry(self, row: dict[str, Any]) -> int | None:
+    def _read_expiry(self, row: dict[str, Any], table: str, refreshed_at: str | None) -> int | None:
+        """Return the row's own expiry, or else the one that follows from its last refresh; None if none expire here."""
         expires_at = row.get("expires_at")
         if expires_at is None:
-            return self._run.expires_at
+            return self._run.find_expiry(table, refreshed_at)
         if not isinstance(expires_at, int) or isinstance(expires_at, bool):
             raise RowError("expires_at: not a number of seconds")
         if expires_at <= self._run.epoch:
             raise RowError("expired")
-        return expires_at
+        return expires_at if self._run.lifetimes.get(table) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +11,11 @@ from pydantic import ValidationError
 
 from pushreg.clock import to_iso
 from pushreg.errors import PushregError
+from pushreg.schema import DAY
 from pushreg_ops.migrate.formats.candidates import Candidate
+
+# However long ago a row was refreshed, its app has this long to do it again.
+MIN_REMAINING = 30 * DAY
 
 
 class RowError(PushregError):
@@ -20,23 +24,31 @@ class RowError(PushregError):
 
 @dataclass(frozen=True, slots=True)
 class ImportRun:
-    """One import: its start time and the lifetime of registrations in seconds; 0 for unlimited.
+    """One import: its start time and the lifetime of registrations in seconds by their table; 0 or none for unlimited.
 
     A resumed import keeps its start time, so that rows written twice are identical.
     """
 
     epoch: int
-    lifetime: int
+    lifetimes: Mapping[str, int]
 
     @property
     def moment(self) -> str:
         """The start time, ISO 8601."""
         return to_iso(datetime.fromtimestamp(self.epoch, UTC))
 
-    @property
-    def expires_at(self) -> int | None:
-        """The expiry of registrations for which the source gives none."""
-        return self.epoch + self.lifetime if self.lifetime else None
+    def find_expiry(self, table: str, refreshed_at: str | None) -> int | None:
+        """Return when a registration expires, counted from its last refresh, or from the import if that is unknown.
+
+        None means never.
+        """
+        lifetime = self.lifetimes.get(table, 0)
+        if not lifetime:
+            return None
+        start = self.epoch
+        if refreshed_at is not None:
+            start = min(start, int(datetime.fromisoformat(refreshed_at).timestamp()))
+        return max(start + lifetime, self.epoch + min(lifetime, MIN_REMAINING))
 
 
 # Returns None for rows that hold no registration.
