@@ -99,12 +99,14 @@ def create_job(
     registry: Registry,
     path: Path,
     converter: Callable[[ImportRun], Converter] = KazooConverter,
-    stale_after_days: int = 0,
+    stale_after_days: int | Mapping[str, int] = 0,
     **options: Any,
 ) -> ImportJob:
     member = {KazooConverter: "rows", EngagementConverter: "subscribers"}.get(converter)  # type: ignore[call-overload]
     options = {"sleep": lambda seconds: None, **options}
-    days = dict.fromkeys(STALE_PARAMETERS, stale_after_days)
+    days = stale_after_days
+    if isinstance(days, int):
+        days = dict.fromkeys(STALE_PARAMETERS, days)
     return ImportJob(registry, FileSource([path], member), converter, {}, path, days, **options)
 
 

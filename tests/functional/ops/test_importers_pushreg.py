@@ -11,6 +11,7 @@ from pushreg_ops.migrate.formats.engagement import EngagementConverter
 from pushreg_ops.migrate.formats.kazoo import KazooConverter
 from pushreg_ops.migrate.formats.places import PlacesConverter
 from pushreg_ops.migrate.formats.pushreg import PushregConverter, to_line
+from pushreg_ops.migrate.formats.rows import Converter
 from tests.support.rows import EPOCH, FOREVER, RUN, document, listed, read_entity, reason
 
 
@@ -51,7 +52,7 @@ def test_pushreg_import_of_expiring_line_never_expires_where_nothing_does() -> N
     ("refreshed", "days"), [("2099-12-22T00:00:00Z", 260), ("2020-01-01T00:00:00Z", 30), ("2110-01-01T00:00:00Z", 270)]
 )
 def test_pushreg_import_expiry_counts_from_last_refresh_with_thirty_days_left(refreshed: str, days: int) -> None:
-    rows = [
+    rows: list[tuple[Converter, Any]] = [
         (PlacesConverter(RUN), {"place_id": PLACE_ID, "device_token": "t", "updated_at": refreshed}),
         (
             PushregConverter(RUN),

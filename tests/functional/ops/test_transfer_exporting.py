@@ -40,10 +40,10 @@ def test_export_then_import_copies_registry_exactly(
     lines = sum(exporter.counts.values())
     assert exporter.counts["kazoo"] == 2
     assert exporter.counts["engagement"] == 3
-    assert run(create_job(other, path, PushregConverter, stale_after_days=270)) == {"created": lines}
+    assert run(create_job(other, path, PushregConverter, stale_after_days={PLACES: 270})) == {"created": lines}
     assert read_all(other) == read_all(registry)
     assert _read_directory(other) == _read_directory(registry)
-    dry = create_job(other, path, PushregConverter, stale_after_days=270, dry_run=True)
+    dry = create_job(other, path, PushregConverter, stale_after_days={PLACES: 270}, dry_run=True)
     assert run(dry) == {"unchanged": lines}
 
 
@@ -55,7 +55,7 @@ def test_export_writes_directory_first(registry: Registry, other: Registry, gate
     assert Places(gateway.send).put("t1").status == 200
     lines = list(Exporter(registry, 0, lambda count: None).read(("places", "directory")))
     path = write_lines(tmp_path / "all.jsonl", lines)
-    dry = create_job(other, path, PushregConverter, stale_after_days=270, dry_run=True)
+    dry = create_job(other, path, PushregConverter, stale_after_days={PLACES: 270}, dry_run=True)
     assert run(dry) == {"created": len(lines)}
     assert not any("credential" in json.dumps(line) for line in lines)
 
