@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from engagement.operations import NoSubscriptionError
-from pushreg.errors import PushregError, StaleReadError, StoreError
+from pushreg.errors import PushregError, StaleReadError
 from pushreg.models.directory import EVERY_APPLICATION, Credential
 from pushreg.models.engagement import FormError
 from pushreg.models.engagement_v1 import MAX_DELETED, ListQuery
@@ -22,8 +22,8 @@ from pushreg.stores.subscribers import Subscriber
 _SORT = re.compile(f"(-|[0-9a-f]{{64}})#{KSID}", re.ASCII)
 
 
-class UnboundedListError(PushregError):
-    """The listing names no application, or more subscribers than can be counted in time."""
+class UnnamedApplicationError(PushregError):
+    """The listing names no application, and the credential is not for a single one."""
 
 
 class NotInactiveError(PushregError):
@@ -49,8 +49,8 @@ def read(subscribers: ManagedSubscribers, credential: Credential, ksid: str) -> 
 def list_subscribers(subscribers: ManagedSubscribers, credential: Credential, query: ListQuery) -> Listing:
     """Return the page of the subscribers that match; FormError for a bad cursor.
 
-    UnboundedListError if no application is named and the credential is not for a single one, or if counting takes too
-    long.
+    UnnamedApplicationError if no application is named and the credential is not for a single one, UncountableError if
+    counting takes too long.
     """
     app_id = query.appId or _single_application(credential)
     skipped, after = (query.start, None) if isinstance(query.start, int) else (0, _read_cursor(query.start, query.ufid))
@@ -60,12 +60,7 @@ def list_subscribers(subscribers: ManagedSubscribers, credential: Credential, qu
     if query.deviceId is not None:
         found = [each for each in _find_device(subscribers, app_id, query.deviceId) if wanted.matches(each)]
         return Listing(len(found), found[skipped:], has_more=False)
-    try:
-        return subscribers.find_page(wanted, query.pageSize, skipped, after)
-    except StoreError as error:
-        if error.code in ("DeadlineExceeded", "TooManyCalls"):
-            raise UnboundedListError("Too many subscribers to count: narrow the filters, or export.") from error
-        raise
+    return subscribers.find_page(wanted, query.pageSize, skipped, after)
 
 
 def set_active(subscribers: ManagedSubscribers, credential: Credential, ksid: str, active: bool) -> str:
@@ -133,7 +128,7 @@ def _read_cursor(text: str, ufid: str | None) -> str:
 def _single_application(credential: Credential) -> str:
     if len(credential.applications) == 1 and EVERY_APPLICATION not in credential.applications:
         return next(iter(credential.applications))
-    raise UnboundedListError("Name an application by appId.")
+    raise UnnamedApplicationError
 
 
 def _find_device(subscribers: ManagedSubscribers, app_id: str, device_id: str) -> list[Subscriber]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from engagement.access import ApplicationError, AuthTokenError
-from engagement.management import NoKsidsError, NotInactiveError, TooManyKsidsError, UnboundedListError
+from engagement.management import NoKsidsError, NotInactiveError, TooManyKsidsError, UnnamedApplicationError
 from engagement.operations import NoSubscriptionError, UnprovenError
 from engagement.wire import CONTENT_TYPES, Refusal, find_format, unwrap
 from pushreg.codecs import json, xml
@@ -24,6 +24,7 @@ from pushreg.errors import (
 from pushreg.http import RETRY_AFTER, Request, Response, look_up
 from pushreg.models.engagement import FormError, Subscribe, parse, take_only, validate
 from pushreg.models.engagement_v1 import MAX_DELETED, KsidList, ListQuery, Location, UnsubscribeByKsid
+from pushreg.stores.managed_subscribers import UncountableError
 from pushreg.stores.subscribers import Subscriber
 
 LEGACY_LOCATION = "/service/geolocupdate"
@@ -63,7 +64,8 @@ _REFUSALS: Mapping[type[Exception], Refusal] = {
     FormError: Refusal(400, "invalid", BAD_FORMAT),
     ApplicationError: Refusal(400, "denied", _FIELDS["appId"]),
     NoSubscriptionError: Refusal(400, "missing", _FIELDS["ksid"]),
-    UnboundedListError: Refusal(400, "invalid", "Invalid request."),
+    UnnamedApplicationError: Refusal(400, "invalid", "Invalid request. Name an application by appId."),
+    UncountableError: Refusal(400, "invalid", "Invalid request. Too many to count: narrow the filters, or export."),
     NoKsidsError: Refusal(400, "invalid", "Please provide ksids to delete"),
     NotInactiveError: Refusal(400, "invalid", "Please provide valid ksids with inactive status"),
     TooManyKsidsError: Refusal(400, "invalid", f"Invalid request. Name at most {MAX_DELETED} ksids."),
@@ -185,8 +187,6 @@ def fail(error: Exception, request: Request, operation: str) -> Response:
         message = next((texts[name] for name in texts if name in error.fields), message)
     elif isinstance(error, NoSubscriptionError):
         message = _UNKNOWN.get(operation, message)
-    elif isinstance(error, UnboundedListError):
-        message = f"{message} {error}"
     elif isinstance(error, UnauthenticatedError):
         headers = {"www-authenticate": "Bearer"}
     elif isinstance(error, MethodError):

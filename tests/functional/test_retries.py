@@ -61,6 +61,14 @@ def assert_failed(family: str, reply: Reply) -> None:
         message = "Server failed to process the request."
         assert reply.status == 500
         assert reply.json == {"subscriptionResponse": {"statusCode": "500", "ksid": "-1", "message": message}}
+    elif family == "modern":
+        assert reply.status == 500
+        assert reply.json["id"] == ""
+        assert reply.json["message"] in (
+            "Server failure to process request",
+            "Failed to update subscriber status",
+            "Failed to delete the subscriber",
+        )
     else:
         assert reply.status == 500
         assert reply.json == {"error": "Internal Server Error", "message": "Database error"}

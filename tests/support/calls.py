@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
-from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY
+from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, ENGAGEMENT_KEY, PLACE_ID, PLACES_KEY
 
 Answer = tuple[int, Mapping[str, str], bytes]
 Send = Callable[[str, str, Mapping[str, str], bytes | None], Answer]
@@ -84,6 +84,46 @@ class Engagement:
         """Send the form as JSON."""
         body = json.dumps({"subscriptionService": {action: form}}).encode()
         return Reply(*self._send("POST", "/vpns/subscription", {"content-type": "application/json"}, body))
+
+
+class Modern:
+    """Subscribers of an open application by the modern engagement API, and their management by the demo's key."""
+
+    def __init__(self, send: Send, application: str = APPLICATION, key: str = ENGAGEMENT_KEY) -> None:
+        self._send = send
+        self._application = application
+        self._key = key
+
+    def subscribe(self, device_id: str, sid: str, **fields: Any) -> Reply:
+        """Subscribe the device and sid; `fields` are laid over the form."""
+        form = engagement_form(device_id, sid, self._application, **fields)
+        return self.call("POST", "", {"subscriptionService": {"subscribe": form}})
+
+    def unsubscribe(self, ksid: str) -> Reply:
+        """Unsubscribe by KSID."""
+        return self.call("POST", "", {"subscriptionService": {"unsubscribe": {"ksid": ksid}}})
+
+    def read(self, ksid: str) -> Reply:
+        """Read one subscriber."""
+        return self.call("GET", f"/{ksid}")
+
+    def list(self, **query: Any) -> Reply:
+        """List the application's subscribers, or those of another `appId`."""
+        return self.call("GET", "?" + urlencode({"appId": self._application, **query}))
+
+    def set_active(self, ksid: str, active: bool) -> Reply:
+        """Activate or inactivate one subscriber."""
+        return self.call("POST", f"/{ksid}/{'activate' if active else 'inactivate'}")
+
+    def delete(self, *ksids: str) -> Reply:
+        """Delete inactive subscribers."""
+        return self.call("POST", "/delete/ksids", {"ksids": ksids})
+
+    def call(self, method: str, path: str, data: Any = None) -> Reply:
+        """Send a request below `/subscribers`."""
+        headers = {"content-type": "application/json", "authorization": f"Bearer {self._key}"}
+        body = None if data is None else json.dumps(data).encode()
+        return Reply(*self._send(method, f"/api/v1/subscribers{path}", headers, body))
 
 
 class Places:

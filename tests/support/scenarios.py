@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
-from tests.support.calls import APPLICATION, Engagement, Kazoo, Places, Reply, Send, answered
+from tests.support.calls import APPLICATION, Engagement, Kazoo, Modern, Places, Reply, Send, answered
 from tests.support.stored import Stored
 
 KSID = re.compile(r"\b[1-9][0-9]{18}\b")
@@ -17,16 +17,17 @@ REQUEST_ID = re.compile(r'"request_id":"[0-9a-f]{32}"')
 
 @dataclass(frozen=True)
 class Api:
-    """The three families behind one gateway."""
+    """The three families behind one gateway; the modern engagement API counts as one of its own."""
 
     kazoo: Kazoo
     engagement: Engagement
+    modern: Modern
     places: Places
 
     @classmethod
     def over(cls, send: Send) -> Api:
         """Return the families that answer through `send`."""
-        return cls(Kazoo(send), Engagement(send), Places(send))
+        return cls(Kazoo(send), Engagement(send), Modern(send), Places(send))
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,12 @@ def _two_known(api: Api) -> None:
 def _unsubscribed(api: Api) -> str:
     ksid = _known(api)
     api.engagement.unsubscribe(ksid=ksid)
+    return ksid
+
+
+def _inactive(api: Api) -> str:
+    ksid = _known(api)
+    api.modern.set_active(ksid, False)
     return ksid
 
 
@@ -173,6 +180,18 @@ SCENARIOS = (
     Scenario(
         "engagement unsubscribe nobody", 404, _nothing, lambda api, _: api.engagement.unsubscribe(ksid="1" * 19), 1, 1
     ),
+    Scenario("modern create", 200, _nothing, lambda api, _: api.modern.subscribe("phone", "sid"), 2, 3),
+    Scenario("modern repetition", 200, _known, lambda api, _: api.modern.subscribe("phone", "sid"), 1, 2),
+    Scenario("modern new sid", 200, _known, lambda api, _: api.modern.subscribe("phone", "new-sid"), 2, 3),
+    Scenario("modern takeover", 200, _two_known, lambda api, _: api.modern.subscribe("phone", "other-sid"), 3, 4),
+    Scenario("modern unsubscribe", 200, _known, lambda api, ksid: api.modern.unsubscribe(ksid), 2, 3),
+    Scenario("modern read", 200, _known, lambda api, ksid: api.modern.read(ksid), 1, 2),
+    Scenario("modern list of a user", 200, _two_known, lambda api, _: api.modern.list(ufid="me@example.com"), 1, 2),
+    Scenario("modern list of a device", 200, _two_known, lambda api, _: api.modern.list(deviceId="phone"), 2, 3),
+    Scenario("modern list", 200, _two_known, lambda api, _: api.modern.list(), 1, 2),
+    Scenario("modern inactivate", 200, _known, lambda api, ksid: api.modern.set_active(ksid, False), 2, 3),
+    Scenario("modern activate", 200, _inactive, lambda api, ksid: api.modern.set_active(ksid, True), 2, 3),
+    Scenario("modern delete", 200, _inactive, lambda api, ksid: api.modern.delete(ksid), 2, 3),
     Scenario("places PUT", 200, _nothing, lambda api, _: api.places.put("token"), 2, 3),
     Scenario("places PUT again", 200, _registered, lambda api, _: api.places.put("token"), 1, 2),
     Scenario("places DELETE", 200, _registered, lambda api, _: api.places.delete("token"), 1, 2),
@@ -184,6 +203,7 @@ def warm_up(api: Api) -> None:
     """Let the functions learn who calls and what exists, and leave nothing behind."""
     api.kazoo.get("nobody")
     api.engagement.unsubscribe(appId=APPLICATION, deviceId="nobody")
+    api.modern.read("1")
     api.places.put("warm")
     api.places.delete("warm")
 

@@ -180,7 +180,6 @@ class Session:
         Lower-case options are values, under `:name` in the expressions; the others are those of the API's Query call.
         Pages are limited by the session's time alone: reading many is no contention.
         """
-        self._max_calls += 1
         parameters = {name: value for name, value in options.items() if name[0].isupper()}
         values = {name: value for name, value in options.items() if name not in parameters}
         parameters |= {"TableName": table, "KeyConditionExpression": condition}
@@ -188,6 +187,7 @@ class Session:
         if start is not None:
             parameters["ExclusiveStartKey"] = to_attributes(start)
         answer = self._call(self._client.query, **parameters)
+        self._max_calls += 1
         last = answer.get("LastEvaluatedKey")
         items = [from_attributes(attributes) for attributes in answer.get("Items", ())]
         return Page(items, answer["Count"], None if last is None else from_attributes(last))

@@ -41,6 +41,7 @@ OPERATIONS = (
     "DeleteItem",
     "GetItem",
     "PutItem",
+    "Query",
     "Scan",
     "TransactGetItems",
     "TransactWriteItems",

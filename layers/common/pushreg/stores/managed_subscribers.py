@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pushreg.dynamodb import Page, delete, update
-from pushreg.errors import ConditionFailedError, StaleReadError
+from pushreg.errors import ConditionFailedError, PushregError, StaleReadError, StoreError
 from pushreg.schema import (
     ALIVE,
     USER_INDEX,
@@ -30,6 +30,10 @@ from pushreg.stores.subscribers import Subscriber, Subscribers
 _HIGH = "~"
 _IN_RANGE = f"{USER_INDEX_PARTITION} = :app AND {USER_INDEX_SORT} BETWEEN :low AND :high"
 _FREE_OR_OWN = "attribute_not_exists(ksid) OR ksid = :ksid"
+
+
+class UncountableError(PushregError):
+    """The subscribers that match are too many to be counted within the request's time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +70,22 @@ class Listing:
 class ManagedSubscribers(Subscribers):
     """Subscribers of one table, and the subscribers of its user index."""
 
+    _pages = 0
+
     def find_page(self, wanted: Filter, size: int, skipped: int = 0, after: str | None = None) -> Listing:
         """Return at most `size` subscribers that match, without the first `skipped` behind the sort key `after`.
 
-        All that match are counted, by queries of a megabyte each: StoreError if the session ends before.
+        All that match are counted, by queries of a megabyte each; UncountableError if the session ends before.
         """
+        try:
+            return self._find_page(wanted, size, skipped, after)
+        except StoreError as error:
+            # A database that does not answer at all is no reason to narrow the listing.
+            if error.code == "DeadlineExceeded" and self._pages:
+                raise UncountableError from error
+            raise
+
+    def _find_page(self, wanted: Filter, size: int, skipped: int, after: str | None) -> Listing:
         total = 0
         if after is not None:
             total += self._count(wanted, high=after)
@@ -156,7 +171,7 @@ class ManagedSubscribers(Subscribers):
             value = getattr(wanted, name)
             if value is not None:
                 condition, values[name] = f"{condition} AND {clause}", value
-        return self._session.query(
+        page = self._session.query(
             self._table,
             _IN_RANGE,
             position,
@@ -168,6 +183,8 @@ class ManagedSubscribers(Subscribers):
             **values,
             **options,
         )
+        self._pages += 1
+        return page
 
     @staticmethod
     def _is_selective(wanted: Filter) -> bool:
