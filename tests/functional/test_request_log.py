@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -28,6 +31,7 @@ ENTRIES = (
     Credential(digest("places key"), "places", "write", MOMENT, places=frozenset({PLACE})),
 )
 KEY_IDS = {entry.secret_digest: entry.key_id for entry in ENTRIES if isinstance(entry, Credential)}
+GUIDE = Path(__file__).parents[2] / "docs" / "operations.md"
 Line = dict[str, Any]
 
 
@@ -115,3 +119,28 @@ def test_kazoo_takeover_is_an_outcome_of_its_own(send: Callable[..., Line]) -> N
     assert send("POST", kazoo_path("attic"), KAZOO, device("phone"))["outcome"] == "takeover"
     assert send("GET", kazoo_path("lobby"), KAZOO)["outcome"] == "missing"
     assert send("POST", kazoo_path("attic"), KAZOO, device("watch"))["outcome"] == "moved"
+
+
+def evaluate(query: str, lines: list[Line]) -> dict[tuple[str, ...], int]:
+    """Do what Logs Insights does with `filter FIELD = "VALUE" | stats count(*) by FIELDS`."""
+    match = re.fullmatch(r'filter (\w+) = "([^"]*)" \| stats count\(\*\) by ([\w, ]+)', query)
+    assert match is not None
+    chosen = [line for line in lines if line.get(match[1]) == match[2]]
+    return dict(Counter(tuple(line[name] for name in match[3].split(", ")) for line in chosen))
+
+
+def test_leaked_keys_requests_are_found_by_documented_query(send: Callable[..., Line]) -> None:
+    lines = [
+        send("PUT", kazoo_path("desk"), KAZOO, device("phone")),
+        send("GET", kazoo_path("desk"), KAZOO),
+        send("GET", kazoo_path("desk"), KAZOO),
+        send("GET", kazoo_path("desk", OTHER_ACCOUNT), KAZOO),
+        send("GET", kazoo_path("desk"), {"x-auth-token": "wrong"}),
+        send("PUT", f"/dts/places/{PLACE}/subscriptions", PLACES, {"device_token": "token"}),
+    ]
+    (query,) = re.findall(r'^ *(filter key_id = "KEY_ID" .*)$', GUIDE.read_text("utf-8"), re.MULTILINE)
+    assert evaluate(query.replace("KEY_ID", KEY_IDS[digest("kazoo key")]), lines) == {
+        ("put", "created", ACCOUNT): 1,
+        ("get", "found", ACCOUNT): 2,
+        ("get", "denied", OTHER_ACCOUNT): 1,
+    }
