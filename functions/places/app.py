@@ -23,7 +23,7 @@ class Dialect:
     """The Device Token Service's dialect."""
 
     def __init__(self) -> None:
-        self.routes = {RESOURCE: dict.fromkeys(OPERATIONS, _answer)}
+        self.routes = {RESOURCE: {"GET": _list, **dict.fromkeys(OPERATIONS, _answer)}}
 
     def fail(self, error: Exception, request: Request, context: Context) -> Response:
         """Return the flat `{error, message}` form (docs/spec/places.md#3-responses)."""
@@ -40,26 +40,47 @@ def _answer(request: Request, context: Context) -> Response:
     token = wire.decode(body)
     if not exists:
         raise wire.UnknownPlaceError
-    lifetime = context.settings.stale_after_days * DAY
-    places = Places(context.session, context.settings.table, context.moment, context.epoch, lifetime)
-    outcome = OPERATIONS[request.method](places, place_id, token)
+    outcome = OPERATIONS[request.method](_open(context), place_id, token)
     return wire.succeed(request.method, place_id, token, outcome)
 
 
+def _list(request: Request, context: Context) -> Response:
+    place_id = to_place_id(request.parameters["place_id"])
+    exists = _authenticate(request, context, place_id, look_up=True)
+    if place_id is None:
+        raise wire.PlaceIdError
+    limit, cursor = wire.read_page(request.query)
+    if not exists:
+        raise wire.UnknownPlaceError
+    rows, following = _open(context).list(place_id, limit, cursor)
+    return wire.succeed_list(place_id, rows, following)
+
+
+def _open(context: Context) -> Places:
+    lifetime = context.settings.stale_after_days * DAY
+    return Places(context.session, context.settings.table, context.moment, context.epoch, lifetime)
+
+
 def _authenticate(request: Request, context: Context, place_id: str | None, *, look_up: bool) -> bool:
-    """Check that the caller may write at the place, and return whether the place exists, if that is to be looked up."""
+    """Check that the caller may do this at the place, and return whether the place exists, if that is to be looked up.
+
+    Keys of senders may read, and are refused the rest like those of other families.
+    """
     context.tenant = place_id
+    is_read = request.method == "GET"
 
     def check(credential: Credential) -> None:
         context.key_id = credential.key_id
-        if not credential.may_write:
+        if not (credential.may_list if is_read else credential.may_write):
             raise ForbiddenError("The API key's scope does not allow this")
         if place_id is not None and not credential.reaches_place(place_id):
             raise ForbiddenError("The API key has no access to this place")
 
     target: EntryName | None = ("place", place_id) if look_up and place_id is not None else None
     secret = bearer(request.headers.get("authorization"))
-    entry = authenticate(context.directory, context.session, "places", secret, check, target)
+    entry = authenticate(
+        context.directory, context.session, "places", secret, check, target, ("senders",) if is_read else ()
+    )
     return entry is not None or not look_up
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,12 +23,16 @@ from pushreg.errors import (
 )
 from pushreg.http import RETRY_AFTER, Response, look_up
 from pushreg.models.places import Registration
+from pushreg.schema import is_digest
+from pushreg.stores.places import Row
 
 CONTENT_TYPE = "application/json"
 MESSAGES = {
     "PUT": "Device subscription created/updated successfully",
     "DELETE": "Device subscription deleted successfully",
 }
+LISTED = "Device subscriptions listed successfully"
+DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
 NO_TOKEN = "device_token is required and must be a non-empty string"  # noqa: S105 A message.
 BUSY = "Database is busy, try again"
 
@@ -39,6 +43,14 @@ class PlaceIdError(PushregError):
 
 class TokenError(PushregError):
     """The body names no token."""
+
+
+class PageError(PushregError):
+    """The query string asks for no page that there can be; `problem` may be shown to the caller."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
 
 
 class UnknownPlaceError(PushregError):
@@ -64,12 +76,35 @@ def decode(body: bytes) -> str:
         raise TokenError from error
 
 
+def read_page(query: Mapping[str, str]) -> tuple[int, str | None]:
+    """Return the limit and the cursor of the query string; PageError if they are malformed."""
+    text = query.get("limit") or str(DEFAULT_LIMIT)
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_LIMIT)) and 1 <= int(text) <= MAX_LIMIT):
+        raise PageError(f"limit must be a number from 1 to {MAX_LIMIT}")
+    cursor = query.get("cursor") or None
+    if cursor is not None and not is_digest(cursor):
+        raise PageError("cursor must be the one of the page before")
+    return int(text), cursor
+
+
 def succeed(method: str, place_id: str, token: str, outcome: str) -> Response:
     """Return the success envelope for an outcome of the operations."""
     data = {"place_id": place_id, "device_token": token}
-    message = {"message": MESSAGES[method], "error": None, "data": data, "extra": None}
-    body = json.encode({"status": 200, "responseType": "success", "message": message})
-    return Response(200, body, CONTENT_TYPE, outcome)
+    return _envelop(MESSAGES[method], data, None, outcome)
+
+
+def succeed_list(place_id: str, rows: Sequence[Row], cursor: str | None) -> Response:
+    """Return the success envelope of one page of a place's tokens; the cursor is null on the last page."""
+    data = [
+        {
+            "place_id": place_id,
+            "device_token": row.device_token,
+            "created_at": row.created_at,
+            "updated_at": row.updated_at,
+        }
+        for row in rows
+    ]
+    return _envelop(LISTED, data, {"cursor": cursor}, "listed")
 
 
 def fail(error: Exception) -> Response:
@@ -79,13 +114,20 @@ def fail(error: Exception) -> Response:
     return Response(refusal.status, body, CONTENT_TYPE, refusal.outcome, refusal.headers)
 
 
+def _envelop(text: str, data: Any, extra: Any, outcome: str) -> Response:
+    message = {"message": text, "error": None, "data": data, "extra": extra}
+    body = json.encode({"status": 200, "responseType": "success", "message": message})
+    return Response(200, body, CONTENT_TYPE, outcome)
+
+
 def _refuse_key(error: UnauthenticatedError) -> Refusal:
     headers = {"www-authenticate": "Bearer"}
     return Refusal(401, "denied", "Unauthorized", "Invalid or missing API key", headers)
 
 
 def _refuse_method(error: MethodError) -> Refusal:
-    message = f"Only {' and '.join(error.allowed)} are supported"
+    *others, last = error.allowed
+    message = f"Only {', '.join(others)} and {last} are supported"
     return Refusal(405, "invalid", "Method Not Allowed", message, {"allow": ", ".join(error.allowed)})
 
 
@@ -93,6 +135,7 @@ _REFUSALS: Mapping[type[Exception], Callable[[Any], Refusal]] = {
     PlaceIdError: lambda _: Refusal(400, "invalid", "Bad Request", "placeId must be a valid UUID"),
     TokenError: lambda _: Refusal(400, "invalid", "Bad Request", NO_TOKEN),
     MalformedError: lambda _: Refusal(400, "invalid", "Bad Request", NO_TOKEN),
+    PageError: lambda error: Refusal(400, "invalid", "Bad Request", error.problem),
     UnauthenticatedError: _refuse_key,
     ForbiddenError: lambda error: Refusal(403, "denied", "Forbidden", error.cause),
     UnknownPlaceError: lambda _: Refusal(404, "missing", "Not Found", "Place not found"),

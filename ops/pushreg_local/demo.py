@@ -9,7 +9,16 @@ from contextlib import suppress
 from pushreg.clock import Clock, now, to_iso
 from pushreg.dynamodb import Client, Session, put
 from pushreg.errors import ConditionFailedError
-from pushreg.models.directory import EVERY_APPLICATION, EVERY_PLACE, Account, Application, Credential, Entry, Place
+from pushreg.models.directory import (
+    EVERY_ACCOUNT,
+    EVERY_APPLICATION,
+    EVERY_PLACE,
+    Account,
+    Application,
+    Credential,
+    Entry,
+    Place,
+)
 from pushreg.schema import digest
 from pushreg.stores.directory import to_item
 
@@ -18,6 +27,7 @@ ACCOUNT_TOKEN = "demo-kazoo-token"  # noqa: S105 Public, and never in a deployed
 PLACE_ID = "1ee68c4e-7008-4227-a92d-e1b13ac64f30"
 PLACES_KEY = "demo-places-key"
 ENGAGEMENT_KEY = "demo-engagement-key"
+SENDER_KEY = "demo-sender-key"
 OPEN_APPLICATIONS = ("demo-app", "VoltMX Foundry MessagingDEV", "Quantum MobileFabric MessagingDEV")
 SECURE_APPLICATION = "demo-secure-app"
 AUTH_TOKEN = "demo-auth-token"  # noqa: S105 As above.
@@ -34,6 +44,15 @@ def list_entries(clock: Clock = now) -> list[Entry]:
         *(Application(name, moment) for name in OPEN_APPLICATIONS),
         Credential(digest(ENGAGEMENT_KEY), "engagement", "admin", moment, applications=frozenset({EVERY_APPLICATION})),
         Application(SECURE_APPLICATION, moment, digest(AUTH_TOKEN)),
+        Credential(
+            digest(SENDER_KEY),
+            "senders",
+            "sender",
+            moment,
+            account_id=EVERY_ACCOUNT,
+            places=frozenset({EVERY_PLACE}),
+            applications=frozenset({EVERY_APPLICATION}),
+        ),
     ]
 
 
@@ -53,12 +72,18 @@ def list_credentials() -> list[tuple[str, str]]:
         ("engagement", f"application {SECURE_APPLICATION}: authToken {AUTH_TOKEN}"),
         ("engagement", f"management, Authorization: Bearer {ENGAGEMENT_KEY}"),
         ("places", f"place {PLACE_ID}, Authorization: Bearer {PLACES_KEY}"),
+        ("senders", f"Authorization: Bearer {SENDER_KEY}"),
     ]
 
 
 def list_secrets() -> dict[str, str]:
     """Return the secrets by the name of their security scheme in the OpenAPI document."""
-    return {"kazooToken": ACCOUNT_TOKEN, "placesKey": PLACES_KEY, "engagementKey": ENGAGEMENT_KEY}
+    return {
+        "kazooToken": ACCOUNT_TOKEN,
+        "placesKey": PLACES_KEY,
+        "engagementKey": ENGAGEMENT_KEY,
+        "senderKey": SENDER_KEY,
+    }
 
 
 def list_commands(address: str) -> list[tuple[str, str]]:
@@ -90,9 +115,16 @@ def _places(address: str) -> str:
     return f"-X PUT {address}{path} -H 'Authorization: Bearer {PLACES_KEY}' {_JSON} -d '{{\"device_token\":\"demo\"}}'"
 
 
+def _senders(address: str) -> str:
+    # What the places' command registered.
+    data = f'{{"addresses":[{{"place_id":"{PLACE_ID}"}}]}}'
+    return f"-X POST {address}/pushreg/v1/lookup -H 'Authorization: Bearer {SENDER_KEY}' {_JSON} -d '{data}'"
+
+
 _JSON = "-H 'Content-Type: application/json'"
 _REQUESTS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("kazoo", _kazoo),
     ("engagement", _engagement),
     ("places", _places),
+    ("senders", _senders),
 )

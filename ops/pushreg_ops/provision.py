@@ -12,6 +12,7 @@ from pushreg.clock import Clock, now, to_iso
 from pushreg.dynamodb import Session, put, update
 from pushreg.errors import ConditionFailedError
 from pushreg.models.directory import (
+    EVERY_ACCOUNT,
     EVERY_APPLICATION,
     EVERY_PLACE,
     Account,
@@ -102,6 +103,26 @@ class Provisioner:
         """
         self._require("application", sorted(applications - {EVERY_APPLICATION}), noun="app")
         return self._issue(value, family="engagement", scope=scope, applications=applications)
+
+    def issue_sender_key(
+        self,
+        account_id: str | None,
+        places: frozenset[str],
+        applications: frozenset[str],
+        value: str | None = None,
+    ) -> tuple[Credential, str]:
+        """Store a new sender's key for what is given, everything if nothing is, and return it with its secret.
+
+        OperatorError names an account, place or application unknown.
+        """
+        if account_id is None and not places and not applications:
+            account_id = EVERY_ACCOUNT
+            places, applications = frozenset({EVERY_PLACE}), frozenset({EVERY_APPLICATION})
+        self._require("account", [] if account_id in (None, EVERY_ACCOUNT) else [str(account_id)])
+        self._require("place", sorted(places - {EVERY_PLACE}))
+        self._require("application", sorted(applications - {EVERY_APPLICATION}), noun="app")
+        rights = {"account_id": account_id, "places": places, "applications": applications}
+        return self._issue(value, family="senders", scope="sender", **rights)
 
     def revoke(self, key_id: str) -> None:
         """Remove the key; OperatorError if there is none. Functions may have it cached for another 60 seconds."""

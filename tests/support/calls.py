@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, ENGAGEMENT_KEY, PLACE_ID, PLACES_KEY
+from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, ENGAGEMENT_KEY, PLACE_ID, PLACES_KEY, SENDER_KEY
 
 Answer = tuple[int, Mapping[str, str], bytes]
 Send = Callable[[str, str, Mapping[str, str], bytes | None], Answer]
@@ -145,6 +145,30 @@ class Places:
     def _call(self, method: str, token: str) -> Reply:
         headers = {"content-type": "application/json", **self._headers}
         return Reply(*self._send(method, self._path, headers, json.dumps({"device_token": token}).encode()))
+
+
+class Senders:
+    """What a sender asks and reports, with the demo's key by default."""
+
+    def __init__(self, send: Send, key: str | None = SENDER_KEY) -> None:
+        self._send = send
+        self._headers = {"authorization": f"Bearer {key}"} if key is not None else {}
+
+    def report(self, *results: Any) -> Reply:
+        """Report the results."""
+        return self._call("feedback", {"results": list(results)})
+
+    def look_up(self, *addresses: Any, cursor: str | None = None) -> Reply:
+        """Look the addresses up."""
+        return self._call("lookup", {"addresses": list(addresses), "cursor": cursor})
+
+    def list_place(self, place_id: str = PLACE_ID, query: str = "") -> Reply:
+        """List the tokens of a place."""
+        return Reply(*self._send("GET", f"{places_path(place_id)}{query}", self._headers, None))
+
+    def _call(self, operation: str, data: Any) -> Reply:
+        headers = {"content-type": "application/json", **self._headers}
+        return Reply(*self._send("POST", f"/pushreg/v1/{operation}", headers, json.dumps(data).encode()))
 
 
 def kazoo_path(device_id: str, app: str = APP, account_id: str = ACCOUNT_ID) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -74,6 +76,10 @@ def to_grants(operation: str, parameters: Mapping[str, Any]) -> Iterator[Grant]:
         yield action, parameters["TableName"]
 
 
+def _is_moto(client: Any) -> bool:
+    return "amazonaws" in getattr(getattr(client, "meta", None), "endpoint_url", "")
+
+
 class Restricted:
     """A client that may do what the function's role allows; `used` collects what it did."""
 
@@ -81,6 +87,9 @@ class Restricted:
         self._client = client
         self._function = function
         self._grants = read_grants(function)
+        # moto restores a copy of all tables when a transaction is refused, which undoes what other threads wrote
+        # meanwhile: its calls come one by one.
+        self._lock = threading.Lock() if _is_moto(client) else nullcontext()
         self.used: set[Grant] = set()
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
@@ -92,6 +101,7 @@ class Restricted:
                 # Not an Exception: the handler would answer it, and the test might be content with the answer.
                 pytest.fail(f"the role of {self._function} does not allow {sorted(needed - self._grants)}")
             self.used |= needed
-            return call(**parameters)
+            with self._lock:
+                return call(**parameters)
 
         return restricted

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Self
 
 from pushreg.errors import ConfigurationError
+from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
+
+# The variables of the function that serves senders, by the table that they concern.
+_TABLES = {DEVICES: "DEVICES_TABLE", SUBSCRIBERS: "SUBSCRIBERS_TABLE", PLACES: "PLACES_TABLE"}
+_STALE_AFTER_DAYS = {
+    DEVICES: "KAZOO_STALE_AFTER_DAYS",
+    SUBSCRIBERS: "ENGAGEMENT_STALE_AFTER_DAYS",
+    PLACES: "PLACES_STALE_AFTER_DAYS",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A function's settings; the parameters of `template.yaml` describe each."""
+    """A function's settings; the parameters of `template.yaml` describe each.
+
+    A family has one `table`; `senders` has none, but all `tables` and the days after which their items expire, by the
+    tables' logical ids.
+    """
 
     family: str
     table: str
@@ -26,14 +39,18 @@ class Settings:
     always_http_200: bool
     duplicate_as_update: bool
     stale_after_days: int
+    tables: Mapping[str, str] = field(default_factory=dict)
+    table_stale_after_days: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> Self:
         """Read the settings from a mapping, the process environment by default; ConfigurationError names a bad one."""
         variables = os.environ if environ is None else environ
+        family = _required(variables, "FAMILY")
+        is_senders = family == "senders"
         return cls(
-            family=_required(variables, "FAMILY"),
-            table=_required(variables, "TABLE"),
+            family=family,
+            table="" if is_senders else _required(variables, "TABLE"),
             directory_table=_required(variables, "DIRECTORY_TABLE"),
             region=variables.get("AWS_REGION") or variables.get("AWS_DEFAULT_REGION") or "us-east-1",
             endpoint=variables.get("DYNAMODB_ENDPOINT") or None,
@@ -44,6 +61,10 @@ class Settings:
             always_http_200=_flag(variables, "ENGAGEMENT_ALWAYS_HTTP_200"),
             duplicate_as_update=_flag(variables, "ENGAGEMENT_DUPLICATE_AS_UPDATE"),
             stale_after_days=_days(variables, "STALE_AFTER_DAYS"),
+            tables={table: _required(variables, name) for table, name in _TABLES.items()} if is_senders else {},
+            table_stale_after_days=(
+                {table: _days(variables, name) for table, name in _STALE_AFTER_DAYS.items()} if is_senders else {}
+            ),
         )
 
 

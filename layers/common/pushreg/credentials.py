@@ -18,12 +18,13 @@ def authenticate(
     secret: str | None,
     check: Callable[[Credential], None],
     target: EntryName | None = None,
+    also: tuple[CredentialFamily, ...] = (),
 ) -> Entry | None:
     """Return the target's directory entry, or None if there is none, after the caller is authenticated and checked.
 
-    UnauthenticatedError if the secret is missing, unknown or of another family; `check` raises for a credential that
-    does not permit the request. Credential and target are fetched in one batch, so a refused caller cannot learn from
-    timing whether the target exists.
+    UnauthenticatedError if the secret is missing, unknown or of a family other than `family` and those in `also`;
+    `check` raises for a credential that does not permit the request. Credential and target are fetched in one batch,
+    so a refused caller cannot learn from timing whether the target exists.
     """
     if not secret:
         raise UnauthenticatedError
@@ -34,7 +35,7 @@ def authenticate(
     is_fresh = credential is None
     if is_fresh:
         credential, *entries = directory.find(session, name, *targets)
-    if not isinstance(credential, Credential) or credential.family != family:
+    if not isinstance(credential, Credential) or credential.family not in (family, *also):
         raise UnauthenticatedError
     check(credential)
     if not is_fresh:

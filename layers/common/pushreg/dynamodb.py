@@ -131,6 +131,13 @@ class Session:
         self._is_pause_due = False
         self.calls = 0
 
+    def fork(self) -> Session:
+        """Return a session with the same deadline for one part of a request, which may run in a thread of its own.
+
+        Its calls and its contention count on their own.
+        """
+        return Session(self._client, self._deadline - self._timer(), self._timer, self._sleep)
+
     def get(self, table: str, key: Key, *names: str) -> Item | None:
         """Return the item at the key by a strongly consistent read, or None; `names` restricts its attributes."""
         only = {"ProjectionExpression": ", ".join(names)} if names else {}

@@ -68,6 +68,7 @@ MAX_CALLER_TEXT = 256
 MIN_NEW_KSID, MAX_KSID = 10**18, 2**63 - 1
 KEY_ID_LENGTH = 16
 
+_DIGEST = re.compile(DIGEST)
 _KSID = re.compile(KSID, re.ASCII)
 _UUID = re.compile(UUID, re.ASCII)
 _PATH_ID = re.compile(rf"[ -~]{{1,{MAX_IDENTIFIER}}}")
@@ -106,7 +107,12 @@ def sid_claim_key(app_id: str, sid_digest: str) -> Key:
 
 def place_key(place_id: str, token: str) -> Key:
     """Return the key of a place's registration token."""
-    return {"place_id": place_id, "token_digest": digest(token)}
+    return place_key_of_digest(place_id, digest(token))
+
+
+def place_key_of_digest(place_id: str, token_digest: str) -> Key:
+    """Return the key of a place's registration token, given the token's digest."""
+    return {"place_id": place_id, "token_digest": token_digest}
 
 
 def entry_key(kind: EntryKind, entry_id: str) -> Key:
@@ -162,6 +168,11 @@ def user_index_prefix(ufid: str | None) -> str:
     return f"{digest(ufid) if ufid else '-'}#"
 
 
+def user_index_key(app_id: str, ufid: str | None, ksid: str) -> Key:
+    """Return what DynamoDB calls the key of a subscriber in the user index, from which a Query can go on."""
+    return {**ksid_key(ksid), USER_INDEX_PARTITION: app_id, USER_INDEX_SORT: user_index_sort(ufid, ksid)}
+
+
 def user_index_sort(ufid: str | None, ksid: str) -> str:
     """Return the sort key of a subscriber in the user index."""
     return f"{user_index_prefix(ufid)}{ksid}"
@@ -170,6 +181,11 @@ def user_index_sort(ufid: str | None, ksid: str) -> str:
 def is_alive(expires_at: int | None, epoch: int) -> bool:
     """Whether an item with this expiry counts at the epoch; without one it never expires."""
     return expires_at is None or expires_at > epoch
+
+
+def is_digest(text: str) -> bool:
+    """Whether the text may be the digest of a value, as keys hold it."""
+    return _DIGEST.fullmatch(text) is not None
 
 
 def is_account_id(text: str) -> bool:

@@ -34,7 +34,8 @@ def issue(
         typer.Option(metavar="all|APP,APP", help="A management key for every engagement application, or for these."),
     ] = None,
     scope: Annotated[
-        Scope, typer.Option(help="read: GET only; write: what devices need; admin: everything.")
+        Scope,
+        typer.Option(help="read: GET only; write: what devices need; admin: everything; sender: look up and report."),
     ] = "write",
     value: Annotated[
         str | None, typer.Option(metavar="SECRET", help="Use this secret instead of a random one.")
@@ -52,15 +53,20 @@ def issue(
       pushreg keys issue --places all --scope write --stack prod
       pushreg keys issue --apps all --scope read --stack prod
       pushreg keys issue --account c0ffee00c0ffee00c0ffee00c0ffee00 --local
+      pushreg keys issue --scope sender --stack prod
+
+    A sender's key reaches what --account, --places and --apps name together, everything if none is given.
     """
-    if [account, places, apps].count(None) != 2:
+    if scope != "sender" and [account, places, apps].count(None) != 2:
         raise typer.BadParameter("give one of --account, --places and --apps")
     place_ids = frozenset[str]() if places is None else _parse_places(places)
     application_ids = frozenset[str]() if apps is None else _parse_applications(apps)
     if value is not None and (not value or value != value.strip()):
         raise typer.BadParameter("a secret must not be empty or have leading or trailing spaces", param_hint="--value")
     with provision(stack, local) as provisioner:
-        if account is not None:
+        if scope == "sender":
+            key, secret = provisioner.issue_sender_key(account, place_ids, application_ids, value)
+        elif account is not None:
             key, secret = provisioner.issue_account_key(account, scope, value)
         elif apps is not None:
             key, secret = provisioner.issue_applications_key(application_ids, scope, value)
@@ -106,7 +112,8 @@ def _parse_applications(text: str) -> frozenset[str]:
 
 
 def _describe(key: Credential) -> dict[str, Any]:
-    reach = [key.account_id] if key.account_id is not None else sorted(key.places | key.applications)
+    accounts = frozenset[str]() if key.account_id is None else frozenset({key.account_id})
+    reach = sorted(accounts | key.places | key.applications)
     return {
         "key_id": key.key_id,
         "family": key.family,

@@ -166,8 +166,12 @@ class StoredCredential(StoredItem):
 
     @model_validator(mode="after")
     def _check_reach(self) -> Self:
-        if (self.account_id is None) is (self.family == "kazoo"):
-            raise ValueError("account_id is for kazoo keys, and required there")
+        if self.family == "kazoo" and self.account_id is None:
+            raise ValueError("a kazoo key has an account_id")
+        if self.account_id is not None and self.family not in ("kazoo", "senders"):
+            raise ValueError("account_id is for kazoo's and senders' keys")
+        if (self.scope == "sender") is not (self.family == "senders"):
+            raise ValueError("the scope sender is the senders' only one, and theirs alone")
         return self
 
 

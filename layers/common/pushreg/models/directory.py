@@ -8,10 +8,11 @@ from typing import Literal
 
 from pushreg.schema import digest, key_id_of
 
-Scope = Literal["read", "write", "admin"]
-CredentialFamily = Literal["kazoo", "engagement", "places"]
-# On a credential's list of places or applications.
-EVERY_PLACE = EVERY_APPLICATION = "all"
+Scope = Literal["read", "write", "admin", "sender"]
+# A key of the family `senders` may read and report for the other three, and never register.
+CredentialFamily = Literal["kazoo", "engagement", "places", "senders"]
+# On a credential's list of places or applications, and as the account of a sender's key.
+EVERY_PLACE = EVERY_APPLICATION = EVERY_ACCOUNT = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,16 @@ class Credential:
     @property
     def may_write(self) -> bool:
         """Whether the scope permits writing."""
-        return self.scope != "read"
+        return self.scope in ("write", "admin")
+
+    @property
+    def may_list(self) -> bool:
+        """Whether the scope permits reading what others registered; `write` keys sit inside apps."""
+        return self.scope != "write"
+
+    def reaches_account(self, account_id: str) -> bool:
+        """Whether the credential permits requests for the account."""
+        return self.account_id in (EVERY_ACCOUNT, account_id)
 
     def reaches_place(self, place_id: str) -> bool:
         """Whether the credential permits requests for the place."""

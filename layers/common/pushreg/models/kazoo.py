@@ -85,8 +85,16 @@ class Content:
             details = error.errors(include_url=False, include_context=False)[:MAX_PROBLEMS]
             raise InvalidError("validation error", dict(map(_problem, details))) from error
         _check_preferences(schema)
-        digest = blake2b(_CANONICAL.encode(document).encode(), digest_size=16).hexdigest()
-        return cls(app_name, schema.mobile_device_id, document, digest)
+        return cls(app_name, schema.mobile_device_id, document, _digest(document))
+
+    def without(self, registration_id: str) -> Content | None:
+        """Return the content without one of its registration ids, None if it has no other; KeyError if it lacks it."""
+        kept = dict(self.document["notification_registration_ids"])
+        del kept[registration_id]
+        if not kept:
+            return None
+        document = {**self.document, "notification_registration_ids": kept}
+        return Content(self.app_name, self.mobile_device_id, document, _digest(document))
 
     def check_identifiers(self, device_id: str) -> None:
         """Raise InvalidError if the device's id, the mobile device's or a registration token stands for none."""
@@ -144,6 +152,10 @@ class Precondition:
     def excludes(self, revision: str) -> bool:
         """Whether If-None-Match names this revision."""
         return "*" in self.unwanted or revision in self.unwanted
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    return blake2b(_CANONICAL.encode(document).encode(), digest_size=16).hexdigest()
 
 
 def _revisions(header: str) -> frozenset[str]:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pushreg.dynamodb import Session, delete, put, update
 from pushreg.errors import ConditionFailedError
-from pushreg.schema import ALIVE, place_key
+from pushreg.schema import ALIVE, is_alive, place_key, place_key_of_digest
 
 _EXISTS = f"attribute_exists(place_id) AND {ALIVE}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The registration of one token."""
+
+    device_token: str
+    created_at: str
+    updated_at: str
 
 
 class Places:
@@ -59,3 +70,20 @@ class Places:
         except ConditionFailedError:
             return False
         return True
+
+    def list(self, place_id: str, limit: int, after: str | None) -> tuple[list[Row], str | None]:
+        """Return rows of the place behind the token digest `after`, and the digest to go on behind, None at the end.
+
+        One call reads at most `limit` rows and at most 1 MB; expired ones among them are left out, so that fewer, or
+        none, may come before the end.
+        """
+        start = None if after is None else place_key_of_digest(place_id, after)
+        page = self._session.query(
+            self._table, "place_id = :place", start, ConsistentRead=True, Limit=limit, place=place_id
+        )
+        rows = [
+            Row(item["device_token"], item["created_at"], item["updated_at"])
+            for item in page.items
+            if is_alive(item.get("expires_at"), self._epoch)
+        ]
+        return rows, None if page.last is None else page.last["token_digest"]

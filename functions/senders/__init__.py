@@ -1,0 +1,1 @@
+"""What senders report and ask, over HTTP (docs/sending.md)."""

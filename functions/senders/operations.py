@@ -1,0 +1,265 @@
+"""What feedback and lookup mean (docs/sending.md): every entry on its own, several at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
+
+from pushreg.codecs import json
+from pushreg.dynamodb import Session
+from pushreg.errors import PushregError, StoreError
+from pushreg.models.directory import EVERY_APPLICATION, Credential
+from pushreg.models.senders import (
+    OK,
+    Address,
+    AnyReport,
+    ApplicationDeviceAddress,
+    DeviceAddress,
+    EntryError,
+    KsidAddress,
+    PlaceAddress,
+    RegistrationReport,
+    SubscriberReport,
+    TokenReport,
+    UserAddress,
+    judge,
+    read_address,
+    read_report,
+)
+from pushreg.schema import is_digest, is_ksid
+from pushreg.stores.tokens import Part, Token, Tokens
+from pushreg.stores.verdicts import Verdicts
+
+# Calls of DynamoDB that one request makes at once; the client's pool has more connections.
+PARALLEL = 8
+# Addresses that are looked up together: those beyond the end of an answer were read in vain.
+WAVE = 25
+# About the size at which an answer ends and a cursor goes on, in bytes of JSON; Lambda's limit is 6 MB.
+MAX_ANSWER = 1024 * 1024
+_DENIED = "the API key has no access to this"
+_FAILED = "the database did not answer; report it again"
+_CURSOR = re.compile(r"(\d{1,2})\.([0-9a-f]{64}|[0-9]{1,19}|)", re.ASCII)
+
+Result = TypeVar("Result")
+
+
+class CursorError(PushregError):
+    """The cursor is not one that an answer to these addresses gave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one entry."""
+
+    status: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Tokens of the address with this index in the request, or why there are none."""
+
+    index: int
+    outcome: Outcome
+    tokens: Sequence[Token] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The session of the request, the credential of its sender, and where and when to look."""
+
+    session: Session
+    credential: Credential
+    tables: Mapping[str, str]
+    lifetimes: Mapping[str, int]
+    now: datetime
+
+    @property
+    def epoch(self) -> int:
+        """The request's time in seconds."""
+        return int(self.now.timestamp())
+
+
+def report(caller: Caller, entries: Sequence[Any]) -> list[Outcome]:
+    """Return what became of each reported entry; StoreError if none of several could be stored.
+
+    The entries are independent: one that is malformed, out of reach or fails does not touch the others.
+    """
+    outcomes = _run(caller.session, [partial(_report_one, caller, entry) for entry in entries])
+    if outcomes and all(outcome.status == "failed" for outcome in outcomes):
+        raise StoreError("AllFailed")
+    return outcomes
+
+
+def look_up(caller: Caller, entries: Sequence[Any], cursor: str | None) -> tuple[list[Found], str | None]:
+    """Return the living tokens of each address in order, and a cursor if the answer ends before the addresses do.
+
+    CursorError if the cursor is not one of these addresses.
+    """
+    addresses = [_read_address(caller.credential, entry) for entry in entries]
+    first, after = _read_cursor(cursor, addresses)
+    found: list[Found] = []
+    size = 0
+    for start in range(first, len(addresses), WAVE):
+        wave = range(start, min(start + WAVE, len(addresses)))
+        parts = _read_wave(caller, {index: addresses[index] for index in wave}, {first: after})
+        for index in wave:
+            address = addresses[index]
+            if isinstance(address, Outcome):
+                found.append(Found(index, address))
+                continue
+            part = parts[index]
+            fitting, size, following = _fit(part, size, after if index == first else None, is_first=not found)
+            if fitting or following is None:
+                found.append(Found(index, Outcome("ok"), fitting))
+            if following is not None:
+                return found, f"{index}.{following}"
+    return found, None
+
+
+def _report_one(caller: Caller, entry: Any, session: Session) -> Outcome:
+    try:
+        return _apply(caller, read_report(entry), session)
+    except EntryError as error:
+        return Outcome("invalid", error.reason)
+    except StoreError:
+        return Outcome("failed", _FAILED)
+
+
+def _apply(caller: Caller, entry: AnyReport, session: Session) -> Outcome:
+    credential = caller.credential
+    reaches = None if EVERY_APPLICATION in credential.applications else credential.reaches_application
+    verdicts = Verdicts(session, caller.tables, caller.epoch, caller.lifetimes, reaches)
+    if not _reaches(credential, entry):
+        return Outcome("denied", _DENIED)
+    if entry.code == OK:
+        match entry:
+            case TokenReport():
+                return Outcome(verdicts.renew_token(entry.place_id, entry.device_token))
+            case SubscriberReport():
+                return Outcome(verdicts.renew_subscriber(entry.ksid, entry.sid))
+            case RegistrationReport():
+                names = entry.account_id, entry.device_id, entry.registration_id
+                return Outcome(verdicts.renew_registration(*names))
+    meaning, detail = judge(entry, caller.now)
+    if meaning == "kept":
+        return Outcome("kept", detail)
+    match entry:
+        case TokenReport():
+            return Outcome(verdicts.remove_token(entry.place_id, entry.device_token, detail))
+        case SubscriberReport():
+            return Outcome(verdicts.mark_sid_dead(entry.ksid, entry.sid, detail))
+    return Outcome(verdicts.remove_registration(entry.account_id, entry.device_id, entry.registration_id, detail))
+
+
+def _reaches(credential: Credential, entry: AnyReport | Address) -> bool:
+    """Whether the key may reach what the entry names; of a KSID the application is known only once it is read."""
+    match entry:
+        case TokenReport() | PlaceAddress():
+            return credential.reaches_place(entry.place_id)
+        case RegistrationReport() | DeviceAddress():
+            return credential.reaches_account(entry.account_id)
+        case UserAddress() | ApplicationDeviceAddress():
+            return credential.reaches_application(entry.application)
+    return bool(credential.applications)
+
+
+def _read_address(credential: Credential, entry: Any) -> Address | Outcome:
+    try:
+        address = read_address(entry)
+    except EntryError as error:
+        return Outcome("invalid", error.reason)
+    return address if _reaches(credential, address) else Outcome("denied", _DENIED)
+
+
+def _read_cursor(cursor: str | None, addresses: Sequence[Address | Outcome]) -> tuple[int, str | None]:
+    """Return the index of the address to go on with, and the position in it."""
+    if cursor is None:
+        return 0, None
+    match = _CURSOR.fullmatch(cursor)
+    if match is None or int(match[1]) >= len(addresses):
+        raise CursorError
+    address, position = addresses[int(match[1])], match[2]
+    if position:
+        is_digest_expected = isinstance(address, PlaceAddress | DeviceAddress)
+        is_position = is_digest(position) if is_digest_expected else isinstance(address, UserAddress)
+        if not is_position or (not is_digest_expected and not is_ksid(position)):
+            raise CursorError
+    return int(match[1]), position or None
+
+
+def _read_wave(
+    caller: Caller, wave: Mapping[int, Address | Outcome], after: Mapping[int, str | None]
+) -> dict[int, Part]:
+    """Return the parts of the addresses: one query for each place and user, a batch for each other kind, all at once."""
+    reads: list[tuple[Sequence[int], Callable[[Tokens], list[Part]]]] = []
+    for index, address in wave.items():
+        match address:
+            case PlaceAddress():
+                reads.append(([index], partial(_read_place, address, after.get(index))))
+            case UserAddress():
+                reads.append(([index], partial(_read_user, address, after.get(index))))
+    ksids = {index: each.ksid for index, each in wave.items() if isinstance(each, KsidAddress)}
+    if ksids:
+        reads.append((list(ksids), partial(Tokens.of_subscribers, ksids=list(ksids.values()))))
+    owners = {
+        index: (each.application, each.device_id)
+        for index, each in wave.items()
+        if isinstance(each, ApplicationDeviceAddress)
+    }
+    if owners:
+        reads.append((list(owners), partial(Tokens.of_application_devices, devices=list(owners.values()))))
+    devices = {
+        index: (each.account_id, each.device_id, after.get(index))
+        for index, each in wave.items()
+        if isinstance(each, DeviceAddress)
+    }
+    if devices:
+        reads.append((list(devices), partial(Tokens.of_devices, devices=list(devices.values()))))
+    results = _run(caller.session, [partial(_read, caller, read) for _, read in reads])
+    return {
+        index: part
+        for (indexes, _), parts in zip(reads, results, strict=True)
+        for index, part in zip(indexes, parts, strict=True)
+    }
+
+
+def _read(caller: Caller, read: Callable[[Tokens], list[Part]], session: Session) -> list[Part]:
+    return read(Tokens(session, caller.tables, caller.epoch, caller.credential.reaches_application))
+
+
+def _read_place(address: PlaceAddress, after: str | None, tokens: Tokens) -> list[Part]:
+    return [tokens.of_place(address.place_id, after)]
+
+
+def _read_user(address: UserAddress, after: str | None, tokens: Tokens) -> list[Part]:
+    return [tokens.of_user(address.application, address.ufid, after)]
+
+
+def _fit(part: Part, size: int, after: str | None, *, is_first: bool) -> tuple[list[Token], int, str | None]:
+    """Return the tokens that fit into the answer, its size with them, and the position to go on behind, if any."""
+    fitting: list[Token] = []
+    for position, token in part.tokens:
+        size += len(json.encode(token))
+        if size > MAX_ANSWER and (fitting or not is_first):
+            return fitting, size, after or ""
+        fitting.append(token)
+        after = position
+    return fitting, size, part.following
+
+
+def _run(session: Session, tasks: Sequence[Callable[[Session], Result]]) -> list[Result]:
+    """Run the tasks, several at once, each with a session of its own; return their results in order."""
+    forks = [session.fork() for _ in tasks]
+    try:
+        if len(tasks) < 2:
+            return [task(fork) for task, fork in zip(tasks, forks, strict=True)]
+        with ThreadPoolExecutor(min(PARALLEL, len(tasks))) as pool:
+            return list(pool.map(lambda task, fork: task(fork), tasks, forks))
+    finally:
+        session.calls += sum(fork.calls for fork in forks)
