@@ -24,7 +24,7 @@ def list_seeds(target: str) -> Iterator[bytes]:
             if target in ("json", "xml"):
                 if body.lstrip(b" \t\r\n\xef\xbb\xbf").startswith(b"<") == (target == "xml"):
                     yield body
-            elif case.table == TABLES[target]:
+            elif case.tables == TABLES[target]:
                 for state in (OPEN, OPEN | FILLED, OPEN | FILLED | REFUSED, ENCODED):
                     yield build_input(fill(request.method, bindings), content_type, body, state)
     if target == "kazoo":

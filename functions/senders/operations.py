@@ -196,7 +196,7 @@ def _read_cursor(cursor: str | None, addresses: Sequence[Address | Outcome]) -> 
 def _read_wave(
     caller: Caller, wave: Mapping[int, Address | Outcome], after: Mapping[int, str | None]
 ) -> dict[int, Part]:
-    """Return the parts of the addresses: one query for each place and user, a batch for each other kind, all at once."""
+    """Return the parts of the addresses, by one query for each place and user and a batch for each other kind."""
     reads: list[tuple[Sequence[int], Callable[[Tokens], list[Part]]]] = []
     for index, address in wave.items():
         match address:

@@ -65,8 +65,8 @@ def test_request_with_insufficient_credential_is_refused_without_effect(
     again = registry.send(gateway, method, route.path, attempt)
     assert first[0] == wanted
     assert settle(first) == settle(again)
-    _check_body(route.function, name, first)
-    if wanted >= 400:
+    _check_body(route.function, method, name, first)
+    if wanted >= 400 or route.function == "SendersFunction":
         assert push_token("stored").encode() not in first[2]
         assert "DevicesTable" not in tables_of(recorder)
         assert cold <= 1
@@ -75,7 +75,7 @@ def test_request_with_insufficient_credential_is_refused_without_effect(
     assert {call.operation for call in recorder.calls} <= READS
 
 
-def _check_body(function: str, name: str, answer: Answer) -> None:
+def _check_body(function: str, method: str, name: str, answer: Answer) -> None:
     status, headers, raw = answer
     if status in (200, 405):
         return
@@ -86,9 +86,13 @@ def _check_body(function: str, name: str, answer: Answer) -> None:
         expected = {"status": "error", "error": str(status), "message": message, "data": NARROW if narrow else data}
         own = {"node", "request_id", "timestamp", "version", "auth_token"}
         assert {key: value for key, value in body.items() if key not in own} == expected
+    elif function == "SendersFunction":
+        assert body == PLACES_BODIES[status]
+        assert headers["www-authenticate"] == "Bearer"
     elif function == "PlacesFunction":
         # A key that may not write is told so before anybody looks which places it has.
-        assert body == (NARROW_KEY if name.startswith("too narrow") else PLACES_BODIES[status])
+        is_narrow = name.startswith("too narrow") and method != "GET"
+        assert body == (NARROW_KEY if is_narrow else PLACES_BODIES[status])
         assert (headers.get("www-authenticate") == "Bearer") == (status == 401)
     else:
         answered = {"statusCode": str(status), "ksid": "-1", "message": ENGAGEMENT_MESSAGES[status]}

@@ -77,8 +77,12 @@ EXPECTED: dict[str, tuple[int, str, list[str]]] = {
     "places_put_unknown_place": (404, "missing", []),
     "places_put_no_token": (400, "invalid", []),
     "places_put_unauthenticated": (401, "denied", []),
+    "places_get_listed": (200, "listed", ["places_put_registered"]),
     "places_delete_removed": (200, "deleted", ["places_put_registered"]),
     "places_delete_missing": (404, "missing", []),
+    "senders_post_reported": (200, "reported", ["places_put_registered"]),
+    "senders_post_unauthenticated": (401, "denied", []),
+    "senders_post_found": (200, "found", ["places_put_registered"]),
 }
 
 
@@ -104,8 +108,10 @@ def test_sample_events_cover_every_route_and_verb() -> None:
     assert verbs >= {
         *(("KazooFunction", verb) for verb in ("GET", "PUT", "POST", "DELETE")),
         *(("EngagementFunction", verb) for verb in ("GET", "POST", "DELETE")),
+        ("PlacesFunction", "GET"),
         ("PlacesFunction", "PUT"),
         ("PlacesFunction", "DELETE"),
+        ("SendersFunction", "POST"),
     }
 
 

@@ -33,6 +33,7 @@ LENIENCIES = {
 # A body that fits its schema may still be refused, for reasons that no schema can tell.
 OTHER_REASONS = (
     b"placeId must be",
+    b"cursor must be",
     b"subscription already exists",
     b"Each notification preference can only appear once",
     b'"device_id":{"invalid"',

@@ -15,7 +15,7 @@ ORDER = (
     ("pushreg.stores",),
     ("pushreg.credentials",),
     ("pushreg.http",),
-    ("kazoo", "engagement", "places", "smoke", "pushreg_local"),
+    ("kazoo", "engagement", "places", "senders", "smoke", "pushreg_local"),
     ("pushreg_ops.aws", "pushreg_ops.directory_writer", "pushreg_ops.progress", "pushreg_ops.terminal"),
     ("pushreg_ops.registry",),
     ("pushreg_ops.provision", "pushreg_ops.records"),
@@ -35,6 +35,8 @@ FAMILIES = {
     "places": "places",
     "pushreg.models.places": "places",
     "pushreg.stores.places": "places",
+    # `senders` serves all families, and none of them may use what is made for it.
+    "senders": "senders",
 }
 
 HOMES = {

@@ -41,7 +41,8 @@ METHODS = ("GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS")
 KNOWN = {
     "KazooFunction": ("GET", "PUT", "POST", "DELETE"),
     "EngagementFunction": ("POST",),
-    "PlacesFunction": ("PUT", "DELETE"),
+    "PlacesFunction": ("GET", "PUT", "DELETE"),
+    "SendersFunction": ("POST",),
 }
 KINDS = {"none", "malformed", "unknown", "revoked", "other tenant's", "other family's", "too narrow"}
 READS = {"get_item", "batch_get_item", "transact_get_items"}
@@ -95,6 +96,7 @@ CREDENTIALS: dict[str, dict[str, tuple[Attempt, Refusal]]] = {
         "other tenant's": (with_token(secret(f"{FOREIGN_ACCOUNT} admin")), 403),
         "other tenant's: as bearer": (with_bearer(secret(f"{FOREIGN_ACCOUNT} write")), 403),
         "other tenant's: in the body": (Attempt(members={"auth_token": secret(f"{FOREIGN_ACCOUNT} write")}), 403),
+        "other family's: a sender's": (with_token(secret("sender")), 401),
         "other family's": (with_token(secret(f"{PLACE} admin")), 401),
         "other family's: an application's": (with_token(secret(APPLICATION)), 401),
         "too narrow": (with_token(secret(f"{ACCOUNT} read")), _READ_ONLY),
@@ -118,8 +120,29 @@ CREDENTIALS: dict[str, dict[str, tuple[Attempt, Refusal]]] = {
         "other tenant's": (with_bearer(secret(f"{FOREIGN_PLACE} admin")), 403),
         "other family's": (with_bearer(secret(f"{ACCOUNT} admin")), 401),
         "other family's: an application's": (with_bearer(secret(APPLICATION)), 401),
-        "too narrow": (with_bearer(secret(f"{PLACE} read")), 403),
+        "other family's: a sender's": (with_bearer(secret("sender")), {"GET": 200, "PUT": 401, "DELETE": 401}),
+        "too narrow": (with_bearer(secret(f"{PLACE} read")), {"GET": 200, "PUT": 403, "DELETE": 403}),
         "too narrow: other tenant's": (with_bearer(secret(f"{FOREIGN_PLACE} read")), 403),
+    },
+    "SendersFunction": {
+        "none": (Attempt(), 401),
+        "malformed: empty": (Attempt({"authorization": ""}), 401),
+        "malformed: no secret": (with_bearer(""), 401),
+        "malformed: no scheme": (Attempt({"authorization": secret("sender")}), 401),
+        "malformed: another header": (with_token(secret("sender")), 401),
+        "malformed: in the query string": (Attempt(query=f"access_token={secret('sender')}"), 401),
+        "malformed: in the body": (Attempt(members={"auth_token": secret("sender")}), 401),
+        "malformed: not ASCII": (with_bearer("\udcff\xe9"), 401),
+        "malformed: the digest of a good one": (with_bearer(digest(secret("sender"))), 401),
+        "unknown": (with_bearer(secret("unknown")), 401),
+        "revoked": (with_bearer(secret("revoked")), 401),
+        # Entries are refused one by one, in an answer of status 200: tests/functional/test_senders.py.
+        "other tenant's": (with_bearer(secret(f"{FOREIGN_PLACE} sender")), 200),
+        "other family's": (with_bearer(secret(f"{ACCOUNT} admin")), 401),
+        "other family's: a place's": (with_bearer(secret(f"{PLACE} admin")), 401),
+        "other family's: that may read": (with_bearer(secret(f"{PLACE} read")), 401),
+        "other family's: an application's": (with_bearer(secret(APPLICATION)), 401),
+        "too narrow": (with_bearer(secret("sender for applications")), 200),
     },
     "EngagementFunction": {
         "none": (Attempt(), 401),
@@ -141,6 +164,7 @@ CREDENTIALS: dict[str, dict[str, tuple[Attempt, Refusal]]] = {
         "other tenant's": (with_auth_token(secret(FOREIGN_APPLICATION)), 401),
         "other tenant's: in the header": (Attempt({"x-device-authtoken": secret(FOREIGN_APPLICATION)}), 401),
         "other family's": (with_auth_token(secret(f"{ACCOUNT} admin")), 401),
+        "other family's: a sender's": (with_auth_token(secret("sender")), 401),
         "other family's: a place's": (Attempt({"x-device-authtoken": secret(f"{PLACE} admin")}), 401),
         # An authToken has no scope; what is narrower than an application is one of its subscribers.
         "too narrow: a subscriber's own sid": (with_auth_token(push_token("stored")), 401),

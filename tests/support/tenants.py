@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from pushreg.models.directory import Account, Application, Credential, Entry, Place, Scope
+from pushreg.models.directory import (
+    EVERY_ACCOUNT,
+    EVERY_APPLICATION,
+    EVERY_PLACE,
+    Account,
+    Application,
+    Credential,
+    Entry,
+    Place,
+    Scope,
+)
 from pushreg.schema import digest
 from pushreg_ops.directory_writer import DirectoryWriter
 from tests.support.calls import engagement_form, kazoo_data
@@ -43,6 +53,12 @@ def list_entries() -> list[Entry]:
             entries.append(kazoo_credential(secret(f"{account} {scope}"), scope, account))
         for place in (PLACE, FOREIGN_PLACE):
             entries.append(places_credential(secret(f"{place} {scope}"), scope, place))
+    everything = {"account_id": EVERY_ACCOUNT, "places": frozenset({EVERY_PLACE})}
+    entries += [
+        sender_credential(secret("sender"), **everything, applications=frozenset({EVERY_APPLICATION})),
+        sender_credential(secret("sender for applications"), applications=frozenset({APPLICATION})),
+        sender_credential(secret(f"{FOREIGN_PLACE} sender"), places=frozenset({FOREIGN_PLACE})),
+    ]
     return entries
 
 
@@ -56,12 +72,21 @@ def places_credential(value: str, scope: Scope, place_id: str = PLACE) -> Creden
     return Credential(digest(value), "places", scope, MOMENT, places=frozenset({place_id}))
 
 
+def sender_credential(value: str, **reach: Any) -> Credential:
+    """Return the credential of a sender."""
+    return Credential(digest(value), "senders", "sender", MOMENT, **reach)
+
+
 def install(client: Any) -> DirectoryWriter:
     """Fill the directory; what was revoked has been there before."""
     writer = DirectoryWriter(client, "DirectoryTable")
     for entry in list_entries():
         writer.add(entry)
-    for revoked in (kazoo_credential(secret("revoked"), "admin"), places_credential(secret("revoked"), "admin")):
+    for revoked in (
+        kazoo_credential(secret("revoked"), "admin"),
+        places_credential(secret("revoked"), "admin"),
+        sender_credential(secret("revoked"), places=frozenset({EVERY_PLACE})),
+    ):
         writer.add(revoked)
         assert writer.remove("credential", revoked.secret_digest)
     # An application has one token: setting another revokes it.
@@ -102,6 +127,10 @@ def build(
         body = {"data": kazoo_data("mobile-1", token=target.token), **attempt.members}
     elif path.startswith("/dts/"):
         body = {"device_token": target.token, **attempt.members}
+    elif path.startswith("/pushreg/"):
+        report = {"place_id": target.place_id, "device_token": target.token, "provider": "fcm", "code": "UNREGISTERED"}
+        results = [{**report, "at": "2024-01-01T00:00:00Z"}]
+        body = {"results": results, "addresses": [{"place_id": target.place_id}], **attempt.members}
     else:
         body = {"subscriptionService": {"subscribe": {**form(target), **attempt.members}}}
     headers = {"content-type": "application/json", "x-request-id": request_id, **attempt.headers}
@@ -118,3 +147,4 @@ def right_attempts() -> Iterator[tuple[str, str, Attempt]]:
     yield "KazooFunction", "PUT", Attempt({"x-auth-token": secret(f"{ACCOUNT} write")})
     yield "PlacesFunction", "PUT", Attempt({"authorization": f"Bearer {secret(f'{PLACE} write')}"})
     yield "EngagementFunction", "POST", Attempt(members={"authToken": secret(APPLICATION)})
+    yield "SendersFunction", "POST", Attempt({"authorization": f"Bearer {secret('sender')}"})

@@ -56,6 +56,18 @@ def test_settings_read_every_variable() -> None:
     )
 
 
+def test_settings_of_senders_name_all_tables_and_their_days() -> None:
+    tables = {"DEVICES_TABLE": "devices", "SUBSCRIBERS_TABLE": "subscribers", "PLACES_TABLE": "places"}
+    days = {"ENGAGEMENT_STALE_AFTER_DAYS": "30", "PLACES_STALE_AFTER_DAYS": "270"}
+    environ = {"FAMILY": "senders", "DIRECTORY_TABLE": "directory", **tables, **days}
+    settings = Settings.from_environ(environ)
+    assert settings.tables == {"DevicesTable": "devices", "SubscribersTable": "subscribers", "PlacesTable": "places"}
+    assert settings.table_stale_after_days == {"DevicesTable": 0, "SubscribersTable": 30, "PlacesTable": 270}
+    for name in tables:
+        with pytest.raises(ConfigurationError, match=name):
+            Settings.from_environ({**environ, name: ""})
+
+
 def test_settings_without_region_use_default_region() -> None:
     assert Settings.from_environ({**ENVIRON, "AWS_DEFAULT_REGION": "eu-west-2"}).region == "eu-west-2"
 

@@ -35,7 +35,7 @@ def build(project: Path, function: str = "PlacesFunction") -> Path:
     return artifacts
 
 
-@pytest.mark.parametrize("family", ["kazoo", "engagement", "places"])
+@pytest.mark.parametrize("family", ["kazoo", "engagement", "places", "senders"])
 def test_functions_makefile_packages_only_own_family(family: str, project: Path) -> None:
     built = build(project, f"{family.capitalize()}Function")
     assert sorted(path.name for path in built.iterdir()) == sorted([family, "settings"])

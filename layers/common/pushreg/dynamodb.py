@@ -136,7 +136,7 @@ class Session:
 
         Its calls and its contention count on their own.
         """
-        return Session(self._client, self._deadline - self._timer(), self._timer, self._sleep)
+        return Session(self._client, self._deadline - self._timer(), self._timer, self._sleep, self._max_calls)
 
     def get(self, table: str, key: Key, *names: str) -> Item | None:
         """Return the item at the key by a strongly consistent read, or None; `names` restricts its attributes."""

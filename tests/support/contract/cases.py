@@ -14,8 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 ROOT = Path(__file__).parents[2] / "cases"
 COMMON = "common"
-# The one table that a family writes to, by the folder of its cases.
-TABLES = {"kazoo": "devices", "engagement": "subscribers", "engagement_v1": "subscribers", "places": "places"}
+# The tables that a family writes to, by the folder of its cases.
+TABLES = {
+    "kazoo": ("devices",),
+    "engagement": ("subscribers",),
+    "engagement_v1": ("subscribers",),
+    "places": ("places",),
+    "senders": ("devices", "subscribers", "places"),
+}
 
 
 class Part(BaseModel):
@@ -85,7 +91,7 @@ class Case:
 
     id: str
     kind: str
-    table: str
+    tables: tuple[str, ...]
     source: str
     variables: dict[str, Any]
     given: Given
@@ -142,7 +148,7 @@ def _read(path: Path) -> Iterator[Case]:
             yield Case(
                 id=f"{path.parent.name}/{path.stem}: {name}",
                 kind=path.stem,
-                table=TABLES[path.parent.name],
+                tables=TABLES[path.parent.name],
                 source=entry.source or own.source,
                 variables={**common.variables, **own.variables, **entry.variables, **chosen},
                 given=entry.given,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import secrets
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from xml.etree import ElementTree
 
+from pushreg.schema import Item
 from tests.support.calls import Answer, Send
 from tests.support.contract.cases import Case, Expectation, Step
 from tests.support.contract.filling import build_body, fill
@@ -24,7 +25,7 @@ GATEWAY_404 = b'{"message":"Not Found"}'
 def run_case(
     case: Case, send: Send, stored: Stored | None, names: Bindings | None = None, checks_stored: bool = True
 ) -> None:
-    """Play the case with fresh ids, or with the given ones, and empty its family's table afterwards.
+    """Play the case with fresh ids, or with the given ones, and empty its family's tables afterwards.
 
     AssertionError lists every difference of the first step that has one. Without `stored` nothing is installed or
     checked in the tables: for a store that does not answer.
@@ -35,15 +36,15 @@ def run_case(
         install(stored, case.given.model_copy(update=fill(case.given.model_dump(), bindings)))
     try:
         for number, step in enumerate(case.steps, 1):
-            problems = list(_play(step, case.table, send, stored if checks_stored else None, bindings))
+            problems = list(_play(step, case.tables, send, stored if checks_stored else None, bindings))
             assert not problems, "\n  ".join([f"{case.id} ({case.source}), step {number}:", *problems])
     finally:
         if stored is not None:
-            stored.clear(TABLES[case.table])
+            stored.clear(*(TABLES[table] for table in case.tables))
 
 
-def _play(step: Step, table: str, send: Send, stored: Stored | None, bindings: Bindings) -> Iterator[str]:
-    before = stored.snapshot(TABLES[table]) if stored and step.stored == "unchanged" else None
+def _play(step: Step, tables: Iterable[str], send: Send, stored: Stored | None, bindings: Bindings) -> Iterator[str]:
+    before = _snapshot(stored, tables) if stored and step.stored == "unchanged" else None
     request = step.request
     headers = {
         fill(name, bindings): text
@@ -65,11 +66,15 @@ def _play(step: Step, table: str, send: Send, stored: Stored | None, bindings: B
     if stored is None:
         return
     if step.stored == "unchanged":
-        if stored.snapshot(TABLES[table]) != before:
-            yield "the table changed"
+        if _snapshot(stored, tables) != before:
+            yield "what is stored changed"
     else:
         for wanted in step.stored:
             yield from check(stored, wanted, bindings)
+
+
+def _snapshot(stored: Stored, tables: Iterable[str]) -> list[list[Item]]:
+    return [stored.snapshot(TABLES[table]) for table in tables]
 
 
 def _compare(expect: Expectation, answer: Answer, bindings: Bindings) -> Iterator[str]:
