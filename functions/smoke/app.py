@@ -18,13 +18,14 @@ from urllib.parse import quote
 
 import boto3
 
-from smoke.probes import Call, ProbeError, probe_engagement, probe_kazoo, probe_places
+from smoke.probes import Call, ProbeError, probe_engagement, probe_kazoo, probe_places, probe_senders
 
-FAMILIES = ("kazoo", "engagement", "places")
+FAMILIES = ("kazoo", "engagement", "places", "senders")
 ROUTES = {
     "kazoo": "ANY /v2/accounts/{account_id}/push_notification_subscriptions/{app}/{device_id}",
     "engagement": "ANY /subscription",
     "places": "ANY /dts/places/{place_id}/subscriptions",
+    "senders": "ANY /pushreg/v1/lookup",
 }
 TIMEOUT = 15
 # Under these the probes register; the credentials of the parameter are for them.
@@ -52,7 +53,7 @@ class SmokeTest:
         """Test the new versions for CodeDeploy's event, the API for the schedule's; return what failed, by family."""
         if "LifecycleEventHookExecutionId" in event:
             versions = {family: self._environ[f"{family.upper()}_VERSION"] for family in FAMILIES}
-            # Each deployment has devices of its own, since three of them call the hook at once.
+            # Each deployment has devices of its own, since four of them call the hook at once.
             failures = self._probe(lambda family: self._invoke(family, versions[family]), event["DeploymentId"])
             self._connect("codedeploy").put_lifecycle_event_hook_execution_status(
                 deploymentId=event["DeploymentId"],
@@ -72,6 +73,7 @@ class SmokeTest:
                 choose("engagement"), APPLICATION, secrets.get("engagement"), f"smoke-{name}"
             ),
             "places": lambda: probe_places(choose("places"), PLACE, secrets.get("places"), f"smoke-{name}"),
+            "senders": lambda: probe_senders(choose("senders"), PLACE, secrets.get("senders")),
         }
         return dict(_failures(probes))
 

@@ -80,6 +80,17 @@ def probe_places(call: Call, place: str, secret: str | None, token: str = NAME) 
         call("DELETE", path, headers, body, 404)
 
 
+def probe_senders(call: Call, place: str, secret: str | None) -> None:
+    """Look the place up; without a secret only be refused."""
+    body = {"addresses": [{"place_id": place}]}
+    call("POST", "/pushreg/v1/lookup", {"Authorization": "Bearer wrong"}, body, 401)
+    if secret is None:
+        return
+    found = call("POST", "/pushreg/v1/lookup", {"Authorization": f"Bearer {secret}"}, body, 200)
+    if [each.get("status") for each in found.get("results", [])] != ["ok"]:
+        raise ProbeError("POST does not look the place up")
+
+
 @contextlib.contextmanager
 def _cleaned(call: Call, method: str, path: str, headers: dict[str, str], data: Any) -> Iterator[None]:
     # Before, since a run that was killed may have left something behind.

@@ -25,13 +25,19 @@ from tests.support.stored import Stored
 from tests.unit.test_template import DOCUMENT
 
 MOMENT = "2024-01-01T00:00:00Z"
-SECRETS = {"kazoo": "kazoo secret", "engagement": "engagement secret", "places": "places secret"}
+SECRETS = {
+    "kazoo": "kazoo secret",
+    "engagement": "engagement secret",
+    "places": "places secret",
+    "senders": "senders secret",
+}
 ENTRIES: tuple[Entry, ...] = (
     Account(ACCOUNT, MOMENT),
     Application(APPLICATION, MOMENT, digest(SECRETS["engagement"])),
     Place(PLACE, MOMENT),
     Credential(digest(SECRETS["kazoo"]), "kazoo", "write", MOMENT, account_id=ACCOUNT),
     Credential(digest(SECRETS["places"]), "places", "write", MOMENT, places=frozenset({PLACE})),
+    Credential(digest(SECRETS["senders"]), "senders", "sender", MOMENT, places=frozenset({PLACE})),
 )
 HOOK = {"DeploymentId": "d-ABC123", "LifecycleEventHookExecutionId": "e-1"}
 Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]

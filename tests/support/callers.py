@@ -45,7 +45,7 @@ KNOWN = {
     "SendersFunction": ("POST",),
 }
 KINDS = {"none", "malformed", "unknown", "revoked", "other tenant's", "other family's", "too narrow"}
-READS = {"get_item", "batch_get_item", "transact_get_items"}
+READS = {"get_item", "batch_get_item", "transact_get_items", "query"}
 CLOCK = datetime(2026, 1, 1, tzinfo=UTC)
 
 Refusal = int | Mapping[str, int]
