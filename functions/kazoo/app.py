@@ -13,7 +13,7 @@ from pushreg.errors import ForbiddenError, MethodError, UnauthenticatedError
 from pushreg.http import Context, Handler, Request, Response
 from pushreg.models.directory import Credential
 from pushreg.models.kazoo import Precondition
-from pushreg.schema import EntryName, is_account_id, is_path_id
+from pushreg.schema import DAY, EntryName, is_account_id, is_path_id
 from pushreg.stores.devices import Devices, SubscriptionCache
 
 RESOURCE = "/v2/accounts/{account_id}/push_notification_subscriptions/{app}/{device_id}"
@@ -45,7 +45,11 @@ class Dialect:
             raise wire.AcceptError
         if not (is_path_id(device_id) and is_path_id(app_name)):
             raise UnknownDeviceError(device_id)
-        devices = Devices(context.session, context.settings.table, account_id, context.moment, self._cache)
+        settings = context.settings
+        lifetime = settings.stale_after_days * DAY
+        devices = Devices(
+            context.session, settings.table, account_id, context.moment, context.epoch, lifetime, self._cache
+        )
         call = Call(device_id, app_name, envelope.get("data"), Precondition.from_headers(request.headers))
         result = OPERATIONS[verb](devices, call)
         return wire.succeed(request, context, secret, verb, result)

@@ -81,9 +81,9 @@ def create(devices: Devices, call: Call) -> Result:
 
 
 def replace(devices: Devices, call: Call) -> Result:
-    """Replace the device's subscription, whatever its app; `unchanged` content is not written and keeps its revision.
+    """Replace the device's subscription, whatever its app.
 
-    A new mobile device is taken over from the device that has it. InvalidError if the data breaks a rule;
+    `unchanged` content keeps its revision and is refreshed once a day. A new mobile device is taken over from the device that has it. InvalidError if the data breaks a rule;
     UnknownDeviceError if the device has no subscription; PreconditionError if its revision does not satisfy the
     preconditions.
     """
@@ -97,9 +97,11 @@ def replace(devices: Devices, call: Call) -> Result:
     while stored is not None:
         if not call.precondition.holds(stored.revision):
             raise PreconditionError
-        if stored.content.digest == content.digest:
-            return _to_result("unchanged", stored)
         try:
+            if stored.content.digest == content.digest:
+                if devices.is_due(stored):
+                    devices.refresh(stored)
+                return _to_result("unchanged", stored)
             replaced = devices.replace(stored, content, owner_device_id)
         except WriteConflictError as error:
             if isinstance(error.stored, MobileClaim):

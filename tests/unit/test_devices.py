@@ -8,7 +8,7 @@ MOMENT = "2024-01-01T00:00:00Z"
 
 
 def seen(device_id: str) -> Subscription:
-    return Subscription(device_id, Content.from_data(kazoo_data("phone"), "app"), 3, MOMENT)
+    return Subscription(device_id, Content.from_data(kazoo_data("phone"), "app"), 3, MOMENT, MOMENT, None)
 
 
 def test_subscription_cache_drops_document() -> None:

@@ -22,6 +22,7 @@ from pushreg.schema import is_path_id
 from tests.support.calls import kazoo_data
 
 APP = "com.example.app"
+MOMENT = "2024-01-01T00:00:00Z"
 REVISION = "3-00112233445566778899aabbccddeeff"
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=8)
@@ -183,7 +184,10 @@ def test_kazoo_compatible_preferences_are_accepted(platform: str, each: list[tup
 
 def test_kazoo_revision_is_write_count_and_digest() -> None:
     kept = content()
-    assert Subscription("desk", kept, 7, "2024-01-01T00:00:00Z").revision == f"7-{kept.digest}"
+    assert (
+        Subscription("desk", kept, 7, MOMENT, MOMENT, None).revision
+        == f"7-{kept.digest}"
+    )
     assert len(kept.digest) == 32
 
 

@@ -137,11 +137,12 @@ def key_id_of(secret_digest: str) -> str:
 
 
 def mobile_claim(subscription: Mapping[str, Any]) -> Item:
-    """Return the claim of a device's subscription, given its stored attributes."""
+    """Return the claim of a device's subscription, given its stored attributes; both expire at once."""
     mobile_digest = digest(subscription["mobile_device_id"])
     return {
         **mobile_claim_key(subscription["account_id"], mobile_digest),
         "device_id": subscription["device_id"],
+        "expires_at": subscription.get("expires_at"),
     }
 
 

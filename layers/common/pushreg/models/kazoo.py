@@ -113,12 +113,17 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A stored subscription; `writes` counts the changes since its creation."""
+    """A stored subscription; `writes` counts the changes since its creation.
+
+    `refreshed_at` (ISO 8601) is when it was last sent, changed or not; `expires_at` is in seconds, None for never.
+    """
 
     device_id: str
     content: Content
     writes: int
     created_at: str
+    refreshed_at: str
+    expires_at: int | None
 
     @property
     def revision(self) -> str:

@@ -7,21 +7,45 @@ request (docs/decisions/transactions-for-single-writes.md).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
+from pushreg.clock import to_iso
 from pushreg.codecs import json
 from pushreg.dynamodb import Session, delete, put, update
 from pushreg.errors import ConditionFailedError, StoreError, WriteConflictError
 from pushreg.models.kazoo import Content, Subscription
-from pushreg.schema import Item, device_key, digest, mobile_claim, mobile_claim_key
+from pushreg.schema import (
+    ALIVE,
+    DAY,
+    EXPIRED,
+    Item,
+    device_key,
+    digest,
+    is_alive,
+    mobile_claim,
+    mobile_claim_key,
+)
 
 MAX_CACHED = 1000
 
 # Positions in the list of writes of a transaction; the others follow in any order.
 _DEVICE, _CLAIM = 0, 1
 # Only these are fetched: decoding the response, attribute by attribute, is a tenth of a request's CPU time.
-_ATTRIBUTES = ("device_id", "app_name", "mobile_device_id", "document", "digest", "writes", "created_at")
+_ATTRIBUTES = (
+    "device_id",
+    "app_name",
+    "mobile_device_id",
+    "document",
+    "digest",
+    "writes",
+    "created_at",
+    "updated_at",
+    "refreshed_at",
+    "expires_at",
+)
 # The stored subscription is still the one that the decision was based on (docs/data-model.md#optimistic-locking).
-_UNCHANGED = "mobile_device_id = :mobile AND digest = :digest AND writes = :writes"
+_UNCHANGED = f"mobile_device_id = :mobile AND digest = :digest AND writes = :writes AND {ALIVE}"
+_FREE = f"attribute_not_exists(device_id) OR {EXPIRED}"
 _FREE_OR_OWN = "attribute_not_exists(device_id) OR device_id = :device"
 
 
@@ -54,13 +78,27 @@ class SubscriptionCache:
 
 
 class Devices:
-    """Subscriptions of one account, written at `moment` (ISO 8601)."""
+    """Subscriptions of one account, written at `moment` (ISO 8601); they expire `lifetime` seconds after their refresh.
 
-    def __init__(self, session: Session, table: str, account_id: str, moment: str, cache: SubscriptionCache) -> None:
+    A lifetime of 0 means that they never expire. Expired items count as absent before DynamoDB removes them.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        table: str,
+        account_id: str,
+        moment: str,
+        epoch: int,
+        lifetime: int,
+        cache: SubscriptionCache,
+    ) -> None:
         self._session = session
         self._table = table
         self._account_id = account_id
         self._moment = moment
+        self._epoch = epoch
+        self._expires_at = epoch + lifetime if lifetime else None
         self._cache = cache
 
     def get_cached(self, device_id: str) -> Subscription | None:
@@ -70,7 +108,13 @@ class Devices:
     def get(self, device_id: str) -> Subscription | None:
         """Return the device's subscription."""
         item = self._session.get(self._table, device_key(self._account_id, device_id), *_ATTRIBUTES)
-        return None if item is None else self._from_item(item)
+        return self._from_item(item)
+
+    def is_due(self, stored: Subscription) -> bool:
+        """Whether an unchanged subscription should be refreshed: at most once a day, so that most write nothing."""
+        day_ago = to_iso(datetime.fromtimestamp(self._epoch - DAY, UTC))
+        is_expiry_changed = (stored.expires_at is None) is not (self._expires_at is None)
+        return stored.refreshed_at <= day_ago or is_expiry_changed
 
     def create(self, device_id: str, content: Content, owner_device_id: str | None) -> Subscription:
         """Store the first subscription of a device and its claim.
@@ -79,9 +123,9 @@ class Devices:
         WriteConflictError holds the device's Subscription if it has one already, or the MobileClaim if another device
         owns the claim.
         """
-        subscription = Subscription(device_id, content, 1, self._moment)
+        subscription = Subscription(device_id, content, 1, self._moment, self._moment, self._expires_at)
         item = self._to_item(subscription)
-        device = put(self._table, item, "attribute_not_exists(device_id)")
+        device = put(self._table, item, _FREE, epoch=self._epoch)
         self._transact([device, *self._claim(item, owner_device_id)], owner_device_id)
         return self._remember(subscription)
 
@@ -91,15 +135,27 @@ class Devices:
         A takeover names the new claim's present owner. WriteConflictError holds the Subscription, or None, if it has
         changed since it was read, or the MobileClaim if another device owns the new claim.
         """
-        replaced = Subscription(stored.device_id, content, stored.writes + 1, stored.created_at)
+        replaced = Subscription(
+            stored.device_id, content, stored.writes + 1, stored.created_at, self._moment, self._expires_at
+        )
         if content.mobile_device_id == stored.content.mobile_device_id:
-            writes = [self._update(replaced, stored)]
+            self._transact_own([self._update(replaced, stored), *self._renew_claim(stored)])
         else:
             item = self._to_item(replaced)
-            device = put(self._table, item, _UNCHANGED, **_unchanged_values(stored))
-            writes = [device, *self._claim(item, owner_device_id), self._release(stored)]
-        self._transact(writes, owner_device_id)
+            device = put(self._table, item, _UNCHANGED, **self._unchanged_values(stored))
+            self._transact([device, *self._claim(item, owner_device_id), self._release(stored)], owner_device_id)
         return self._remember(replaced)
+
+    def refresh(self, stored: Subscription) -> None:
+        """Renew `refreshed_at` and the expiry of exactly the stored subscription.
+
+        WriteConflictError holds the Subscription, or None, if it has changed since it was read.
+        """
+        change, values = self._expire("SET refreshed_at = :moment", moment=self._moment)
+        key = device_key(self._account_id, stored.device_id)
+        values |= self._unchanged_values(stored)
+        self._transact_own([update(self._table, key, change, _UNCHANGED, **values), *self._renew_claim(stored)])
+        self._remember(replace(stored, refreshed_at=self._moment, expires_at=self._expires_at))
 
     def remove(self, stored: Subscription) -> None:
         """Delete exactly the stored subscription and its claim.
@@ -107,9 +163,13 @@ class Devices:
         WriteConflictError holds the Subscription, or None, if it has changed since it was read.
         """
         key = device_key(self._account_id, stored.device_id)
-        device = delete(self._table, key, _UNCHANGED, **_unchanged_values(stored))
+        device = delete(self._table, key, _UNCHANGED, **self._unchanged_values(stored))
+        self._transact_own([device, self._release(stored)])
+
+    def _transact_own(self, writes: list[dict[str, object]]) -> None:
+        """Make the writes of a subscription that keeps its mobile device or gives it up: the claim is its own."""
         try:
-            self._transact([device, self._release(stored)])
+            self._transact(writes)
         except WriteConflictError as error:
             if isinstance(error.stored, MobileClaim):
                 raise StoreError("InvariantViolated") from error
@@ -120,14 +180,16 @@ class Devices:
             self._session.transact(writes)
         except ConditionFailedError as error:
             if error.failed[_DEVICE]:
-                item = error.items[_DEVICE]
-                raise WriteConflictError(None if item is None else self._from_item(item)) from error
+                raise WriteConflictError(self._from_item(error.items[_DEVICE])) from error
             if any(error.failed[_CLAIM : _CLAIM + 1]):
                 claim = error.items[_CLAIM]
+                is_free = claim is None or not is_alive(claim.get("expires_at"), self._epoch)
                 if owner_device_id is None:
                     # The write asked who owns the claim, and this is the answer.
                     self._session.expect_refusal()
-                raise WriteConflictError(MobileClaim(None if claim is None else claim["device_id"])) from error
+                raise WriteConflictError(
+                    MobileClaim(None if is_free or claim is None else claim["device_id"])
+                ) from error
             # The claim names a device whose subscription has another mobile device: `pushreg verify` reports it.
             raise StoreError("InvariantViolated") from error
 
@@ -135,12 +197,13 @@ class Devices:
         """Return the writes that give the claim to the subscription: a free or own one, or the owner's by takeover."""
         claim = mobile_claim(subscription)
         if owner_device_id is None:
-            return [put(self._table, claim, _FREE_OR_OWN, device=subscription["device_id"])]
+            condition = f"{_FREE_OR_OWN} OR {EXPIRED}"
+            return [put(self._table, claim, condition, device=subscription["device_id"], epoch=self._epoch)]
         # The owner loses its subscription in the same transaction (docs/data-model.md#takeover).
         lost = "attribute_not_exists(device_id) OR mobile_device_id = :mobile"
         owner_key = device_key(self._account_id, owner_device_id)
         return [
-            put(self._table, claim, "device_id = :owner", owner=owner_device_id),
+            put(self._table, claim, f"device_id = :owner AND {ALIVE}", owner=owner_device_id, epoch=self._epoch),
             delete(self._table, owner_key, lost, mobile=subscription["mobile_device_id"]),
         ]
 
@@ -150,27 +213,56 @@ class Devices:
 
     def _update(self, replaced: Subscription, stored: Subscription) -> dict[str, object]:
         content = replaced.content
-        return update(
-            self._table,
-            device_key(self._account_id, replaced.device_id),
-            "SET app_name = :app, document = :document, digest = :new, updated_at = :moment, writes = :count",
-            _UNCHANGED,
+        change, values = self._expire(
+            "SET app_name = :app, document = :document, digest = :new, writes = :count, "
+            "updated_at = :moment, refreshed_at = :moment",
             app=content.app_name,
             document=_encode(content),
             new=content.digest,
-            moment=self._moment,
             count=replaced.writes,
-            **_unchanged_values(stored),
+            moment=self._moment,
         )
+        key = device_key(self._account_id, replaced.device_id)
+        return update(self._table, key, change, _UNCHANGED, **values, **self._unchanged_values(stored))
+
+    def _renew_claim(self, stored: Subscription) -> list[dict[str, object]]:
+        """Return the write that lets the claim expire with its subscription, if either ever does."""
+        if self._expires_at is None and stored.expires_at is None:
+            return []
+        change, values = self._expire("SET device_id = :device", device=stored.device_id)
+        key = mobile_claim_key(self._account_id, digest(stored.content.mobile_device_id))
+        return [update(self._table, key, change, "device_id = :device", **values)]
+
+    def _expire(self, change: str, **values: str | int) -> tuple[str, dict[str, str | int]]:
+        if self._expires_at is None:
+            return f"{change} REMOVE expires_at", values
+        return f"{change}, expires_at = :expires_at", {**values, "expires_at": self._expires_at}
+
+    def _unchanged_values(self, stored: Subscription) -> dict[str, str | int]:
+        content = stored.content
+        return {
+            "mobile": content.mobile_device_id,
+            "digest": content.digest,
+            "writes": stored.writes,
+            "epoch": self._epoch,
+        }
 
     def _remember(self, subscription: Subscription) -> Subscription:
         self._cache.keep(self._account_id, subscription)
         return subscription
 
-    def _from_item(self, item: Item) -> Subscription:
+    def _from_item(self, item: Item | None) -> Subscription | None:
+        if item is None or not is_alive(item.get("expires_at"), self._epoch):
+            return None
         document = json.decode(item["document"].encode())
         content = Content(item["app_name"], item["mobile_device_id"], document, item["digest"])
-        return self._remember(Subscription(item["device_id"], content, item["writes"], item["created_at"]))
+        # Absent in items of version 1.0.0, which leaves it as it is when it writes beside this one.
+        refreshed_at = max(item.get("refreshed_at", ""), item["updated_at"])
+        return self._remember(
+            Subscription(
+                item["device_id"], content, item["writes"], item["created_at"], refreshed_at, item.get("expires_at")
+            )
+        )
 
     def _to_item(self, subscription: Subscription) -> Item:
         content = subscription.content
@@ -184,13 +276,10 @@ class Devices:
             "writes": subscription.writes,
             "created_at": subscription.created_at,
             "updated_at": self._moment,
+            "refreshed_at": self._moment,
+            "expires_at": self._expires_at,
         }
 
 
 def _encode(content: Content) -> str:
     return json.encode(content.document).decode()
-
-
-def _unchanged_values(stored: Subscription) -> dict[str, str | int]:
-    content = stored.content
-    return {"mobile": content.mobile_device_id, "digest": content.digest, "writes": stored.writes}
