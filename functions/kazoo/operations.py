@@ -83,9 +83,9 @@ def create(devices: Devices, call: Call) -> Result:
 def replace(devices: Devices, call: Call) -> Result:
     """Replace the device's subscription, whatever its app.
 
-    `unchanged` content keeps its revision and is refreshed once a day. A new mobile device is taken over from the device that has it. InvalidError if the data breaks a rule;
-    UnknownDeviceError if the device has no subscription; PreconditionError if its revision does not satisfy the
-    preconditions.
+    `unchanged` content keeps its revision and is refreshed once a day. A new mobile device is taken over from the
+    device that has it. InvalidError if the data breaks a rule; UnknownDeviceError if the device has no subscription;
+    PreconditionError if its revision does not satisfy the preconditions.
     """
     content = _read_content(call)
     stored = devices.get_cached(call.device_id)

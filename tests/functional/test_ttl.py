@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pushreg.schema import PLACES, SUBSCRIBERS
+from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
 from pushreg_local.demo import PLACE_ID
-from pushreg_ops.records.invariants import check_subscribers
+from pushreg_ops.records.invariants import check_devices, check_subscribers
 from tests.support.calls import Engagement, Kazoo, Places, answered
 from tests.support.gateway import Gateway
 from tests.support.stored import Stored
@@ -208,10 +208,103 @@ def test_ttl_parameter_change_applies_from_next_write(
     assert len(empty.settled(SUBSCRIBERS)) == 3
 
 
-def test_kazoo_subscription_has_no_ttl(registry: Registry) -> None:
+def test_kazoo_subscription_without_ttl_never_expires(registry: Registry) -> None:
+    registry.deploy(0)
     assert registry.kazoo.put("d1", "m1").status == 201
+    assert registry.ends(DEVICES) == {None}
     registry.wait(LIFE * 10)
     assert registry.kazoo.get("d1").status == 200
+
+
+@pytest.mark.parametrize("days", [0, DAYS])
+def test_kazoo_unchanged_post_refreshes_once_a_day(registry: Registry, empty: Stored, days: int) -> None:
+    registry.deploy(days)
+    revision = registry.kazoo.put("d1", "m1").json["revision"]
+    before = empty.items(DEVICES)
+    registry.wait(DAY - SECOND)
+    assert registry.kazoo.post("d1", "m1").json["revision"] == revision
+    assert empty.items(DEVICES) == before
+    registry.wait(SECOND)
+    assert registry.kazoo.post("d1", "m1").json["revision"] == revision
+    device = empty.device("d1") or {}
+    assert device["refreshed_at"] > device["updated_at"] == device["created_at"]
+    assert registry.ends(DEVICES) == {WHOLE if days else None}
+    # Once again on the same day writes nothing.
+    before = empty.items(DEVICES)
+    registry.wait(DAY - SECOND)
+    assert registry.kazoo.post("d1", "m1").status == 200
+    assert empty.items(DEVICES) == before
+
+
+@pytest.mark.parametrize("mobile", ["m1", "m2"], ids=["same mobile device", "other mobile device"])
+def test_kazoo_post_renews_ttl_of_subscription_and_claim(registry: Registry, empty: Stored, mobile: str) -> None:
+    registry.kazoo.put("d1", "m1")
+    registry.wait(LIFE - SECOND)
+    assert registry.kazoo.post("d1", mobile, "192.0.2.7").json["revision"].startswith("2-")
+    assert registry.ends(DEVICES) == {WHOLE}
+    assert list(check_devices(empty.items(DEVICES), registry.epoch)) == []
+
+
+def test_kazoo_expired_subscription_counts_as_absent(registry: Registry, empty: Stored) -> None:
+    registry.kazoo.put("d1", "m1")
+    registry.wait(LIFE)
+    assert registry.kazoo.get("d1").status == 404
+    assert registry.kazoo.delete("d1").status == 404
+    # By what this process has seen, and by the same content.
+    assert registry.kazoo.post("d1", "m1", "192.0.2.7").status == 404
+    assert registry.kazoo.post("d1", "m1").status == 404
+    reply = registry.kazoo.put("d1", "m2")
+    assert (reply.status, reply.json["revision"][:2]) == (201, "1-")
+    assert list(check_devices(empty.items(DEVICES), registry.epoch)) == []
+
+
+def test_kazoo_mobile_device_of_expired_subscription_is_free(registry: Registry, empty: Stored) -> None:
+    registry.kazoo.put("d1", "m1")
+    registry.kazoo.put("d2", "m2")
+    registry.wait(LIFE - SECOND)
+    registry.kazoo.post("d2", "m2")
+    registry.wait(SECOND)
+    before = len(empty.items(DEVICES))
+    assert registry.kazoo.post("d2", "m1").status == 200
+    assert registry.kazoo.put("d3", "m3").status == 201
+    # What is left of the expired one waits for DynamoDB.
+    assert len(empty.items(DEVICES)) == before - 1 + 2
+    assert list(check_devices(empty.items(DEVICES), registry.epoch)) == []
+
+
+def test_kazoo_takeover_from_living_device_beside_expired_one(registry: Registry, empty: Stored) -> None:
+    registry.kazoo.put("d1", "m1")
+    registry.wait(LIFE)
+    registry.kazoo.put("d2", "m1")
+    assert registry.kazoo.put("d1", "m1").status == 201
+    assert registry.kazoo.get("d2").status == 404
+    assert list(check_devices(empty.items(DEVICES), registry.epoch)) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(0, DAYS), (DAYS, 0), (30, DAYS), (DAYS, 30)], ids=["on", "off", "longer", "shorter"]
+)
+def test_kazoo_ttl_parameter_change_applies_from_next_refresh(
+    registry: Registry, empty: Stored, before: int, after: int
+) -> None:
+    registry.deploy(before)
+    revision = registry.kazoo.put("d1", "m1").json["revision"]
+    registry.wait(2 * DAY)
+    registry.deploy(after)
+    assert registry.kazoo.post("d1", "m1").json["revision"] == revision
+    assert registry.ends(DEVICES) == {after * ONE_DAY if after else None}
+
+
+def test_kazoo_subscription_of_version_1_0_0_is_refreshed(registry: Registry, empty: Stored) -> None:
+    registry.deploy(0)
+    revision = registry.kazoo.put("d1", "m1").json["revision"]
+    item = empty.device("d1") or {}
+    empty.put(DEVICES, {name: value for name, value in item.items() if name != "refreshed_at"})
+    assert registry.kazoo.post("d1", "m1").json["revision"] == revision
+    assert "refreshed_at" not in (empty.device("d1") or {})
+    registry.wait(DAY)
+    assert registry.kazoo.post("d1", "m1").json["revision"] == revision
+    assert "refreshed_at" in (empty.device("d1") or {})
 
 
 def test_responses_do_not_contain_ttl(registry: Registry) -> None:

@@ -39,7 +39,7 @@ from tests.support.clients import connect_functions
 from tests.support.gateway import read_template
 
 CHECKS: dict[str, Callable[[list[Item]], Iterable[Violation]]] = {
-    DEVICES: check_devices,
+    DEVICES: lambda items: check_devices(items, int(time.time())),
     SUBSCRIBERS: lambda items: check_subscribers(items, int(time.time())),
     PLACES: check_places,
     DIRECTORY: check_directory,

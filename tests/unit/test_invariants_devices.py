@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.support.violations import rules
 
 ACCOUNT = "a" * 32
 MOMENT = "2024-01-01T00:00:00Z"
+EPOCH = 1_704_067_200
 
 
 def device(device_id: str, mobile: str, **changes: Any) -> Item:
@@ -36,18 +38,22 @@ def mobile(mobile_device_id: str, device_id: str) -> Item:
     return {"account_id": ACCOUNT, "record": f"mobile#{digest(mobile_device_id)}", "device_id": device_id}
 
 
+def check(items: Iterable[Item]) -> Iterator[Violation]:
+    return check_devices(items, EPOCH)
+
+
 def test_check_devices_valid_items_have_no_violation() -> None:
     items = [device("desk", "phone"), mobile("phone", "desk"), device("den", "other"), mobile("other", "den")]
-    assert list(check_devices(items)) == []
-    assert list(check_devices(reversed(items))) == []
-    assert list(check_devices([])) == []
+    assert list(check(items)) == []
+    assert list(check(reversed(items))) == []
+    assert list(check([])) == []
 
 
 def test_check_devices_accounts_are_separate() -> None:
     other = {"account_id": "b" * 32}
     items = [device("desk", "phone"), mobile("phone", "desk"), device("desk", "phone") | other]
-    assert list(check_devices([*items, mobile("phone", "desk") | other])) == []
-    assert rules(check_devices(items)) == [(Rule.CLAIMED, "device#desk")]
+    assert list(check([*items, mobile("phone", "desk") | other])) == []
+    assert rules(check(items)) == [(Rule.CLAIMED, "device#desk")]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +84,7 @@ def test_check_devices_accounts_are_separate() -> None:
     ],
 )
 def test_check_devices_violation_is_reported(items: list[Item], found: list[tuple[Rule, str]]) -> None:
-    assert rules(check_devices(items)) == found
+    assert rules(check(items)) == found
 
 
 @pytest.mark.parametrize("name", [each for each in device("desk", "phone") if each not in ("account_id", "record")])
@@ -86,7 +92,7 @@ def test_check_devices_missing_attribute_is_unreadable(name: str) -> None:
     item = device("desk", "phone")
     del item[name]
     # Its claim is no orphan: who knows what the item would say.
-    (violation,) = check_devices([item, mobile("phone", "desk")])
+    (violation,) = check([item, mobile("phone", "desk")])
     assert violation == Violation(
         Rule.READABLE, ({"account_id": ACCOUNT, "record": "device#desk"},), f"bad or missing: {name}"
     )
@@ -105,10 +111,22 @@ def test_check_devices_missing_attribute_is_unreadable(name: str) -> None:
     ],
 )
 def test_check_devices_malformed_device_is_unreadable(changes: Item) -> None:
-    (violation,) = check_devices([device("desk", "phone", **changes)])
+    (violation,) = check([device("desk", "phone", **changes)])
     assert violation.rule is Rule.READABLE
 
 
 def test_check_devices_malformed_claim_is_unreadable() -> None:
-    (violation,) = check_devices([mobile("phone", "desk") | {"record": "mobile#phone"}])
+    (violation,) = check([mobile("phone", "desk") | {"record": "mobile#phone"}])
     assert violation.rule is Rule.READABLE
+
+
+def test_check_devices_expired_items_are_ignored() -> None:
+    expired = [device("desk", "phone", expires_at=EPOCH), mobile("phone", "desk") | {"expires_at": EPOCH}]
+    assert list(check([expired[0]])) == list(check([expired[1]])) == []
+    # The mobile device has gone to another device since, and DynamoDB has removed its old claim.
+    assert list(check([expired[0], device("den", "phone"), mobile("phone", "den")])) == []
+
+
+def test_check_devices_claim_with_other_expiry_is_reported() -> None:
+    items = [device("desk", "phone", expires_at=EPOCH + 1), mobile("phone", "desk")]
+    assert rules(check(items)) == [(Rule.AGREEING, "mobile#45569")]

@@ -184,10 +184,7 @@ def test_kazoo_compatible_preferences_are_accepted(platform: str, each: list[tup
 
 def test_kazoo_revision_is_write_count_and_digest() -> None:
     kept = content()
-    assert (
-        Subscription("desk", kept, 7, MOMENT, MOMENT, None).revision
-        == f"7-{kept.digest}"
-    )
+    assert Subscription("desk", kept, 7, MOMENT, MOMENT, None).revision == f"7-{kept.digest}"
     assert len(kept.digest) == 32
 
 

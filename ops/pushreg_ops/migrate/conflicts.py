@@ -95,8 +95,8 @@ def _combine(entity: StoredEntity, current: StoredEntity | None) -> StoredEntity
         return entity
     changes: dict[str, Any] = {"created_at": min(entity.created_at, current.created_at)}
     if isinstance(entity, StoredDevice) and isinstance(current, StoredDevice):
-        # The revision counts writes and must not decrease.
-        changes["writes"] = max(entity.writes, current.writes + 1)
+        # The revision counts changes of the content and must not decrease.
+        changes["writes"] = max(entity.writes, current.writes + (entity.digest != current.digest))
     return entity.model_copy(update=changes)
 
 

@@ -110,7 +110,10 @@ def target_key_of(claim: StoredClaim) -> Key:
 
 def refreshed_at(entity: StoredEntity) -> str:
     """Return when the entity was last refreshed."""
-    return entity.updated_at if isinstance(entity, StoredDevice | StoredSubscriber | StoredToken) else entity.created_at
+    if isinstance(entity, StoredDevice):
+        # Version 1.0.0 leaves refreshed_at as it is when it changes a subscription.
+        return max(entity.refreshed_at or "", entity.updated_at)
+    return entity.updated_at if isinstance(entity, StoredSubscriber | StoredToken) else entity.created_at
 
 
 def is_alive(record: StoredRecord, epoch: int) -> bool:

@@ -47,7 +47,6 @@ from pushreg_ops.records.entities import (
 )
 from pushreg_ops.records.invariants import Rule, Violation
 from pushreg_ops.records.items import (
-    ExpiringItem,
     StoredDevice,
     StoredItem,
     StoredSubscriber,
@@ -126,7 +125,7 @@ class Inspector:
         return {**_describe(entity), **common}
 
     def _describe_validity(self, entity: StoredRegistration) -> str:
-        if not isinstance(entity, ExpiringItem) or entity.expires_at is None:
+        if entity.expires_at is None:
             return "never expires"
         moment = to_iso(datetime.fromtimestamp(entity.expires_at, UTC))
         return f"until {moment}" if entity.is_alive(self._epoch) else f"expired at {moment}"

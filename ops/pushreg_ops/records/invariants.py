@@ -69,10 +69,10 @@ class Violation:
     detail: str
 
 
-def check_devices(items: Iterable[Item]) -> Iterator[Violation]:
-    """Yield the violations in the Devices table."""
-    holders: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-    claims: dict[tuple[str, str], str] = {}
+def check_devices(items: Iterable[Item], epoch: int) -> Iterator[Violation]:
+    """Yield the violations in the Devices table; items expired at `epoch` are ignored."""
+    holders: defaultdict[tuple[str, str], dict[str, StoredDevice]] = defaultdict(dict)
+    claims: dict[tuple[str, str], MobileClaim] = {}
     unreadable: set[tuple[str, str]] = set()
     for item in items:
         try:
@@ -81,22 +81,25 @@ def check_devices(items: Iterable[Item]) -> Iterator[Violation]:
             unreadable.add((str(item.get("account_id")), str(item.get("record"))))
             yield Violation(Rule.READABLE, (_key(item, DEVICES),), error.detail)
             continue
-        if isinstance(record, StoredDevice):
-            holders[record.account_id, digest(record.mobile_device_id)].append(record.device_id)
+        if isinstance(record, StoredDevice) and record.is_alive(epoch):
+            holders[record.account_id, digest(record.mobile_device_id)][record.device_id] = record
             yield from _check_document(record)
-        elif isinstance(record, MobileClaim):
-            claims[record.account_id, parse_record(record.record)[1]] = record.device_id
-    for (account_id, mobile), device_ids in holders.items():
+        elif isinstance(record, MobileClaim) and record.is_alive(epoch):
+            claims[record.account_id, parse_record(record.record)[1]] = record
+    for (account_id, mobile), held in holders.items():
         claim = mobile_claim_key(account_id, mobile)
-        devices = tuple(device_key(account_id, each) for each in sorted(device_ids))
+        devices = tuple(device_key(account_id, each) for each in sorted(held))
         if len(devices) > 1:
             yield Violation(Rule.ONE_HOLDER, (*devices, claim), f"{len(devices)} devices hold the mobile device")
         claimed = claims.pop((account_id, mobile), None)
         if claimed is None:
             yield Violation(Rule.CLAIMED, (*devices, claim), "the mobile device has no claim")
-        elif claimed not in device_ids:
-            yield Violation(Rule.AGREEING, (claim, *devices), f"the claim names device {claimed}")
-    for (account_id, mobile), device_id in claims.items():
+        elif claimed.device_id not in held:
+            yield Violation(Rule.AGREEING, (claim, *devices), f"the claim names device {claimed.device_id}")
+        elif claimed.expires_at != held[claimed.device_id].expires_at:
+            yield Violation(Rule.AGREEING, (claim, *devices), "the claim differs in expires_at")
+    for (account_id, mobile), orphan in claims.items():
+        device_id = orphan.device_id
         key = device_key(account_id, device_id)
         if (account_id, key["record"]) not in unreadable:
             keys = (mobile_claim_key(account_id, mobile), key)

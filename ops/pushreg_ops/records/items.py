@@ -53,7 +53,7 @@ class ExpiringItem(StoredItem):
         return schema.is_alive(self.expires_at, epoch)
 
 
-class StoredDevice(StoredItem):
+class StoredDevice(ExpiringItem):
     """A device's subscription."""
 
     account_id: Text
@@ -66,6 +66,8 @@ class StoredDevice(StoredItem):
     writes: Annotated[int, Field(ge=1)]
     created_at: Moment
     updated_at: Moment
+    # Absent in items of version 1.0.0.
+    refreshed_at: Moment | None = None
 
     @model_validator(mode="after")
     def _check_record(self) -> Self:
@@ -74,7 +76,7 @@ class StoredDevice(StoredItem):
         return self
 
 
-class MobileClaim(StoredItem):
+class MobileClaim(ExpiringItem):
     """The claim of a mobile device."""
 
     kind: ClassVar[str] = "mobile device"

@@ -42,7 +42,7 @@ class RelatedReader:
         self._client = client
         self._tables = tables
         self._checks: dict[str, Check] = {
-            DEVICES: check_devices,
+            DEVICES: partial(check_devices, epoch=epoch),
             SUBSCRIBERS: partial(check_subscribers, epoch=epoch),
             PLACES: check_places,
             DIRECTORY: check_directory,

@@ -12,7 +12,7 @@ from typing import Any
 
 from pushreg.codecs import json
 from pushreg.schema import DAY, DEVICES, PLACES, REGISTRATION_PREFIXES, SUBSCRIBERS
-from pushreg_ops.records.items import ExpiringItem, StoredDevice, StoredSubscriber, StoredToken, UnreadableError
+from pushreg_ops.records.items import StoredDevice, StoredSubscriber, StoredToken, UnreadableError
 from pushreg_ops.records.scanning import ReportCount, scan
 from pushreg_ops.registry import Registry
 
@@ -82,7 +82,7 @@ class Statistics:
             except UnreadableError:
                 counts.unreadable += 1
                 continue
-            if isinstance(entity, ExpiringItem) and not entity.is_alive(self._epoch):
+            if not entity.is_alive(self._epoch):
                 counts.expired += 1
                 continue
             self._add(counts, entity)

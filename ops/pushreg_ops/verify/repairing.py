@@ -55,7 +55,7 @@ from pushreg_ops.registry import Registry
 from pushreg_ops.verify.checking import Finding
 
 # Tables whose items carry a TTL.
-EXPIRING = (SUBSCRIBERS, PLACES)
+EXPIRING = (DEVICES, SUBSCRIBERS, PLACES)
 
 Items = Mapping[frozenset[tuple[str, str]], Item | None]
 

@@ -21,6 +21,7 @@ from pushreg_ops.records.items import ExpiringItem, StoredDevice, StoredSubscrib
 _IGNORED = {
     "created_at",
     "updated_at",
+    "refreshed_at",
     "expires_at",
     "writes",
     "document",
@@ -70,6 +71,8 @@ def is_same(entity: StoredEntity, other: StoredEntity) -> bool:
 def is_merged(candidate: Candidate, existing: StoredEntity) -> bool:
     """Whether storing the candidate would change nothing, not even the existing entity's expiry."""
     renews = isinstance(existing, ExpiringItem) and candidate.is_newer(existing)
+    if isinstance(candidate.entity, StoredDevice) and isinstance(existing, StoredDevice):
+        renews &= (candidate.entity.expires_at, existing.expires_at) != (None, None)
     return is_same(candidate.entity, existing) and not renews
 
 

@@ -98,7 +98,8 @@ def create_device(
         raise _to_row_error(error) from error
     try:
         return StoredDevice(
-            **device_key(account_id, device_id),
+            account_id=account_id,
+            record=device_key(account_id, device_id)["record"],
             device_id=device_id,
             app_name=content.app_name,
             mobile_device_id=content.mobile_device_id,
