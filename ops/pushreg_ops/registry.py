@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pushreg.schema import DIRECTORY, PLACES, SUBSCRIBERS
+from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
 from pushreg_local.client import AdminClient, connect_endpoint, explain
 from pushreg_local.errors import OperatorError
 from pushreg_local.tables import TABLES
@@ -17,7 +17,11 @@ ENDPOINT_VARIABLE = "PUSHREG_ENDPOINT"
 DEFAULT_PORT = 8000
 DEFAULT_API_PORT = 3000
 # The stack's parameters by the table whose registrations expire, and the functions' variable for each.
-STALE_PARAMETERS = {SUBSCRIBERS: "EngagementStaleAfterDays", PLACES: "PlacesStaleAfterDays"}
+STALE_PARAMETERS = {
+    DEVICES: "KazooStaleAfterDays",
+    SUBSCRIBERS: "EngagementStaleAfterDays",
+    PLACES: "PlacesStaleAfterDays",
+}
 STALE_VARIABLE = "STALE_AFTER_DAYS"
 
 

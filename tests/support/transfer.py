@@ -38,7 +38,16 @@ def device(
     name: str, mobile: str, moment: str = LATER, proxy: str = "192.0.2.9", writes: int = 3, timed: bool = True
 ) -> Candidate:
     content = read_content(kazoo_data(mobile, proxy), APP)
-    entity = create_device(ACCOUNT_ID, name, content, writes=writes, created_at=EARLIER, updated_at=moment)
+    entity = create_device(
+        ACCOUNT_ID,
+        name,
+        content,
+        writes=writes,
+        created_at=EARLIER,
+        updated_at=moment,
+        refreshed_at=moment,
+        expires_at=None,
+    )
     return Candidate.from_entity(entity, ("account", ACCOUNT_ID), is_timed=timed)
 
 

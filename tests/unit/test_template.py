@@ -159,9 +159,9 @@ def test_template_tables_are_retained_and_backed_up(name: str) -> None:
     assert table["SSESpecification"] == {"SSEEnabled": True}
 
 
-def test_template_only_subscribers_and_places_have_ttl() -> None:
+def test_template_tables_of_registrations_have_ttl() -> None:
     expiring = {table.logical_id: table.expiry_attribute for table in TEMPLATE.tables if table.expiry_attribute}
-    assert expiring == {"SubscribersTable": "expires_at", "PlacesTable": "expires_at"}
+    assert expiring == dict.fromkeys(("DevicesTable", "SubscribersTable", "PlacesTable"), "expires_at")
 
 
 @pytest.mark.parametrize("name", DOCUMENT["Parameters"])

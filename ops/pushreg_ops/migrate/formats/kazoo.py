@@ -14,7 +14,7 @@ from pushreg.codecs import json
 from pushreg.errors import MalformedError
 from pushreg.http import MAX_BODY
 from pushreg.models.kazoo import Content, InvalidError
-from pushreg.schema import device_key, is_account_id, is_path_id
+from pushreg.schema import DEVICES, device_key, is_account_id, is_path_id
 from pushreg_ops.migrate.formats.candidates import Candidate
 from pushreg_ops.migrate.formats.rows import ImportRun, RowError, explain
 from pushreg_ops.records.items import StoredDevice
@@ -63,6 +63,8 @@ class KazooConverter:
             writes=int(revision[1]) if revision else 1,
             created_at=min(_moment(document.get("pvt_created")) or moment, moment),
             updated_at=moment,
+            refreshed_at=moment,
+            expires_at=self._run.find_expiry(DEVICES, updated_at),
         )
         return Candidate.from_entity(entity, ("account", account_id), is_timed=updated_at is not None)
 
@@ -87,7 +89,15 @@ def read_content(data: dict[str, Any], app_name: Any) -> Content:
 
 
 def create_device(
-    account_id: str, device_id: Any, content: Content, *, writes: int, created_at: str, updated_at: str
+    account_id: str,
+    device_id: Any,
+    content: Content,
+    *,
+    writes: int,
+    created_at: str,
+    updated_at: str,
+    refreshed_at: str,
+    expires_at: int | None,
 ) -> StoredDevice:
     """Return the device's subscription; RowError if the API could not address it."""
     if not isinstance(device_id, str) or not is_path_id(device_id):
@@ -108,6 +118,8 @@ def create_device(
             writes=writes,
             created_at=created_at,
             updated_at=updated_at,
+            refreshed_at=refreshed_at,
+            expires_at=expires_at,
         )
     except ValidationError as error:
         raise explain(error) from error

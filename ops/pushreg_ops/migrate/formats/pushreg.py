@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pushreg.codecs import json
-from pushreg.schema import PLACES, SUBSCRIBERS, USER_INDEX_SORT, is_account_id, parse_record
+from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS, USER_INDEX_SORT, is_account_id, parse_record
 from pushreg_ops.migrate.formats.candidates import Candidate
 from pushreg_ops.migrate.formats.engagement import create_subscriber
 from pushreg_ops.migrate.formats.kazoo import create_device, read_content
@@ -34,6 +34,7 @@ ENTRIES: dict[str, type[StoredEntry]] = {
 
 
 # Attributes of a credential that are sets.
+_DEVICE_MEMBERS = {"account_id", "device_id", "writes", "created_at", "updated_at", "refreshed_at", "expires_at"}
 _SETS = ("places", "applications")
 
 
@@ -43,7 +44,7 @@ def to_line(entity: StoredEntity) -> dict[str, Any]:
         case StoredDevice():
             return {
                 "family": "kazoo",
-                **entity.model_dump(include={"account_id", "device_id", "writes", "created_at", "updated_at"}),
+                **entity.model_dump(include=_DEVICE_MEMBERS, exclude_none=True),
                 "data": json.decode(entity.document.encode()),
             }
         case StoredSubscriber():
@@ -84,8 +85,16 @@ class PushregConverter:
             raise RowError("account_id: not 32 characters")
         content = read_content(data, data.get("app_name"))
         created_at, updated_at, is_timed = self._read_moments(row)
+        refreshed_at = max(read_moment(row.get("refreshed_at")) or "", updated_at)
         entity = create_device(
-            account_id, row.get("device_id"), content, writes=writes, created_at=created_at, updated_at=updated_at
+            account_id,
+            row.get("device_id"),
+            content,
+            writes=writes,
+            created_at=created_at,
+            updated_at=updated_at,
+            refreshed_at=refreshed_at,
+            expires_at=self._read_expiry(row, DEVICES, refreshed_at if is_timed else None),
         )
         return Candidate.from_entity(entity, ("account", account_id), is_timed=is_timed)
 
