@@ -18,6 +18,7 @@ from pushreg_local.intrinsics import parse
 from pushreg_local.template import find_template
 
 REGION = "us-east-1"
+DEPLOYER = Path(__file__).parents[3] / "docs" / "samples" / "deployer-policy.json"
 REFERENCE = re.compile(r"\$\{(\w+)(?:\.[\w.]+)?\}")
 PARAMETERS = {"AlarmEmail": "ops@example.com", "DeletionProtection": "false"}
 # What the emulator cannot create. cfn-lint and SAM's transform are all that these go through.
@@ -67,7 +68,8 @@ def find(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
 
 def test_transform_makes_a_deployment_for_each_family(translated: dict[str, Any]) -> None:
     groups = find(translated, "AWS::CodeDeploy::DeploymentGroup")
-    assert len(groups) == 3
+    functions = {name for name in translated["Resources"] if name.endswith("Function")} - {"SmokeFunction"}
+    assert len(groups) == len(functions)
     for group in groups:
         # No role of SAM's own, which would have no permissions boundary.
         assert group["Properties"]["ServiceRoleArn"] == {"Fn::GetAtt": ["CodeDeployRole", "Arn"]}
@@ -78,7 +80,7 @@ def test_transform_makes_a_deployment_for_each_family(translated: dict[str, Any]
     for alias in aliases:
         hook = alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]["BeforeAllowTrafficHook"]
         assert hook == {"Ref": "SmokeFunction"}
-    assert len(aliases) == 3
+    assert len(aliases) == len(functions)
 
 
 def test_transform_has_no_circle(translated: dict[str, Any]) -> None:
@@ -148,3 +150,27 @@ def test_every_resource_is_created_or_known_to_be_left_out(translated: dict[str,
         description = dynamodb.describe_table(TableName=table)["Table"]
     assert set(wanted) - set(created) == {"DomainRecords"}
     assert [key["AttributeName"] for key in description["KeySchema"]] == ["place_id", "token_digest"]
+
+
+def test_deployer_policy_covers_each_kind_of_resource(translated: dict[str, Any]) -> None:
+    statements = json.loads(DEPLOYER.read_text("utf-8"))["Statement"]
+    actions = [action for statement in statements for action in statement["Action"]]
+    services = {action.partition(":")[0] for action in actions}
+    kinds = {each["Type"].split("::")[1].lower() for each in translated["Resources"].values()}
+    assert {kind.removesuffix("v2") for kind in kinds} <= services
+
+
+def test_deployer_policy_reaches_no_item_and_no_role_of_others() -> None:
+    statements = json.loads(DEPLOYER.read_text("utf-8"))["Statement"]
+    actions = {action for statement in statements for action in statement["Action"]}
+    assert not [action for action in actions if re.fullmatch(r"dynamodb:(\*|.*(Item|Items|Query|Scan).*)", action)]
+    everywhere = {statement["Sid"] for statement in statements if "*" in statement["Resource"]}
+    # Neither has a resource that a policy could name.
+    assert everywhere == {"TemplateSummary", "AccessLogOfTheApi"}
+    roles = [statement for statement in statements if any(each.startswith("iam:") for each in statement["Action"])]
+    assert {tuple(statement["Resource"]) for statement in roles} == {("arn:aws:iam::ACCOUNT:role/STACK-*",)}
+    (passing,) = (statement for statement in roles if "iam:PassRole" in statement["Action"])
+    assert passing["Condition"]["StringEquals"]["iam:PassedToService"] == [
+        "lambda.amazonaws.com",
+        "codedeploy.amazonaws.com",
+    ]
