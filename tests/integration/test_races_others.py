@@ -11,7 +11,7 @@ import pytest
 
 from pushreg.schema import KSID_PREFIX, PLACES, SUBSCRIBERS
 from tests.integration.racing import CALLERS, FEWER_ROUNDS, ROUNDS, Race, open_race, wait_patiently
-from tests.support.calls import Engagement, Places, answered
+from tests.support.calls import Engagement, Modern, Places, answered
 from tests.support.gateway import Gateway
 from tests.support.stored import Stored
 
@@ -84,6 +84,42 @@ def test_engagement_concurrent_subscribe_and_unsubscribe_are_consistent(
         left = messages["Unsubscription successful."] - messages["Update successful."]
         assert left == (0 if subscriber["active"] else 1)
         assert len(empty.settled(SUBSCRIBERS)) == 3 * (number + 1)
+
+
+def test_modern_concurrent_crossing_subscribes_leave_one_active_subscriber_per_sid(
+    gateway: Gateway, empty: Stored, race: Race
+) -> None:
+    modern = Modern(gateway.send)
+    for number in FEWER_ROUNDS:
+        pairs = [(f"device-{number}-{caller % 4}", f"sid-{number}-{caller // 4}") for caller in CALLERS]
+        replies = race([partial(modern.subscribe, device, sid) for device, sid in pairs])
+        assert {reply.status for reply in replies} == {200}
+        found = [item for item in empty.settled(SUBSCRIBERS) if item["record"].startswith(KSID_PREFIX)]
+        active = [item for item in found if item["active"] and item["deviceId"].startswith(f"device-{number}-")]
+        assert len({item["sid"] for item in active}) == len(active) >= 1
+
+
+def test_modern_concurrent_subscribe_inactivate_and_delete_are_consistent(
+    gateway: Gateway, empty: Stored, race: Race
+) -> None:
+    modern = Modern(gateway.send)
+    for number in FEWER_ROUNDS:
+        device, sid = f"device-{number}", f"sid-{number}"
+        ksid = modern.subscribe(device, sid).json["id"]
+        calls = [
+            partial(modern.set_active, ksid, False),
+            partial(modern.delete, ksid),
+            partial(modern.subscribe, device, sid),
+            partial(modern.unsubscribe, ksid),
+        ]
+        replies = race(calls * (len(CALLERS) // 4))
+        assert {reply.status for reply in replies} <= {200, 400}
+        deleted = sum(reply.json["message"] == "Subscribers deleted successfully" for reply in replies)
+        created = sum(reply.json["message"] == "Subscription successful. " for reply in replies)
+        assert deleted <= 1
+        found = [item for item in empty.settled(SUBSCRIBERS) if item.get("deviceId") == device]
+        assert len(found) == 1 - deleted + created <= 1
+        assert deleted == 0 or empty.subscriber(ksid) is None
 
 
 def test_places_concurrent_put_and_delete_are_consistent(gateway: Gateway, empty: Stored, race: Race) -> None:
