@@ -8,7 +8,20 @@ from collections.abc import Sequence
 import typer
 
 from pushreg_local.errors import OperatorError
-from pushreg_ops.commands import accounts, apps, doctor, export, import_, keys, local, places, show, stats, verify
+from pushreg_ops.commands import (
+    accounts,
+    apps,
+    doctor,
+    export,
+    import_,
+    keys,
+    local,
+    places,
+    remove,
+    show,
+    stats,
+    verify,
+)
 from pushreg_ops.registry import NoTargetError
 from pushreg_ops.terminal import complain
 
@@ -37,6 +50,8 @@ app = typer.Typer(
 app.command("local")(local.run)
 app.command("doctor")(doctor.run)
 app.command("show")(show.run)
+app.command("remove")(remove.remove)
+app.command("erase")(remove.erase)
 app.command("stats")(stats.run)
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(places.app, name="places")

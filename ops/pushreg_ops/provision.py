@@ -135,6 +135,10 @@ class Provisioner:
         if not self._writer.remove(kind, key):
             raise OperatorError(f"there is no {noun} {key}: see `pushreg {noun}s list`")
 
+    def is_known(self, kind: EntryKind, key: str) -> bool:
+        """Whether there is such an entry."""
+        return Session(self._registry.client).get(self._registry.directory, entry_key(kind, key)) is not None
+
     def list_entries(self, kind: EntryKind) -> list[Entry]:
         """Return all entries of the kind, oldest first."""
         return sorted(self._writer.list(kind), key=lambda entry: (entry.created_at, repr(entry)))

@@ -45,12 +45,12 @@ def test_show_finds_registration_and_redacts_token(running: tuple[Stack, Path]) 
     assert TOKEN not in shown
     code, found, _ = ask(running, "show", "m1", "--json")
     (record,) = json.loads(found)
-    assert (code, record["device_id"], record["in_order"]) == (0, "d1", "yes")
-    code, found, _ = ask(running, "show", "token-of-m1", "--json")
+    assert (code, record["device"], record["problems"]) == (0, "d1", [])
+    code, found, _ = ask(running, "show", "token-of-m1", "--scan", "--json")
     assert (code, json.loads(found)) == (0, [record])
-    code, found, problem = ask(running, "show", "token-of-m1", "--no-scan", "--json")
+    code, found, problem = ask(running, "show", "token-of-m1", "--json")
     assert (code, found) == (1, "")
-    assert "without --no-scan" in problem
+    assert "add --scan" in problem
 
 
 def test_stats_count_registrations(running: tuple[Stack, Path]) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from pushreg.models.text import is_blank, is_placeholder
 from pushreg_ops.commands import entries
-from pushreg_ops.commands.options import Json, Local, Stack, parse_application_id, provision
+from pushreg_ops.commands.options import Json, Local, Stack, WithRegistrations, Yes, parse_application_id, provision
 from pushreg_ops.terminal import Terminal
 
 app = typer.Typer(help="Add, list and remove engagement applications.", no_args_is_help=True)
@@ -66,9 +66,15 @@ def list_applications(stack: Stack = None, local: Local = False, json: Json = Fa
 @app.command()
 def remove(
     id: Annotated[str, typer.Argument(parser=parse_application_id, metavar="ID")],  # noqa: A002
+    with_registrations: WithRegistrations = False,
+    yes: Yes = False,
     stack: Stack = None,
     local: Local = False,
     json: Json = False,
 ) -> None:
-    """Remove an application. Its subscribers stay stored but can no longer be reached."""
-    entries.remove("application", id, "app", stack, local, Terminal(as_json=json))
+    """Remove an application. Its subscribers stay stored, out of reach, unless --with-registrations is given."""
+    terminal = Terminal(as_json=json)
+    if with_registrations:
+        entries.remove_with_registrations("application", id, "app", yes, stack, local, terminal)
+    else:
+        entries.remove("application", id, "app", stack, local, terminal)

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import typer
+
 from pushreg.models.directory import Account, Application, Credential, Entry
 from pushreg.schema import EntryKind
-from pushreg_ops.commands.options import provision
-from pushreg_ops.terminal import Terminal
+from pushreg_local.errors import OperatorError
+from pushreg_ops.commands.options import provision, reach
+from pushreg_ops.progress import meter
+from pushreg_ops.provision import Provisioner
+from pushreg_ops.records.inspection import owner_of
+from pushreg_ops.records.ownership import MAX_COUNTED, TABLE_OF_OWNER, count_owned, keys_of, read_owned
+from pushreg_ops.records.removal import Remover
+from pushreg_ops.terminal import Terminal, complain, count
 
 
 def show_added(terminal: Terminal, kind: EntryKind, key: str, is_new: bool) -> None:
@@ -17,10 +25,60 @@ def show_added(terminal: Terminal, kind: EntryKind, key: str, is_new: bool) -> N
 
 
 def remove(kind: EntryKind, key: str, noun: str, stack: str | None, local: bool, terminal: Terminal) -> None:
-    """Remove an entry and report it; `noun` is the command's word for it."""
-    with provision(stack, local) as provisioner:
+    """Remove an entry and report it, with what is left of its registrations; `noun` is the command's word for it."""
+    with reach(stack, local) as registry:
+        provisioner = Provisioner(registry)
         provisioner.remove(kind, key, noun)
-    terminal.show({"id": key, "removed": True}, f"{kind} {key} removed")
+        left, keys = count_owned(registry, (kind, key)), len(keys_of((kind, key), provisioner.list_keys()))
+    text = f"{kind} {key} removed"
+    if left or keys:
+        text += f"; {_count_left(left, keys)} left, which nobody can reach: remove with --with-registrations"
+    terminal.show({"id": key, "removed": True, "registrations_left": left, "keys_left": keys}, text)
+
+
+def remove_with_registrations(
+    kind: EntryKind, key: str, noun: str, yes: bool, stack: str | None, local: bool, terminal: Terminal
+) -> None:
+    """Remove an entry, if it is still there, with its registrations and the keys that reach nothing else."""
+    owner = (kind, key)
+    with reach(stack, local) as registry:
+        provisioner = Provisioner(registry)
+        number, keys = count_owned(registry, owner), keys_of(owner, provisioner.list_keys())
+        is_known = provisioner.is_known(kind, key)
+        if not (is_known or number or keys):
+            raise OperatorError(f"there is no {noun} {key}, nor a registration of it: see `pushreg {noun}s list`")
+        if not yes and not typer.confirm(f"Remove {kind} {key} with {_count_left(number, len(keys))}?", err=True):
+            raise typer.Exit(1)
+        # The entry goes first: without it, functions accept no more registrations once their caches have expired.
+        if is_known:
+            provisioner.remove(kind, key, noun)
+        for each in keys:
+            provisioner.revoke(each.key_id)
+        with meter("Removing", number) as bar:
+            pages = read_owned(registry, owner)
+            outcomes = Remover(registry).remove_all(
+                pages, TABLE_OF_OWNER[kind], lambda each: owner_of(each) == owner, bar.advance
+            )
+    removed, unreadable = outcomes["removed"], outcomes["unreadable"]
+    record = {"id": key, "removed": is_known, "registrations": removed, "keys": len(keys), "unreadable": unreadable}
+    head = f"{kind} {key} removed" if is_known else f"{kind} {key} was removed before; now removed"
+    text = f"{head} with {count(removed, 'registration')} and {count(len(keys), 'key')}"
+    if is_known:
+        text += (
+            "\nFunctions may accept requests for another 60 seconds, until their caches expire: run the command again"
+            " then to remove what they stored."
+        )
+    terminal.show(record, text)
+    if unreadable:
+        complain(f"{count(unreadable, 'item')} unreadable, not removed: run `pushreg verify`")
+        raise typer.Exit(1)
+
+
+def _count_left(registrations: int, keys: int) -> str:
+    number = count(registrations, "registration")
+    if registrations >= MAX_COUNTED:
+        number = f"{MAX_COUNTED:,} or more registrations"
+    return f"{number} and {count(keys, 'key')}"
 
 
 def list_entries(kind: EntryKind, stack: str | None, local: bool, terminal: Terminal) -> None:

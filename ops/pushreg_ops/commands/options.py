@@ -22,6 +22,13 @@ Stack = Annotated[
 Local = Annotated[
     bool, typer.Option("--local", help="Use the running local stack, or the DynamoDB endpoint in PUSHREG_ENDPOINT.")
 ]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+WithRegistrations = Annotated[
+    bool,
+    typer.Option(
+        "--with-registrations", help="Also remove its registrations and the keys that reach nothing else; asks first."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.")]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pushreg.dynamodb import delete, put
+from pushreg.dynamodb import put
 from pushreg.errors import StaleReadError, WriteConflictError
 from pushreg.schema import Item, Key
 from pushreg_ops.migrate.formats.candidates import Candidate, is_merged
@@ -19,6 +19,7 @@ from pushreg_ops.records.entities import (
     is_alive,
     key_of,
     refreshed_at,
+    remove_unchanged,
     table_of,
     target_key_of,
     to_item,
@@ -70,10 +71,10 @@ def plan(candidate: Candidate, read: Reader, tables: Mapping[str, str], epoch: i
     records: list[tuple[StoredRecord, StoredRecord | None]] = [(_combine(entity, current), own)]
     records += zip(candidate.claims, held, strict=True)
     writes = [_replace(table, record, found) for record, found in records]
-    writes += [_remove(table, rival) for rival in rivals]
+    writes += [remove_unchanged(table, rival) for rival in rivals]
     losers = rivals if current is None else [*rivals, current]
     released = [claim for loser in losers for claim in claims_of(loser) if key_of(claim) not in keys]
-    writes += [_remove(table, claim) for claim in released]
+    writes += [remove_unchanged(table, claim) for claim in released]
     return Step(tuple(writes), tuple(rivals))
 
 
@@ -105,11 +106,6 @@ def _replace(table: str, record: StoredRecord, found: StoredRecord | None) -> di
         return create(table, record)
     condition, values = unchanged_condition(found)
     return put(table, to_item(record), condition, **values)
-
-
-def _remove(table: str, record: StoredRecord) -> dict[str, Any]:
-    condition, values = unchanged_condition(record)
-    return delete(table, key_of(record), condition, **values)
 
 
 def _parse(kind: type[Record], item: Item | None) -> Record | None:

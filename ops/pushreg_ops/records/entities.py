@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pushreg.dynamodb import put
+from pushreg.dynamodb import delete, put
 from pushreg.schema import (
     DEVICES,
     DIRECTORY,
@@ -151,3 +151,17 @@ def unchanged_condition(record: StoredRecord) -> tuple[str, dict[str, Any]]:
             terms.append(f"{name} = :old_{name}")
             values[f"old_{name}"] = value
     return " AND ".join(terms), values
+
+
+def remove_unchanged(table: str, record: StoredRecord) -> dict[str, Any]:
+    """Return a write that removes the record if it is unchanged."""
+    condition, values = unchanged_condition(record)
+    return delete(table, key_of(record), condition, **values)
+
+
+def check_absent(table: str, record: StoredRecord) -> dict[str, Any]:
+    """Return a condition check that nothing of the record's kind is stored at its key."""
+    # A ConditionCheck takes the same parameters as a Delete.
+    return {
+        "ConditionCheck": delete(table, key_of(record), f"attribute_not_exists({presence_attribute(record)})")["Delete"]
+    }

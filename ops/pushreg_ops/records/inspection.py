@@ -1,14 +1,14 @@
-"""Look-up of registrations by any id or token: device, KSID, push token, sid, place or account."""
+"""Look-up of registrations by any id or token: device, KSID, token, sid, ufid, place, account or application."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from pushreg.clock import to_iso
 from pushreg.codecs import json
-from pushreg.dynamodb import Session, from_attributes, to_attributes
+from pushreg.dynamodb import Session
 from pushreg.models.directory import Account, Application, Entry, Place
 from pushreg.models.engagement import strip_hex_prefix
 from pushreg.schema import (
@@ -17,6 +17,8 @@ from pushreg.schema import (
     KSID_PREFIX,
     PLACES,
     SUBSCRIBERS,
+    USER_INDEX,
+    USER_INDEX_SORT,
     EntryKind,
     Item,
     Key,
@@ -26,12 +28,15 @@ from pushreg.schema import (
     entry_key,
     entry_prefix,
     is_account_id,
+    is_alive,
+    is_application_id,
     is_ksid,
     ksid_key,
     mobile_claim_key,
     place_key,
     sid_claim_key,
     to_place_id,
+    user_index_prefix,
 )
 from pushreg.stores.directory import to_entry
 from pushreg_ops.records.entities import (
@@ -63,6 +68,10 @@ from pushreg_ops.registry import Registry
 MAX_SHOWN = 20
 # With more places than this, a scan of the tokens is faster than one key per place.
 MAX_PLACES = 2000
+# With more applications than this, a scan is faster than one query of the user index per application.
+MAX_APPLICATIONS = 200
+# What `search` reads.
+SEARCHED = (DEVICES, SUBSCRIBERS, PLACES)
 
 
 class Inspector:
@@ -74,21 +83,46 @@ class Inspector:
         self._reader = RelatedReader(registry.client, registry.tables, epoch)
 
     def find(self, text: str) -> list[StoredRegistration]:
-        """Return the registrations found by key lookups in every known account, application and place."""
+        """Return the registrations found by key lookups, those of an owner with this id first."""
+        return self._follow([*self._find_owned(text), *self._find_named(text)])
+
+    def find_exact(self, text: str, place_id: str | None = None) -> list[StoredRegistration]:
+        """Return the registrations that the id or token names itself, at this place only if one is given."""
+        if place_id is not None:
+            return self._follow(self._get(PLACES, [place_key(place_id, text)]))
+        return self._follow(self._find_named(text))
+
+    def is_owner(self, text: str) -> bool:
+        """Whether the text names an account, an application or a place that is known or has registrations."""
+        names = [("account", text), ("application", text), ("place", to_place_id(text) or text)]
+        keys = [entry_key(cast("EntryKind", kind), entry_id) for kind, entry_id in names]
+        return any(self._session().get_many(self._registry.directory, keys)) or bool(self._find_owned(text))
+
+    def _find_owned(self, text: str) -> list[StoredItem]:
         found: list[StoredItem] = []
         place_id = to_place_id(text)
         if place_id is not None:
-            found += self._list(PLACES, "place_id = :owner", owner=place_id)
+            found += self._query(PLACES, "place_id = :owner", owner=place_id)
         if is_account_id(text):
             condition = "account_id = :owner AND begins_with(#record, :kind)"
-            found += self._list(DEVICES, condition, owner=text, kind=DEVICE_PREFIX)
+            found += self._query(DEVICES, condition, owner=text, kind=DEVICE_PREFIX)
+        if is_application_id(text):
+            found += self._query(SUBSCRIBERS, "appId = :owner", owner=text)
+        return found
+
+    def _find_named(self, text: str) -> list[StoredItem]:
         entries = list(self._read_directory())
-        found += self._get(DEVICES, _device_keys(text, entries))
+        found = self._get(DEVICES, _device_keys(text, entries))
         found += self._get(SUBSCRIBERS, _subscriber_keys(text, entries))
+        applications = [entry.application_id for entry in entries if isinstance(entry, Application)]
+        if len(applications) <= MAX_APPLICATIONS:
+            condition = f"appId = :owner AND begins_with({USER_INDEX_SORT}, :user)"
+            for each in applications:
+                found += self._query(SUBSCRIBERS, condition, owner=each, user=user_index_prefix(text))
         places = [entry.place_id for entry in entries if isinstance(entry, Place)]
         if len(places) <= MAX_PLACES:
             found += self._get(PLACES, [place_key(place, text) for place in places])
-        return self._follow(found)
+        return found
 
     def search(self, text: str, progress: ReportCount) -> Iterator[StoredRegistration]:
         """Yield the registrations found by scanning all tables; no key leads to the tokens of Kazoo devices."""
@@ -108,33 +142,31 @@ class Inspector:
             yield from self._follow(self._parse(PLACES, page))
 
     def describe(self, entity: StoredRegistration) -> dict[str, Any]:
-        """Return a description of the registration, with redacted tokens and the state of its claims."""
+        """Return the registration as plain data, with redacted tokens and the state of its claims.
+
+        `expires_at` is None if it never expires; `problems` lists what `pushreg verify` would report; `owner_known` is
+        False if requests cannot reach it.
+        """
         table = table_of(entity)
         core = Violation(Rule.CLAIMED, (key_of(entity),), "")
-        faults = [each.detail for each in self._reader.check_again(table, core)]
-        common = {
+        epoch = entity.expires_at
+        return {
+            **_describe(entity),
             "created_at": entity.created_at,
             "updated_at": entity.updated_at,
-            "valid": self._describe_validity(entity),
+            "expires_at": None if epoch is None else to_iso(datetime.fromtimestamp(epoch, UTC)),
+            "expired": not is_alive(epoch, self._epoch),
             "claims": self._describe_claims(entity),
-            "in_order": "yes" if not faults else "; ".join(faults),
+            "problems": [each.detail for each in self._reader.check_again(table, core)],
+            "owner_known": self._session().get(self._registry.directory, entry_key(*owner_of(entity))) is not None,
         }
-        kind, owner = _own(entity)
-        entry = self._session().get(self._registry.directory, entry_key(kind, owner))
-        common["reachable"] = "yes" if entry is not None else f"no: {kind} {owner} is not known"
-        return {**_describe(entity), **common}
 
-    def _describe_validity(self, entity: StoredRegistration) -> str:
-        if entity.expires_at is None:
-            return "never expires"
-        moment = to_iso(datetime.fromtimestamp(entity.expires_at, UTC))
-        return f"until {moment}" if entity.is_alive(self._epoch) else f"expired at {moment}"
-
-    def _describe_claims(self, entity: StoredRegistration) -> list[str]:
+    def _describe_claims(self, entity: StoredRegistration) -> list[dict[str, str]]:
         claims = claims_of(entity)
         table = self._registry.tables[table_of(entity)]
         items = self._session().get_many(table, [key_of(claim) for claim in claims]) if claims else []
-        return [f"{claim.kind}: {_judge(entity, claim, item)}" for claim, item in zip(claims, items, strict=True)]
+        pairs = zip(claims, items, strict=True)
+        return [{"of": claim.kind, "state": _judge(entity, claim, item)} for claim, item in pairs]
 
     def _read_directory(self) -> Iterator[Entry]:
         wanted = "begins_with(#record, :account) OR begins_with(#record, :application) OR begins_with(#record, :place)"
@@ -143,18 +175,15 @@ class Inspector:
         for page in scan(self._registry.client, self._registry.directory, ignore, wanted, **values):
             yield from map(to_entry, page)
 
-    def _list(self, table: str, condition: str, **values: str) -> list[StoredItem]:
-        """Return the first items of an account or a place."""
-        names = {"ExpressionAttributeNames": {"#record": "record"}} if "#record" in condition else {}
-        answer = self._registry.client.query(
-            TableName=self._registry.tables[table],
-            KeyConditionExpression=condition,
-            ExpressionAttributeValues={f":{name}": value for name, value in to_attributes(values).items()},
-            ConsistentRead=True,
-            Limit=MAX_SHOWN,
-            **names,
+    def _query(self, table: str, condition: str, **values: str) -> list[StoredItem]:
+        """Return the first items of an account, an application or a place."""
+        options: dict[str, Any] = {"ConsistentRead": True} if table != SUBSCRIBERS else {"IndexName": USER_INDEX}
+        if "#record" in condition:
+            options["ExpressionAttributeNames"] = {"#record": "record"}
+        page = self._session().query(
+            self._registry.tables[table], condition, Limit=MAX_SHOWN, **options, **cast("dict[str, Any]", values)
         )
-        return self._parse(table, map(from_attributes, answer["Items"]))
+        return self._parse(table, page.items)
 
     def _get(self, table: str, keys: Sequence[Key]) -> list[StoredItem]:
         found = self._session().get_many(self._registry.tables[table], keys)
@@ -209,7 +238,8 @@ def _judge(entity: StoredRegistration, claim: StoredClaim, item: Item | None) ->
     return "leads here" if holder == key_of(entity) else f"leads to {shorten(holder)}"
 
 
-def _own(entity: StoredRegistration) -> Owner:
+def owner_of(entity: StoredRegistration) -> Owner:
+    """Return the account, application or place of the registration."""
     match entity:
         case StoredDevice():
             return "account", entity.account_id
@@ -230,15 +260,30 @@ def _describe(entity: StoredRegistration) -> dict[str, Any]:
             registrations = document.get("notification_registration_ids", {})
             return {
                 "family": "kazoo",
-                **entity.model_dump(include={"account_id", "device_id", "app_name", "mobile_device_id"}),
+                "account": entity.account_id,
+                "device": entity.device_id,
+                "application": entity.app_name,
+                "mobile_device": entity.mobile_device_id,
                 "platform": document.get("platform"),
                 "revision": f"{entity.writes}-{entity.digest}",
                 "tokens": [
-                    f"{redact(token)} {each.get('notification_type')}: {', '.join(each['notification_preferences'])}"
+                    {
+                        "token": redact(token),
+                        "service": each.get("notification_type"),
+                        "notifications": each["notification_preferences"],
+                    }
                     for token, each in registrations.items()
                 ],
             }
         case StoredSubscriber():
-            names = {"ksid", "appId", "deviceId", "osType", "ufid", "active"}
-            return {"family": "engagement", **entity.model_dump(include=names), "sid": redact(entity.sid)}
-    return {"family": "places", "place_id": entity.place_id, "device_token": redact(entity.device_token)}
+            return {
+                "family": "engagement",
+                "ksid": entity.ksid,
+                "application": entity.appId,
+                "device": entity.deviceId,
+                "platform": entity.osType,
+                "user": entity.ufid,
+                "active": entity.active,
+                "token": redact(entity.sid),
+            }
+    return {"family": "places", "place": entity.place_id, "token": redact(entity.device_token)}

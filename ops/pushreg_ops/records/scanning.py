@@ -47,3 +47,9 @@ def estimate(client: AdminClient, table: str) -> int:
     """Return the approximate number of items, which DynamoDB updates every six hours."""
     count: int = client.describe_table(TableName=table)["Table"].get("ItemCount", 0)
     return count
+
+
+def measure(client: AdminClient, *tables: str) -> tuple[int, int]:
+    """Return the approximate numbers of items and of bytes that a scan of the tables reads."""
+    described = [client.describe_table(TableName=table)["Table"] for table in tables]
+    return sum(each.get("ItemCount", 0) for each in described), sum(each.get("TableSizeBytes", 0) for each in described)

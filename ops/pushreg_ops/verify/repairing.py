@@ -29,10 +29,10 @@ from pushreg_ops.records.entities import (
     CALL_SECONDS,
     StoredClaim,
     StoredEntity,
-    StoredRecord,
     claims_of,
     create,
     key_of,
+    remove_unchanged,
     target_key_of,
     to_item,
     unchanged_condition,
@@ -176,7 +176,7 @@ def _repair_claim(table: str, name: str, key: Key, items: Items, epoch: int) -> 
     if not holders:
         if claim is None:
             return None
-        writes[freeze(key)] = _remove(name, claim)
+        writes[freeze(key)] = remove_unchanged(name, claim)
         return Repair(
             f"remove the claim {shorten(key)}, which leads to no registration that holds it", tuple(writes.values())
         )
@@ -189,7 +189,7 @@ def _repair_claim(table: str, name: str, key: Key, items: Items, epoch: int) -> 
     (wanted,) = (each for each in claims_of(winner) if key_of(each) == key)
     writes[freeze(key_of(winner))] = _check(name, winner)
     writes[freeze(key)] = create(name, wanted) if claim is None else _replace(name, claim, wanted)
-    writes |= {freeze(key_of(each)): _remove(name, each) for each in losers}
+    writes |= {freeze(key_of(each)): remove_unchanged(name, each) for each in losers}
     text = f"point the claim {shorten(key)} to {shorten(key_of(winner))}"
     text += "".join(f", and remove {shorten(key_of(each))}, which holds the same" for each in losers)
     return Repair(text, tuple(writes.values()), tuple(losers)) if claim != wanted or losers else None
@@ -223,7 +223,7 @@ def _move_token(name: str, item: Item, items: Items) -> Repair | None:
     moved = row.model_copy(update=place_key(row.place_id, row.device_token))
     if moved == row:
         return None
-    writes = [_remove(name, row)]
+    writes = [remove_unchanged(name, row)]
     if items.get(freeze(key_of(moved))) is None:
         return Repair(f"move {shorten(key_of(row))} to the key of its token", (*writes, create(name, moved)))
     return Repair(f"remove {shorten(key_of(row))}, whose token is stored under its own key", tuple(writes), (row,))
@@ -262,11 +262,6 @@ def _claims(entity: StoredEntity, key: Key, epoch: int) -> bool:
 def _replace(name: str, claim: StoredClaim, wanted: StoredClaim) -> dict[str, Any]:
     condition, values = unchanged_condition(claim)
     return put(name, to_item(wanted), condition, **values)
-
-
-def _remove(name: str, record: StoredRecord) -> dict[str, Any]:
-    condition, values = unchanged_condition(record)
-    return delete(name, key_of(record), condition, **values)
 
 
 def _check(name: str, entity: StoredEntity) -> dict[str, Any]:

@@ -55,6 +55,8 @@ def names(found: Any) -> set[str]:
         (PLACE_ID, {"t1", "t2"}),
         (PLACE_ID.upper(), {"t1", "t2"}),
         (ACCOUNT_ID, {"d1", "d2"}),
+        ("me@example.com", {KSIDS[0]}),
+        ("demo-app", {KSIDS[0], KSIDS[1]}),
         ("nothing", set()),
         ("9" * 19, set()),
     ],
@@ -77,7 +79,7 @@ def test_inspector_search_finds_subscriber_of_removed_application(registry: Regi
     Merge(registry)(subscriber(KSIDS[2], "dev3", "sid3", appId="removed"))
     assert names(inspector.find("dev3")) == set()
     (found,) = inspector.search("dev3", lambda count: None)
-    assert inspector.describe(found)["reachable"] == "no: application removed is not known"
+    assert inspector.describe(found)["owner_known"] is False
 
 
 def test_inspector_describe_subscriber_redacts_sid(inspector: Inspector) -> None:
@@ -85,47 +87,54 @@ def test_inspector_describe_subscriber_redacts_sid(inspector: Inspector) -> None
     assert inspector.describe(found) == {
         "family": "engagement",
         "ksid": KSIDS[0],
-        "appId": "demo-app",
-        "deviceId": "dev1",
-        "osType": "androidgcm",
-        "ufid": "me@example.com",
+        "application": "demo-app",
+        "device": "dev1",
+        "platform": "androidgcm",
+        "user": "me@example.com",
         "active": True,
-        "sid": "a-sid-…456789 (45 characters)",
+        "token": "a-sid-…456789 (45 characters)",
         "created_at": EARLIER,
         "updated_at": LATER,
-        "valid": "until 2100-01-01T00:01:00Z",
-        "claims": ["device: leads here", "sid: leads here"],
-        "in_order": "yes",
-        "reachable": "yes",
+        "expires_at": "2100-01-01T00:01:00Z",
+        "expired": False,
+        "claims": [{"of": "device", "state": "leads here"}, {"of": "sid", "state": "leads here"}],
+        "problems": [],
+        "owner_known": True,
     }
 
 
 def test_inspector_describe_device_redacts_tokens(inspector: Inspector) -> None:
     (found,) = inspector.find("d1")
     shown = inspector.describe(found)
-    assert shown["tokens"] == ["…(11 characters) fcm: incoming_call, chat"]
+    assert shown["tokens"] == [
+        {"token": "…(11 characters)", "service": "fcm", "notifications": ["incoming_call", "chat"]}
+    ]
     assert shown["revision"].startswith("3-")
-    assert (shown["platform"], shown["valid"]) == ("android", "never expires")
+    assert (shown["platform"], shown["expires_at"], shown["expired"]) == ("android", None, False)
     assert "token-of" not in str(shown)
 
 
 def test_inspector_describe_reports_expiry_and_missing_claim(inspector: Inspector, stored: Stored) -> None:
     (found,) = inspector.find("t2")
-    assert inspector.describe(found)["valid"] == "expired at 2100-01-01T00:00:00Z"
+    shown = inspector.describe(found)
+    assert (shown["expires_at"], shown["expired"]) == ("2100-01-01T00:00:00Z", True)
     record = {"account_id": {"S": ACCOUNT_ID}, "record": {"S": f"mobile#{digest('m1')}"}}
     stored.client.delete_item(TableName=DEVICES, Key=record)
     (found,) = inspector.find("d1")
     shown = inspector.describe(found)
-    assert (shown["claims"], shown["in_order"]) == (["mobile device: missing"], "the mobile device has no claim")
+    assert (shown["claims"], shown["problems"]) == (
+        [{"of": "mobile device", "state": "missing"}],
+        ["the mobile device has no claim"],
+    )
 
 
 def test_inspector_describe_reports_wrong_claim(inspector: Inspector, stored: Stored) -> None:
     claim = {"account_id": ACCOUNT_ID, "record": f"mobile#{digest('m1')}"}
     (found,) = inspector.find("d1")
     stored.put(DEVICES, {**claim, "device_id": "d9"})
-    assert inspector.describe(found)["claims"] == [f"mobile device: leads to {ACCOUNT_ID} device#d9"]
+    assert inspector.describe(found)["claims"] == [{"of": "mobile device", "state": f"leads to {ACCOUNT_ID} device#d9"}]
     stored.put(DEVICES, claim)
-    assert inspector.describe(found)["claims"] == ["mobile device: unreadable"]
+    assert inspector.describe(found)["claims"] == [{"of": "mobile device", "state": "unreadable"}]
 
 
 def test_inspector_unreadable_items_are_skipped(inspector: Inspector, stored: Stored) -> None:
