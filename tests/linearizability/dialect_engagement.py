@@ -11,6 +11,8 @@ from xml.etree import ElementTree
 from pushreg.schema import KSID_PREFIX, Item
 from tests.linearizability.model_engagement import (
     DUPLICATE,
+    MODERN,
+    XML,
     Answer,
     Call,
     Model,
@@ -27,8 +29,8 @@ from tests.support.calls import Send
 DEVICES = ("handset", "slate", "watch")
 SIDS = ("red", "green", "blue")
 SYSTEMS = ("iphone", "androidgcm")
-UFIDS = (None, "me@example.com", "you@example.com")
-STYLES = ("json", "xml")
+UFIDS = (None, "", "me@example.com", "you@example.com")
+STYLES = ("json", XML, MODERN)
 PATHS = ("/vpns/subscription", "/kpns/subscription", "/subscription")
 UNKNOWN_KSID = "1234567890123456789"
 UNKNOWN_APPLICATION = "no-app"
@@ -54,12 +56,15 @@ class Engagement:
             # Mostly as a device would: its own sid, now and then a new one.
             sid = SIDS[DEVICES.index(device)] if random.random() < 0.6 else random.choice(SIDS)
             return Subscribe(style, app, device, sid, random.choice(SYSTEMS), random.choice(UFIDS), day)
-        ksids = [answer.ksid for answer in seen if answer.ksid != "-1"] or [UNKNOWN_KSID]
+        ksids = [answer.ksid for answer in seen if answer.ksid not in ("-1", "")] or [UNKNOWN_KSID]
         match random.randrange(6):
-            case 0 | 1 | 2:
+            case 0 | 1 | 2 if style != MODERN:
                 return Unsubscribe(style, None, app, device, day)
             case 3:
                 return Unsubscribe(style, random.choice(ksids), None, None, day)
+            # The newer API knows a KSID and nothing else.
+            case _ if style == MODERN:
+                return Unsubscribe(style, random.choice((random.choice(ksids), UNKNOWN_KSID)), None, None, day)
             case 4:
                 return Unsubscribe(style, random.choice((random.choice(ksids), UNKNOWN_KSID)), app, device, day)
         named_app, named_device = random.choice(((app, None), (None, device)))
@@ -76,7 +81,9 @@ class Engagement:
         members |= {"appId": call.app, "deviceId": call.device}
         sent = {name: value for name, value in members.items() if value is not None}
         path = PATHS[len(call.app or "") % len(PATHS)]
-        if call.style == "json":
+        if call.style == MODERN:
+            path = "/vpns/api/v1/subscribers"
+        if call.style != XML:
             body = json.dumps({"subscriptionService": {verb: sent}}).encode()
             return _read(*send("POST", path, {"content-type": "application/json"}, body))
         root = ElementTree.Element("subscriptionService")
@@ -118,10 +125,13 @@ class Engagement:
 def _read(status: int, headers: Mapping[str, str], body: bytes) -> Answer | None:
     if status >= 500:
         return None
+    decoded = {} if "xml" in headers["content-type"] else json.loads(body)
+    if "id" in decoded:
+        return Answer(str(status), decoded["message"].strip(), decoded["id"])
     if "xml" in headers["content-type"]:
         members = {child.tag: child.text or "" for child in ElementTree.fromstring(body)}
     else:
-        members = json.loads(body)["subscriptionResponse"]
+        members = decoded["subscriptionResponse"]
     assert str(status) == members["statusCode"]
     message = DUPLICATE if members["message"] == _DUPLICATE_XML else members["message"]
     return Answer(members["statusCode"], message, members["ksid"])

@@ -7,11 +7,12 @@ leaves a stand-in, `?` and a number, and the answer that later leads to that sub
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """A subscriber, until the day it expires."""
+    """A subscriber, until the day it expires; one whose device or sid was taken has an empty text there."""
 
     ksid: str
     app: str
@@ -24,7 +25,7 @@ class Row(NamedTuple):
 
 
 class Subscribe(NamedTuple):
-    """A subscribe request; `style` is the format it is written in."""
+    """A subscribe request; `style` is the format it is written in, or the newer API; an empty ufid is a blank one."""
 
     style: str
     app: str
@@ -53,6 +54,10 @@ class Answer(NamedTuple):
     ksid: str = "-1"
 
 
+# The newer API, which is JSON.
+MODERN = "v1"
+XML = "xml"
+
 Call = Subscribe | Unsubscribe
 State = frozenset[Row]
 
@@ -66,6 +71,11 @@ UNCLEAR = Answer(
 )
 NO_APPLICATION = Answer("404", "Invalid Application ID.")
 NO_SUBSCRIPTION = Answer("404", "No valid subscription exists.")
+# What the newer API says instead: it tells no duplicate from an update, and a KSID is an empty text in a failure.
+_MODERN_ANSWERS = {
+    NO_APPLICATION: Answer("400", "Invalid Volt MX application ID", ""),
+    NO_SUBSCRIPTION: Answer("400", "Invalid KSID", ""),
+}
 
 
 class Model:
@@ -77,7 +87,14 @@ class Model:
 
     def apply(self, state: State, call: Call, fresh: str) -> tuple[State, Answer]:
         """Return the state after the call, and its answer; a subscriber made by it gets the KSID `fresh`."""
-        state = age(state, call.day)
+        state, answer = self._apply(age(state, call.day), call, fresh)
+        if call.style == MODERN:
+            answer = _MODERN_ANSWERS.get(answer, answer)
+            if answer.word == DUPLICATE:
+                answer = Answer("200", UPDATED, answer.ksid)
+        return state, answer
+
+    def _apply(self, state: State, call: Call, fresh: str) -> tuple[State, Answer]:
         if call.app is not None and call.app not in self._applications:
             return state, NO_APPLICATION
         if isinstance(call, Unsubscribe):
@@ -99,17 +116,30 @@ class Model:
 
 
 def _subscribe(state: State, call: Subscribe, fresh: str, until: float) -> tuple[State, Answer]:
-    matches = [row for row in state if row.app == call.app and (row.sid == call.sid or row.device == call.device)]
-    if len(matches) > 1:
-        return state, UNCLEAR
-    wanted = Row(fresh, call.app, call.device, call.sid, call.system, call.ufid, active=True, until=until)
-    if not matches:
+    by_device = next((row for row in state if row.app == call.app and row.device == call.device), None)
+    by_sid = next((row for row in state if row.app == call.app and row.sid == call.sid), None)
+    # XML cannot leave out what its template prints.
+    keeps_ufid = call.ufid is None or (call.ufid == "" and call.style == XML)
+    wanted = Row(fresh, call.app, call.device, call.sid, call.system, call.ufid or None, active=True, until=until)
+    row = by_device or by_sid
+    if row is None:
         return state | {wanted}, Answer("200", CREATED, fresh)
-    (row,) = matches
-    # A request without ufid keeps the one that is stored.
-    wanted = wanted._replace(ksid=row.ksid, ufid=call.ufid or row.ufid)
-    if wanted != row._replace(until=until):
-        return state - {row} | {wanted}, Answer("200", UPDATED, row.ksid)
+    others: State = frozenset()
+    if by_device is not None and by_sid is not None and by_device != by_sid:
+        modern = call.style == MODERN
+        if by_device.active and by_sid.active and not modern:
+            return state, UNCLEAR
+        if by_sid.active and not by_device.active and not modern:
+            row, loser, less = by_sid, by_device, by_device._replace(device="")
+        else:
+            row, loser, less = by_device, by_sid, by_sid._replace(sid="")
+            if loser.active:
+                less = less._replace(active=False, ufid=None)
+        state, others = state - {loser}, frozenset({less})
+    kept_ufid = row.ufid if row.active else None
+    wanted = wanted._replace(ksid=row.ksid, ufid=kept_ufid if keeps_ufid else wanted.ufid)
+    if others or wanted != row._replace(until=until):
+        return state - {row} | {wanted} | others, Answer("200", UPDATED, row.ksid)
     # It is kept longer for having been seen, but not written for less than a day more.
     kept = row if row.until >= until - 1 else wanted
     return state - {row} | {kept}, Answer("201", DUPLICATE, row.ksid)
@@ -129,7 +159,7 @@ def _unsubscribe(state: State, call: Unsubscribe) -> tuple[State, Answer]:
         return state, UNCLEAR
     if not row.active:
         return state, Answer("200", ALREADY, row.ksid)
-    return state - {row} | {row._replace(active=False)}, Answer("200", UNSUBSCRIBED, row.ksid)
+    return state - {row} | {row._replace(active=False, ufid=None)}, Answer("200", UNSUBSCRIBED, row.ksid)
 
 
 def age(state: State, day: int) -> State:
@@ -141,10 +171,5 @@ def agrees(state: State, stored: State) -> bool:
     """Whether the state is the one that is stored, whatever KSIDs stand-ins got."""
     named = {row for row in state if not row.ksid.startswith("?")}
     ours = {row.ksid for row in named}
-    others = {row._replace(ksid="?") for row in stored if row.ksid not in ours}
-    return (
-        named <= stored
-        and len(state) == len(stored)
-        # Two subscribers never agree in all but the KSID, so nothing is lost by making sets of them.
-        and others == {row._replace(ksid="?") for row in state - named}
-    )
+    others = Counter(row._replace(ksid="?") for row in stored if row.ksid not in ours)
+    return named <= stored and others == Counter(row._replace(ksid="?") for row in state - named)
