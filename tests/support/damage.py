@@ -14,6 +14,7 @@ from pushreg.schema import (
     PLACES,
     SUBSCRIBERS,
     TABLE_KEYS,
+    USER_INDEX_SORT,
     Item,
     device_claim_key,
     device_key,
@@ -168,6 +169,14 @@ MENDABLE: dict[str, tuple[Change, Rule]] = {
     "a token at its own and at another's key": (
         lambda it: it.change(PLACES, it.token("t1"), token_digest=digest("x")),
         Rule.DIGEST,
+    ),
+    "a subscriber of 1.0.0, without index key": (
+        lambda it: it.change(SUBSCRIBERS, it.subscriber(0), **{USER_INDEX_SORT: None}),
+        Rule.INDEXED,
+    ),
+    "a subscriber in the index under another user": (
+        lambda it: it.change(SUBSCRIBERS, it.subscriber(0), **{USER_INDEX_SORT: f"{digest('nobody')}#{it.ksids[0]}"}),
+        Rule.INDEXED,
     ),
 }
 

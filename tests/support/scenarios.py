@@ -71,9 +71,18 @@ def _known(api: Api) -> str:
     return answered(api.engagement.subscribe("phone", "sid", ufid="me@example.com"))[1]
 
 
+def _known_without_user(api: Api) -> str:
+    return answered(api.engagement.subscribe("phone", "sid"))[1]
+
+
 def _two_known(api: Api) -> None:
     _known(api)
     api.engagement.subscribe("other-phone", "other-sid")
+
+
+def _two_known_one_inactive(api: Api) -> None:
+    _two_known(api)
+    api.engagement.unsubscribe(appId=APPLICATION, deviceId="other-phone")
 
 
 def _unsubscribed(api: Api) -> str:
@@ -151,12 +160,37 @@ SCENARIOS = (
         "engagement unclear", 403, _two_known, lambda api, _: api.engagement.subscribe("phone", "other-sid"), 2, 3
     ),
     Scenario(
+        "engagement sid of an inactive one",
+        200,
+        _two_known_one_inactive,
+        lambda api, _: api.engagement.subscribe("phone", "other-sid"),
+        3,
+        4,
+    ),
+    Scenario(
+        "engagement device of an inactive one",
+        200,
+        _two_known_one_inactive,
+        lambda api, _: api.engagement.subscribe("other-phone", "sid"),
+        3,
+        4,
+    ),
+    Scenario(
         "engagement unsubscribe by all three",
         200,
-        _known,
+        _known_without_user,
         lambda api, ksid: api.engagement.unsubscribe(ksid=ksid, appId=APPLICATION, deviceId="phone"),
         1,
         2,
+    ),
+    # The sid's claim has the ufid too, and the request does not name the sid.
+    Scenario(
+        "engagement unsubscribe of a user by all three",
+        200,
+        _known,
+        lambda api, ksid: api.engagement.unsubscribe(ksid=ksid, appId=APPLICATION, deviceId="phone"),
+        2,
+        3,
     ),
     Scenario(
         "engagement unsubscribe by KSID", 200, _known, lambda api, ksid: api.engagement.unsubscribe(ksid=ksid), 2, 3
