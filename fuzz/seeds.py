@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fuzz.targets import ENCODED, FILLED, OPEN, build_input
+from fuzz.targets import ENCODED, FILLED, MODERN_RESOURCES, OPEN, RESOURCE_SHIFT, build_input
 from tests.support.contract.cases import TABLES, load_cases
 from tests.support.contract.filling import build_body, fill
 
@@ -24,7 +24,14 @@ def list_seeds(target: str) -> Iterator[bytes]:
             if target in ("json", "xml"):
                 if body.lstrip(b" \t\r\n\xef\xbb\xbf").startswith(b"<") == (target == "xml"):
                     yield body
-            elif case.tables == TABLES[target]:
+            elif target == "modern" and case.id.startswith("engagement_v1"):
+                path, _, query = fill(request.path, bindings).partition("?")
+                shift = _find_resource(path) << RESOURCE_SHIFT
+                for state in (OPEN, OPEN | FILLED, OPEN | FILLED | REFUSED, ENCODED):
+                    yield build_input(
+                        fill(request.method, bindings), content_type, query.encode() or body, state | shift
+                    )
+            elif case.tables == TABLES.get(target):
                 for state in (OPEN, OPEN | FILLED, OPEN | FILLED | REFUSED, ENCODED):
                     yield build_input(fill(request.method, bindings), content_type, body, state)
     if target == "kazoo":
@@ -33,3 +40,14 @@ def list_seeds(target: str) -> Iterator[bytes]:
             yield build_input(
                 "GET", None, b"c0ffee00c0ffee00c0ffee00c0ffee00/app/device\n*\n" + body, OPEN | FILLED, parts
             )
+
+
+def _find_resource(path: str) -> int:
+    """Return the index of the resource that the path is most likely meant for."""
+    words = ("activate", "inactivate", "ksids", "location", "geolocupdate")
+    word = path.rpartition("/")[2]
+    if word in words:
+        return next(index for index, resource in enumerate(MODERN_RESOURCES) if resource.endswith(f"/{word}"))
+    if word == "subscribers":
+        return MODERN_RESOURCES.index("/kpns/api/v1/subscribers" if path.startswith("/kpns") else "/api/v1/subscribers")
+    return MODERN_RESOURCES.index("/api/v1/subscribers/{ksid}")

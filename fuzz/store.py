@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from pushreg.dynamodb import to_attributes
-from pushreg.schema import OTHER_CLAIM_DIGEST, TABLE_KEYS, digest, parse_record
+from pushreg.schema import KSID_PREFIX, OTHER_CLAIM_DIGEST, TABLE_KEYS, digest, parse_record
 from pushreg.stores.directory import to_item
 from pushreg_local.demo import list_entries
 
@@ -57,6 +57,12 @@ class Store:
             others = [{"Code": "None"}] * (len(TransactItems) - 1)
             raise _error("TransactionCanceledException", CancellationReasons=[reason, *others])
         return {}
+
+    def query(self, *, TableName: str, Select: str | None = None, **_: Any) -> dict[str, Any]:  # noqa: N803
+        """Return the registration, or how many there are."""
+        item = self._find(TableName, {"record": {"S": f"{KSID_PREFIX}{KSID}"}})
+        items = [] if item is None else [item]
+        return {"Count": len(items), **({} if Select == "COUNT" else {"Items": items})}
 
     def _refuses(self) -> bool:
         self._refusals -= 1

@@ -8,14 +8,15 @@ import itertools
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl
 from xml.dom import expatbuilder
 from xml.etree import ElementTree
 
-from fuzz.store import Store
+from fuzz.store import KSID, Store
 from pushreg.codecs import json as json_codec
 from pushreg.codecs import xml as xml_codec
 from pushreg.errors import MalformedError
-from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, AUTH_TOKEN, PLACE_ID, PLACES_KEY
+from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, AUTH_TOKEN, ENGAGEMENT_KEY, PLACE_ID, PLACES_KEY
 from tests.support.sizes import is_bounded
 
 METHODS = ("POST", "PUT", "GET", "DELETE", "PATCH")
@@ -23,9 +24,30 @@ CONTENT_TYPES = ("application/json", "text/xml;charset=UTF-8", "application/json
 HEAD = 4
 # Bits of the third byte: what the database holds and refuses, and how the gateway hands the body on.
 FILLED, REFUSALS, ENCODED, OPEN = 1, 6, 8, 16
+# The highest bits of the third byte choose one of these for the modern engagement API.
+RESOURCE_SHIFT = 5
+MODERN_RESOURCES = (
+    "/api/v1/subscribers",
+    "/api/v1/subscribers/{ksid}",
+    "/api/v1/subscribers/{ksid}/activate",
+    "/api/v1/subscribers/{ksid}/inactivate",
+    "/api/v1/subscribers/delete/ksids",
+    "/api/v1/location",
+    "/kpns/api/v1/subscribers",
+    "/service/geolocupdate",
+)
 # Bits of the fourth byte: the first line of the body stands for path parameters, the second for headers.
 FUZZ_PATH, FUZZ_HEADERS = 1, 2
-HEADERS = ("if-match", "if-none-match", "accept", "x-request-id", "authorization", "x-auth-token", "x-auth-account-id")
+HEADERS = (
+    "if-match",
+    "if-none-match",
+    "accept",
+    "x-request-id",
+    "authorization",
+    "x-auth-token",
+    "x-auth-account-id",
+    "x-http-method-override",
+)
 EMPTY = {304, 406, 412}
 
 
@@ -38,12 +60,21 @@ _REQUESTS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
         {"x-auth-token": ACCOUNT_TOKEN},
     ),
     "engagement": ("/vpns/subscription", {}, {"x-device-authtoken": AUTH_TOKEN}),
+    "modern": (
+        MODERN_RESOURCES[0],
+        {"ksid": KSID},
+        {"x-device-authtoken": AUTH_TOKEN, "authorization": f"Bearer {ENGAGEMENT_KEY}"},
+    ),
     "places": (
         "/dts/places/{place_id}/subscriptions",
         {"place_id": PLACE_ID},
         {"authorization": f"Bearer {PLACES_KEY}"},
     ),
 }
+
+
+# The function of a target, where they differ.
+_FUNCTIONS = {"modern": "engagement"}
 
 
 class FindingError(Exception):
@@ -80,7 +111,7 @@ def check_xml(data: bytes) -> None:
 
 def check_family(family: str, data: bytes, create_handler: Create | None = None) -> dict[str, Any]:
     """Return the answer to the request that the bytes stand for; it is in the family's form and below 500."""
-    create: Create = create_handler or importlib.import_module(f"{family}.app").create_handler
+    create: Create = create_handler or importlib.import_module(f"{_FUNCTIONS.get(family, family)}.app").create_handler
     answer = _answer(family, create, data)
     _CHECKS[family](answer)
     return answer
@@ -111,13 +142,30 @@ def _check_engagement(answer: dict[str, Any]) -> None:
     _require((response["ksid"] == "-1") == (answer["statusCode"] >= 400), "a KSID where none belongs")
 
 
+def _check_modern(answer: dict[str, Any]) -> None:
+    status, body = answer["statusCode"], answer["body"]
+    if "xml" in answer["headers"]["content-type"]:
+        root = ElementTree.fromstring(body)  # noqa: S314 Our own answer.
+        response = {child.tag: child.text for child in root}
+        _require(response["statusCode"] == str(status), "another status than the answer's")
+        return
+    response = json.loads(body)
+    if "description" in response:
+        _require(response["statusCode"] == str(status), "another status than the answer's")
+    elif "message" in response:
+        _require(response.keys() == {"id", "message"}, "other members")
+        _require(isinstance(response["id"], str) and (status < 400 or response["id"] == ""), "an id where none belongs")
+    else:
+        _require(status == 200 and ("ksid" in response or "total" in response), "neither a subscriber nor a list")
+
+
 def _check_places(answer: dict[str, Any]) -> None:
     body = json.loads(answer["body"])
     members = {"error", "message"} if answer["statusCode"] >= 400 else {"status", "responseType", "message"}
     _require(body.keys() == members, "other members")
 
 
-_CHECKS = {"kazoo": _check_kazoo, "engagement": _check_engagement, "places": _check_places}
+_CHECKS = {"kazoo": _check_kazoo, "engagement": _check_engagement, "modern": _check_modern, "places": _check_places}
 
 
 def _check_request(family: str) -> Callable[[bytes], None]:
@@ -147,6 +195,13 @@ def _answer(family: str, create: Create, data: bytes) -> dict[str, Any]:
     head, body = data[:HEAD].ljust(HEAD, b"\0"), data[HEAD:]
     method, content_type = METHODS[head[0] % len(METHODS)], CONTENT_TYPES[head[1] % len(CONTENT_TYPES)]
     state, parts = head[2], head[3]
+    query = {}
+    if family == "modern":
+        resource = MODERN_RESOURCES[state >> RESOURCE_SHIFT]
+        if method == "GET":
+            query = dict(parse_qsl(body.decode("utf-8", "replace")))
+        if "{ksid}" not in resource:
+            parameters = {}
     headers: dict[str, str] = {} if content_type is None else {"content-type": content_type}
     if state & OPEN:
         headers |= credential
@@ -160,7 +215,7 @@ def _answer(family: str, create: Create, data: bytes) -> dict[str, Any]:
     # Each look at the clock takes a moment, so that what never ends is answered as store trouble, and found.
     ticks = itertools.count()
     handler = create(
-        {"FAMILY": family, "TABLE": "Table", "DIRECTORY_TABLE": "DirectoryTable"},
+        {"FAMILY": _FUNCTIONS.get(family, family), "TABLE": "Table", "DIRECTORY_TABLE": "DirectoryTable"},
         Store(bool(state & FILLED), (state & REFUSALS) >> 1),
         timer=lambda: next(ticks) / 100,
         sleep=lambda _: None,
@@ -171,6 +226,7 @@ def _answer(family: str, create: Create, data: bytes) -> dict[str, Any]:
         "routeKey": f"ANY {resource}",
         "rawPath": resource,
         "pathParameters": parameters,
+        "queryStringParameters": query,
         "headers": headers,
         "requestContext": {"http": {"method": method}, "requestId": "r", "apiId": "a"},
         "body": base64.b64encode(body).decode() if encoded else body.decode("utf-8", "surrogateescape"),
