@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from kazoo import wire
@@ -81,7 +82,10 @@ def _authenticate(request: Request, context: Context, account_id: str, secret: s
             raise ForbiddenError("access denied by token restrictions")
 
     target: EntryName | None = ("account", account_id) if is_well_formed else None
-    account = authenticate(context.directory, context.session, "kazoo", secret, check, target)
+    verify_token = partial(context.tokens.verify, context.session, "kazoo", epoch=context.epoch)
+    account = authenticate(
+        context.directory, context.session, "kazoo", secret, check, target, verify_token=verify_token
+    )
     if not is_well_formed:
         raise wire.AccountIdError(account_id)
     if account is None:

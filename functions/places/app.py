@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from places import wire
@@ -11,7 +12,7 @@ from pushreg.credentials import authenticate, bearer
 from pushreg.dynamodb import Client
 from pushreg.errors import ForbiddenError
 from pushreg.http import Context, Handler, Request, Response
-from pushreg.models.directory import Credential
+from pushreg.models.directory import Credential, CredentialFamily
 from pushreg.schema import DAY, EntryName, to_place_id
 from pushreg.stores.places import Places
 
@@ -78,9 +79,9 @@ def _authenticate(request: Request, context: Context, place_id: str | None, *, l
 
     target: EntryName | None = ("place", place_id) if look_up and place_id is not None else None
     secret = bearer(request.headers.get("authorization"))
-    entry = authenticate(
-        context.directory, context.session, "places", secret, check, target, ("senders",) if is_read else ()
-    )
+    verify_token = partial(context.tokens.verify, context.session, "places", epoch=context.epoch)
+    also: tuple[CredentialFamily, ...] = ("senders",) if is_read else ()
+    entry = authenticate(context.directory, context.session, "places", secret, check, target, also, verify_token)
     return entry is not None or not look_up
 
 

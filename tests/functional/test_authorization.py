@@ -13,17 +13,21 @@ from tests.support.callers import (
     CREDENTIALS,
     ENGAGEMENT_MESSAGES,
     KAZOO_MESSAGES,
+    KAZOO_SIGNER,
     KINDS,
     KNOWN,
     METHODS,
     NARROW,
     NARROW_KEY,
     PLACES_BODIES,
+    PLACES_SIGNER,
     READS,
     ROUTES,
     Registry,
     settle,
     tables_of,
+    with_bearer,
+    with_token,
 )
 from tests.support.calls import Answer
 from tests.support.tenants import (
@@ -109,6 +113,41 @@ def test_request_with_valid_credential_is_accepted(
         # The registration is there already: PUT refuses, places refreshes, engagement answers a duplicate.
         assert (status, b"already" in body) in ((400, True), (200, False), (201, False))
     assert len(registry.snapshot()) == len(baseline)
+
+
+@pytest.mark.parametrize(
+    ("function", "method", "attempt"),
+    [
+        ("KazooFunction", "GET", with_token(KAZOO_SIGNER.sign())),
+        ("KazooFunction", "POST", with_bearer(KAZOO_SIGNER.sign())),
+        ("KazooFunction", "POST", Attempt(members={"auth_token": KAZOO_SIGNER.sign()})),
+        ("PlacesFunction", "PUT", with_bearer(PLACES_SIGNER.sign())),
+        ("PlacesFunction", "PUT", with_bearer(PLACES_SIGNER.sign(roles=["Reader", "Unheard", "Courier"]))),
+    ],
+)
+def test_request_with_token_of_known_issuer_is_accepted(
+    function: str, method: str, attempt: Attempt, registry: Registry, baseline: Any
+) -> None:
+    gateway, recorder = registry.gateway()
+    (route,) = (each for each in ROUTES.values() if each.function == function)
+    status, _, body = registry.send(gateway, method, route.path, attempt)
+    assert status == 200
+    # Kazoo echoes the token that was presented.
+    assert (KAZOO_SIGNER.sign().encode() in body) == (function == "KazooFunction")
+    cold = len(recorder.calls)
+    assert registry.send(gateway, method, route.path, attempt)[0] == 200
+    # The issuer and the target are read one after the other, and then remembered with the token.
+    assert len(recorder.calls) - cold == cold - 2
+    assert len(registry.snapshot()) == len(baseline)
+
+
+@pytest.mark.parametrize(("function", "name"), [(f, n) for f in CREDENTIALS for n in CREDENTIALS[f] if "token" in n])
+def test_refused_token_costs_at_most_one_read_of_directory(function: str, name: str, registry: Registry) -> None:
+    attempt, _ = CREDENTIALS[function][name]
+    for route in (each for each in ROUTES.values() if each.function == function):
+        gateway, recorder = registry.gateway()
+        registry.send(gateway, KNOWN[function][-1], route.path, attempt)
+        assert [call.tables for call in recorder.calls] in ([], [("DirectoryTable",)])
 
 
 @pytest.mark.parametrize("verb", ["DELETE", "delete", "PUT", "POST"])

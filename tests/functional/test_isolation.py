@@ -13,7 +13,9 @@ from pushreg.schema import KSID_PREFIX, digest
 from pushreg.stores.directory import CACHE_SECONDS
 from tests.support.callers import (
     CREDENTIALS,
+    KAZOO_SIGNER,
     KNOWN,
+    PLACES_SIGNER,
     PROJECT,
     ROUTES,
     Registry,
@@ -50,11 +52,15 @@ FOREIGN_OR_UNKNOWN = [
     ("KazooFunction", with_token(secret(f"{ACCOUNT} read")), FOREIGN_ACCOUNT, UNKNOWN_ACCOUNT),
     ("KazooFunction", with_token(secret("unknown")), FOREIGN_ACCOUNT, UNKNOWN_ACCOUNT),
     ("KazooFunction", with_token(secret(f"{PLACE} admin")), FOREIGN_ACCOUNT, UNKNOWN_ACCOUNT),
+    ("KazooFunction", with_token(KAZOO_SIGNER.sign()), FOREIGN_ACCOUNT, UNKNOWN_ACCOUNT),
+    ("KazooFunction", with_token(KAZOO_SIGNER.unsign()), FOREIGN_ACCOUNT, UNKNOWN_ACCOUNT),
     ("KazooFunction", Attempt(), FOREIGN_ACCOUNT, UNKNOWN_ACCOUNT),
     ("PlacesFunction", with_bearer(secret(f"{PLACE} admin")), FOREIGN_PLACE, UNKNOWN_PLACE),
     ("PlacesFunction", with_bearer(secret(f"{PLACE} read")), FOREIGN_PLACE, UNKNOWN_PLACE),
     ("PlacesFunction", with_bearer(secret("unknown")), FOREIGN_PLACE, UNKNOWN_PLACE),
     ("PlacesFunction", with_bearer(secret(f"{ACCOUNT} admin")), FOREIGN_PLACE, UNKNOWN_PLACE),
+    ("PlacesFunction", with_bearer(PLACES_SIGNER.sign()), FOREIGN_PLACE, UNKNOWN_PLACE),
+    ("PlacesFunction", with_bearer(PLACES_SIGNER.sign(roles=["Unheard"])), FOREIGN_PLACE, UNKNOWN_PLACE),
     ("PlacesFunction", Attempt(), FOREIGN_PLACE, UNKNOWN_PLACE),
 ]
 
@@ -198,6 +204,9 @@ def test_source_code_compares_no_other_secret() -> None:
     """Other secrets are looked up by their digests, so nobody's stopwatch meets the secret itself."""
     found = []
     for path in [*PROJECT.glob("layers/common/pushreg/**/*.py"), *PROJECT.glob("functions/*/*.py")]:
+        if path.parent.name == "smoke":
+            # The smoke test makes the secrets that it sends, and compares ids in the answers.
+            continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Compare) and not isinstance(node.ops[0], ast.Is | ast.IsNot):
                 names = {_name(each) for each in ast.walk(node)}

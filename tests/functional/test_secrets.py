@@ -6,6 +6,7 @@ import base64
 import json
 import logging
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,8 +23,9 @@ from tests.support.calls import Answer
 from tests.support.contract.cases import load_cases
 from tests.support.contract.playing import run_case
 from tests.support.gateway import Gateway, read_template
+from tests.support.issuers import kazoo_signer, list_bad_tokens, places_signer
 from tests.support.stored import Stored
-from tests.support.tenants import Attempt, Target, build, install, push_token, right_attempts, secret
+from tests.support.tenants import ACCOUNT, Attempt, Target, build, install, push_token, right_attempts, secret
 
 # The columns that hold push tokens, all within reach of their own tenant alone.
 TOKEN_COLUMNS = {(DEVICES, "document"), (SUBSCRIBERS, "sid"), (PLACES, "device_token")}
@@ -135,6 +137,22 @@ def _drive(gateway: Gateway, findings: Findings) -> set[int]:
         return answer
 
     routes = read_template().routes
+    epoch = int(time.time())
+    kazoo, places = kazoo_signer(epoch, ACCOUNT), places_signer(epoch, "Courier")
+    tokens = [
+        kazoo.sign(),
+        places.sign(),
+        *list_bad_tokens(kazoo, epoch).values(),
+        *list_bad_tokens(places, epoch).values(),
+    ]
+    findings.secrets |= {part for token in tokens for part in token.split(".")[1:]}
+    for path in (
+        "/v2/accounts/{account_id}/push_notification_subscriptions/{app}/{device_id}",
+        "/dts/places/{place_id}/subscriptions",
+    ):
+        for token in tokens:
+            for headers in ({"x-auth-token": token}, {"authorization": f"Bearer {token}"}):
+                send("PUT", *build(path, Attempt(headers), Target()))
     for function, method, attempt in right_attempts():
         for route in (each for each in routes if each.function == function):
             unknown = Attempt(

@@ -15,6 +15,7 @@ from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Item, digest
 from pushreg_ops.directory_writer import DirectoryWriter
 from tests.support.calls import Answer
 from tests.support.gateway import Gateway, read_template
+from tests.support.issuers import Signer, kazoo_signer, list_bad_tokens, places_signer
 from tests.support.stored import Stored
 from tests.support.tenants import (
     ACCOUNT,
@@ -64,6 +65,15 @@ def with_auth_token(value: Any) -> Attempt:
     return Attempt(members={"authToken": value})
 
 
+EPOCH = int(CLOCK.timestamp())
+KAZOO_SIGNER, PLACES_SIGNER = kazoo_signer(EPOCH, ACCOUNT), places_signer(EPOCH, "Courier")
+_FOREIGN_TOKEN = kazoo_signer(EPOCH, FOREIGN_ACCOUNT).sign()
+
+
+def _list_bad(signer: Signer, present: Callable[[str], Attempt]) -> dict[str, tuple[Attempt, Refusal]]:
+    return {name: (present(token), 401) for name, token in list_bad_tokens(signer, EPOCH).items()}
+
+
 # What comes with the request, and the status that it is worth.
 CREDENTIALS: dict[str, dict[str, tuple[Attempt, Refusal]]] = {
     "KazooFunction": {
@@ -102,6 +112,17 @@ CREDENTIALS: dict[str, dict[str, tuple[Attempt, Refusal]]] = {
         "too narrow": (with_token(secret(f"{ACCOUNT} read")), _READ_ONLY),
         "too narrow: as bearer": (with_bearer(secret(f"{ACCOUNT} read")), _READ_ONLY),
         "too narrow: other tenant's": (with_token(secret(f"{FOREIGN_ACCOUNT} read")), 403),
+        **_list_bad(KAZOO_SIGNER, with_token),
+        "malformed: token without account": (with_token(KAZOO_SIGNER.sign(account_id=None)), 401),
+        "malformed: token for another account's name": (
+            Attempt({"x-auth-token": KAZOO_SIGNER.sign(), "x-auth-account-id": FOREIGN_ACCOUNT}),
+            401,
+        ),
+        "malformed: token in the query string": (Attempt(query=f"auth_token={KAZOO_SIGNER.sign()}"), 401),
+        "other tenant's: token": (with_token(_FOREIGN_TOKEN), 403),
+        "other tenant's: token as bearer": (with_bearer(_FOREIGN_TOKEN), 403),
+        "other tenant's: token in the body": (Attempt(members={"auth_token": _FOREIGN_TOKEN}), 403),
+        "other family's: token for places": (with_token(PLACES_SIGNER.sign()), 401),
     },
     "PlacesFunction": {
         "none": (Attempt(), 401),
@@ -123,6 +144,14 @@ CREDENTIALS: dict[str, dict[str, tuple[Attempt, Refusal]]] = {
         "other family's: a sender's": (with_bearer(secret("sender")), {"GET": 200, "PUT": 401, "DELETE": 401}),
         "too narrow": (with_bearer(secret(f"{PLACE} read")), {"GET": 200, "PUT": 403, "DELETE": 403}),
         "too narrow: other tenant's": (with_bearer(secret(f"{FOREIGN_PLACE} read")), 403),
+        **_list_bad(PLACES_SIGNER, with_bearer),
+        "malformed: token in another header": (with_token(PLACES_SIGNER.sign()), 401),
+        "other tenant's: token": (with_bearer(PLACES_SIGNER.sign(roles=["Foreign"])), 403),
+        "other family's: token of Kazoo": (with_bearer(KAZOO_SIGNER.sign()), 401),
+        "too narrow: token": (
+            with_bearer(PLACES_SIGNER.sign(roles=["Reader"])),
+            {"GET": 200, "PUT": 403, "DELETE": 403},
+        ),
     },
     "SendersFunction": {
         "none": (Attempt(), 401),
@@ -166,6 +195,7 @@ CREDENTIALS: dict[str, dict[str, tuple[Attempt, Refusal]]] = {
         "other family's": (with_auth_token(secret(f"{ACCOUNT} admin")), 401),
         "other family's: a sender's": (with_auth_token(secret("sender")), 401),
         "other family's: a place's": (Attempt({"x-device-authtoken": secret(f"{PLACE} admin")}), 401),
+        "other family's: token of Kazoo": (with_auth_token(KAZOO_SIGNER.sign()), 401),
         # An authToken has no scope; what is narrower than an application is one of its subscribers.
         "too narrow: a subscriber's own sid": (with_auth_token(push_token("stored")), 401),
     },

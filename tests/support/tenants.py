@@ -22,6 +22,7 @@ from pushreg.models.directory import (
 from pushreg.schema import digest
 from pushreg_ops.directory_writer import DirectoryWriter
 from tests.support.calls import engagement_form, kazoo_data
+from tests.support.issuers import kazoo_issuer, places_issuer
 
 MOMENT = "2024-01-01T00:00:00Z"
 ACCOUNT, FOREIGN_ACCOUNT, UNKNOWN_ACCOUNT = "a" * 32, "b" * 32, "c" * 32
@@ -89,6 +90,14 @@ def install(client: Any) -> DirectoryWriter:
     ):
         writer.add(revoked)
         assert writer.remove("credential", revoked.secret_digest)
+    for issuer in (
+        kazoo_issuer(),
+        places_issuer(f"Courier=write:{PLACE}", f"Reader=read:{PLACE}", f"Foreign=admin:{FOREIGN_PLACE}"),
+    ):
+        writer.add(issuer)
+    for removed in (kazoo_issuer("removed-key"), places_issuer(kid="removed-key")):
+        writer.add(removed)
+        assert writer.remove("issuer", "removed-key")
     # An application has one token: setting another revokes it.
     writer.add(Application(APPLICATION, MOMENT, digest(secret("revoked"))))
     writer.add(Application(APPLICATION, MOMENT, digest(secret(APPLICATION))))

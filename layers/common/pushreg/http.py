@@ -20,6 +20,7 @@ from pushreg.dynamodb import Client, Session, connect
 from pushreg.errors import MalformedError, MethodError, RouteError, TooLargeError
 from pushreg.metrics import RequestLog
 from pushreg.stores.directory import Directory
+from pushreg.tokens import TokenVerifier
 
 MAX_BODY = 64 * 1024
 _MAX_BASE64 = 4 * math.ceil(MAX_BODY / 3)
@@ -103,6 +104,7 @@ class Context:
 
     settings: Settings
     directory: Directory
+    tokens: TokenVerifier
     session: Session
     moment: str
     epoch: int
@@ -170,15 +172,16 @@ class Handler:
         self._timer = timer
         self._sleep = sleep
         self._emit = emit
-        self._prepared: tuple[Settings, Directory, Client, RequestLog] | None = None
+        self._prepared: tuple[Settings, Directory, TokenVerifier, Client, RequestLog] | None = None
 
-    def prepare(self) -> tuple[Settings, Directory, Client, RequestLog]:
+    def prepare(self) -> tuple[Settings, Directory, TokenVerifier, Client, RequestLog]:
         """Return what all requests share, created once; ConfigurationError names a bad setting."""
         if self._prepared is None:
             settings = Settings.from_environ(self._environ)
             client = self._client or connect(settings)
             directory = Directory(settings.directory_table, self._timer)
-            self._prepared = settings, directory, client, RequestLog(settings, self._emit)
+            request_log = RequestLog(settings, self._emit)
+            self._prepared = settings, directory, TokenVerifier(directory), client, request_log
             # Each family's lambda_entry.py turns the collector off for its imports. Everything allocated so far lives
             # as long as the process: no collection needs to look at it (docs/performance.md).
             gc.freeze()
@@ -188,12 +191,13 @@ class Handler:
     def __call__(self, event: Mapping[str, Any], lambda_context: LambdaContext | None) -> dict[str, Any]:
         """Answer one event of payload format 2.0; every failure has the family's own form."""
         started = self._timer()
-        settings, directory, client, request_log = self.prepare()
+        settings, directory, tokens, client, request_log = self.prepare()
         request = Request.from_event(event)
         moment = self._clock()
         context = Context(
             settings=settings,
             directory=directory,
+            tokens=tokens,
             session=Session(client, _limit(lambda_context), self._timer, self._sleep, MAX_CALLS),
             moment=to_iso(moment),
             epoch=int(moment.timestamp()),

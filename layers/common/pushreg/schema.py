@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 Item = dict[str, Any]
 Key = dict[str, str]
-EntryKind = Literal["credential", "application", "place", "account"]
+EntryKind = Literal["credential", "application", "place", "account", "issuer"]
 EntryName = tuple[EntryKind, str]
 
 # Logical ids of the tables in template.yaml, and the names of their key attributes.
@@ -39,6 +39,7 @@ CREDENTIAL_RECORD = rf"^credential#{DIGEST}$"
 APPLICATION_RECORD = r"(?s)^application#.+$"
 PLACE_RECORD = rf"^place#{UUID}$"
 ACCOUNT_RECORD = r"^account#[^/]{32}$"
+ISSUER_RECORD = r"^issuer#[!-~]{1,255}$"
 
 # The stored name of `other_claim_digest`: a device claim holds the sid's digest, a sid claim the device's.
 OTHER_CLAIM_DIGEST = "partner"
@@ -71,6 +72,7 @@ KEY_ID_LENGTH = 16
 _DIGEST = re.compile(DIGEST)
 _KSID = re.compile(KSID, re.ASCII)
 _UUID = re.compile(UUID, re.ASCII)
+_KID = re.compile(rf"[!-~]{{1,{MAX_IDENTIFIER}}}")
 _PATH_ID = re.compile(rf"[ -~]{{1,{MAX_IDENTIFIER}}}")
 _NOT_IN_PATH_IDS = frozenset('/#%?\\"')
 
@@ -210,6 +212,11 @@ def is_application_id(text: str) -> bool:
     Requests are trimmed, so it has no blanks at its ends; `all` on a credential stands for every application.
     """
     return 0 < len(text) <= MAX_IDENTIFIER and text == text.strip() and text != "all"
+
+
+def is_kid(text: str) -> bool:
+    """Whether the text may name the key of a token's issuer: printable ASCII without blanks."""
+    return _KID.fullmatch(text) is not None
 
 
 def to_place_id(text: str) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from pushreg.models.directory import Account, Application, Credential, Entry
+from pushreg.models.directory import Account, Application, Place
 from pushreg.schema import EntryKind
 from pushreg_local.errors import OperatorError
 from pushreg_ops.commands.options import provision, reach
@@ -84,14 +84,15 @@ def _count_left(registrations: int, keys: int) -> str:
 def list_entries(kind: EntryKind, stack: str | None, local: bool, terminal: Terminal) -> None:
     """List the entries of a kind, oldest first."""
     with provision(stack, local) as provisioner:
-        records = [_describe(entry) for entry in provisioner.list_entries(kind)]
+        entries = provisioner.list_entries(kind)
+    records = [_describe(entry) for entry in entries if isinstance(entry, Account | Application | Place)]
     columns = ["id", "created_at"]
     if kind == "application":
         columns[1:1] = ["auth_token", "duplicates", "strict"]
     terminal.list(columns, records)
 
 
-def _describe(entry: Entry) -> dict[str, Any]:
+def _describe(entry: Account | Application | Place) -> dict[str, Any]:
     if isinstance(entry, Application):
         token = "required" if entry.auth_token_digest else "not required"
         duplicates = {True: "200", False: "201", None: "as the stack"}[entry.duplicate_as_update]
@@ -102,5 +103,5 @@ def _describe(entry: Entry) -> dict[str, Any]:
             "strict": "yes" if entry.is_strict else "no",
             "created_at": entry.created_at,
         }
-    key = entry.account_id if isinstance(entry, Account | Credential) else entry.place_id
+    key = entry.place_id if isinstance(entry, Place) else entry.account_id
     return {"id": key, "created_at": entry.created_at}

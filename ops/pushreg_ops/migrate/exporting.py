@@ -57,7 +57,7 @@ class Exporter:
         if (
             family == "directory"
             and not self._with_keys
-            and str(item.get("record")).startswith(entry_prefix("credential"))
+            and str(item.get("record")).startswith((entry_prefix("credential"), entry_prefix("issuer")))
         ):
             return None
         try:

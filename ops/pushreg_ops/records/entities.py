@@ -30,12 +30,13 @@ from pushreg_ops.records.items import (
     StoredApplication,
     StoredCredential,
     StoredDevice,
+    StoredIssuer,
     StoredPlace,
     StoredSubscriber,
     StoredToken,
 )
 
-StoredEntry = StoredAccount | StoredApplication | StoredCredential | StoredPlace
+StoredEntry = StoredAccount | StoredApplication | StoredCredential | StoredIssuer | StoredPlace
 StoredRegistration = StoredDevice | StoredSubscriber | StoredToken
 StoredEntity = StoredRegistration | StoredEntry
 StoredClaim = MobileClaim | DeviceClaim | SidClaim

@@ -37,6 +37,7 @@ from pushreg_ops.records.items import (
     StoredApplication,
     StoredCredential,
     StoredDevice,
+    StoredIssuer,
     StoredPlace,
     StoredSubscriber,
     StoredToken,
@@ -164,6 +165,7 @@ def check_directory(items: Iterable[Item]) -> Iterator[Violation]:
                     "application": StoredApplication,
                     "place": StoredPlace,
                     "account": StoredAccount,
+                    "issuer": StoredIssuer,
                 },
             )
         except UnreadableError as error:

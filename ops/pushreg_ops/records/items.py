@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from pushreg import schema
 from pushreg.errors import PushregError
-from pushreg.models.directory import CredentialFamily, Scope
+from pushreg.models.directory import CredentialFamily, Grant, Scope, TokenFamily
 from pushreg.models.engagement import OS_TYPES
 
 Text = Annotated[str, StringConstraints(min_length=1)]
@@ -199,6 +199,28 @@ class StoredAccount(StoredItem):
 
     record: Annotated[str, StringConstraints(pattern=schema.ACCOUNT_RECORD)]
     created_at: Moment
+
+
+class StoredIssuer(StoredItem):
+    """One public key of a token issuer."""
+
+    record: Annotated[str, StringConstraints(pattern=schema.ISSUER_RECORD)]
+    name: Text
+    family: TokenFamily
+    algorithm: Text
+    public_key: Text
+    issuer: Text | None = None
+    audience: Text | None = None
+    grants: frozenset[Text] | None = None
+    source: Text | None = None
+    created_at: Moment
+
+    @field_validator("grants")
+    @classmethod
+    def _check_grants(cls, grants: frozenset[str] | None) -> frozenset[str] | None:
+        for text in grants or ():
+            Grant.from_text(text)
+        return grants
 
 
 class StoredToken(ExpiringItem):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hmac import compare_digest
-from typing import Literal
+from typing import Literal, cast, get_args
 
-from pushreg.schema import digest, key_id_of
+from pushreg.schema import digest, key_id_of, to_place_id
 
 Scope = Literal["read", "write", "admin", "sender"]
 # A key of the family `senders` may read and report for the other three, and never register.
 CredentialFamily = Literal["kazoo", "engagement", "places", "senders"]
+# The families that accept signed tokens in place of keys.
+TokenFamily = Literal["kazoo", "places"]
 # On a credential's list of places or applications, and as the account of a sender's key.
 EVERY_PLACE = EVERY_APPLICATION = EVERY_ACCOUNT = "all"
 
@@ -92,4 +94,64 @@ class Account:
     created_at: str
 
 
-Entry = Credential | Application | Place | Account
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a role in a token permits: requests of the scope for the places."""
+
+    role: str
+    scope: Scope
+    places: frozenset[str]
+
+    @classmethod
+    def from_text(cls, text: str) -> Grant:
+        """Return the grant in its stored form `ROLE=SCOPE:PLACES`; ValueError if it is malformed.
+
+        PLACES is `all` or UUIDs separated by commas, in any letter case. The role may hold equals signs.
+        """
+        role, equals, rights = text.rpartition("=")
+        scope, colon, places = rights.partition(":")
+        if scope not in get_args(Scope) or not (role and equals and colon):
+            raise ValueError(text)
+        if places == EVERY_PLACE:
+            return cls(role, cast("Scope", scope), frozenset({EVERY_PLACE}))
+        place_ids = [to_place_id(each.strip()) for each in places.split(",")]
+        if None in place_ids:
+            raise ValueError(text)
+        return cls(role, cast("Scope", scope), frozenset(each for each in place_ids if each is not None))
+
+    def to_text(self) -> str:
+        """Return the stored form."""
+        return f"{self.role}={self.scope}:{','.join(sorted(self.places))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """One public key (PEM) of a token issuer, the only algorithm it is used with, and what its tokens permit.
+
+    An issuer with several keys has an entry for each, all with its name and the same rules. `source` is the URL from
+    which the keys came.
+    """
+
+    kid: str
+    created_at: str
+    name: str
+    family: TokenFamily
+    algorithm: str
+    public_key: str
+    issuer: str | None = None
+    audience: str | None = None
+    grants: tuple[Grant, ...] = ()
+    source: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """What stands for the digest of a secret on the credentials of this issuer's tokens, the same for each key."""
+        return digest(f"issuer {self.name}")
+
+    @property
+    def key_id(self) -> str:
+        """The name of this issuer in log lines, as `key_id`."""
+        return key_id_of(self.digest)
+
+
+Entry = Credential | Application | Place | Account | Issuer

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from pushreg.dynamodb import Session
-from pushreg.models.directory import Account, Application, Credential, Entry, Place
+from pushreg.models.directory import Account, Application, Credential, Entry, Grant, Issuer, Place
 from pushreg.schema import EntryKind, EntryName, Item, entry_key, parse_record
 
 CACHE_SECONDS = 60.0
@@ -69,6 +69,19 @@ def to_entry(item: Item) -> Entry:
             item.get("duplicate_as_update"),
             item.get("strict", False),
         )
+    if kind == "issuer":
+        return Issuer(
+            kid=key,
+            created_at=created_at,
+            name=item["name"],
+            family=item["family"],
+            algorithm=item["algorithm"],
+            public_key=item["public_key"],
+            issuer=item.get("issuer"),
+            audience=item.get("audience"),
+            grants=tuple(Grant.from_text(text) for text in sorted(item.get("grants", ()))),
+            source=item.get("source"),
+        )
     return Place(key, created_at) if kind == "place" else Account(key, created_at)
 
 
@@ -91,6 +104,19 @@ def to_item(entry: Entry) -> Item:
             "auth_token_digest": entry.auth_token_digest,
             "duplicate_as_update": entry.duplicate_as_update,
             "strict": entry.is_strict or None,
+            "created_at": entry.created_at,
+        }
+    if isinstance(entry, Issuer):
+        return {
+            **entry_key("issuer", entry.kid),
+            "name": entry.name,
+            "family": entry.family,
+            "algorithm": entry.algorithm,
+            "public_key": entry.public_key,
+            "issuer": entry.issuer,
+            "audience": entry.audience,
+            "grants": frozenset(grant.to_text() for grant in entry.grants) or None,
+            "source": entry.source,
             "created_at": entry.created_at,
         }
     if isinstance(entry, Place):

@@ -20,6 +20,7 @@ from pushreg_ops.records.items import (
     StoredApplication,
     StoredCredential,
     StoredDevice,
+    StoredIssuer,
     StoredPlace,
     StoredSubscriber,
     StoredToken,
@@ -29,13 +30,14 @@ ENTRIES: dict[str, type[StoredEntry]] = {
     "account": StoredAccount,
     "application": StoredApplication,
     "credential": StoredCredential,
+    "issuer": StoredIssuer,
     "place": StoredPlace,
 }
 
 
-# Attributes of a credential that are sets.
+# Attributes of entries that are sets.
+_SETS = ("places", "applications", "grants")
 _DEVICE_MEMBERS = {"account_id", "device_id", "writes", "created_at", "updated_at", "refreshed_at", "expires_at"}
-_SETS = ("places", "applications")
 
 
 def to_line(entity: StoredEntity) -> dict[str, Any]:
@@ -52,7 +54,7 @@ def to_line(entity: StoredEntity) -> dict[str, Any]:
         case StoredToken():
             return {"family": "places", **entity.model_dump(exclude={"token_digest"}, exclude_none=True)}
     entry = entity.model_dump(exclude_none=True)
-    # Sorted, so that equal credentials give equal lines.
+    # Sorted, so that equal entries give equal lines.
     entry |= {name: sorted(entry[name]) for name in _SETS if name in entry}
     # Nested, because a credential has an attribute `family` too.
     return {"family": "directory", "entry": entry}
