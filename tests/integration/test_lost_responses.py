@@ -6,16 +6,17 @@ docs/data-model.md#invariant-5-acknowledged-writes-are-durable-retries-are-answe
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
+from pushreg.clock import to_iso
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
 from tests.support.calls import APPLICATION, Reply, answered
 from tests.support.gateway import Gateway
-from tests.support.scenarios import SCENARIOS, Api, Scenario, tell, warm_up
+from tests.support.scenarios import DEVICE, SCENARIOS, TOKEN, Api, Scenario, tell, warm_up
 from tests.support.stored import Stored
 from tests.support.wire import Wire, lose_answer
 
@@ -244,3 +245,35 @@ def test_places_refresh_retried_after_concurrent_delete_creates_token(
     # The refresh was over before the deletion, and its caller still waits: it gets what it asked for, a live token.
     assert api.places.put("token").status == 200
     assert len(empty.settled(PLACES)) == 1
+
+
+@pytest.mark.parametrize("kind", ["token", "sid", "registration"])
+def test_feedback_on_dead_token_with_lost_response_returns_removed(
+    kind: str, client: Any, wire: Wire, empty: Stored
+) -> None:
+    now = datetime.now(UTC)
+    before = Api.over(Gateway(empty.client, clock=lambda: now - timedelta(seconds=10)).send)
+    before.places.put("token")
+    before.kazoo.put("desk", "phone")
+    ksid = answered(before.engagement.subscribe("phone", "sid"))[1]
+    entries: dict[str, dict[str, str]] = {
+        "token": TOKEN,
+        "sid": {"ksid": ksid, "sid": "sid"},
+        "registration": DEVICE,
+    }
+    api = Api.over(Gateway(client, clock=lambda: now).send)
+    warm_up(api)
+    wire.clear()
+    wire.fail(lose_answer(LOSSES[0]), "TransactWriteItems")
+    reply = api.senders.report({**entries[kind], "provider": "fcm", "code": "UNREGISTERED", "at": to_iso(now)})
+    assert reply.json == {"results": [{"status": "removed"}]}
+    assert wire.pending == 0
+    assert wire.calls.count("TransactWriteItems") == 2
+    gone = {
+        "token": empty.token("token") is None,
+        "sid": (empty.subscriber(ksid) or {}).get("cloud") is False,
+        "registration": empty.device("desk") is None,
+    }
+    assert gone == {name: name == kind for name in gone}
+    for table in (DEVICES, SUBSCRIBERS, PLACES):
+        empty.settled(table)

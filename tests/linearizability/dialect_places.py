@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from random import Random
 
+from pushreg.clock import to_iso
 from pushreg.schema import Item
 from tests.linearizability.model_places import Answer, Call, Model, Row, State, age, agrees
-from tests.linearizability.stack import ALL_PLACES_KEY, PLACE_IDS, key_of, to_day
-from tests.support.calls import Send
+from tests.linearizability.stack import ALL_PLACES_KEY, PLACE_IDS, key_of, to_day, to_moment
+from tests.support.calls import Send, Senders
 
 TOKENS = ("token 1", "token 2")
 UNKNOWN_PLACE = "33333333-3333-4333-8333-333333333333"
@@ -26,8 +28,9 @@ class Places:
     name = "places"
     initial: State = frozenset()
 
-    def __init__(self, lifetime: float = math.inf) -> None:
+    def __init__(self, lifetime: float = math.inf, *, has_senders: bool = False) -> None:
         self._model = Model(frozenset(PLACE_IDS), KEYS, lifetime)
+        self._verbs = ("PUT", "DELETE", "REPORT", "LOOKUP") if has_senders else ("PUT", "DELETE")
 
     def draw(self, random: Random, seen: Sequence[Answer], day: int = 0) -> Call:
         """Return a call; one in twelve under a key that does not reach, one in forty about no place."""
@@ -35,10 +38,13 @@ class Places:
         key = ALL_PLACES_KEY if random.random() < 0.5 or place == UNKNOWN_PLACE else key_of(place)
         if random.random() < 0.1:
             key = random.choice(list(KEYS))
-        return Call(random.choice(("PUT", "DELETE")), key, place, random.choice(TOKENS), day)
+        sent = day - random.randrange(2)
+        return Call(random.choice(self._verbs), key, place, random.choice(TOKENS), day, sent)
 
     def perform(self, send: Send, call: Call) -> Answer | None:
         """Make the call and return what a model determines of its answer; None for a 5xx."""
+        if call.verb in ("REPORT", "LOOKUP"):
+            return self._perform_for_sender(Senders(send), call)
         path = f"/dts/places/{call.place}/subscriptions"
         headers = {"content-type": "application/json", "authorization": f"Bearer {call.key}"}
         status, _, body = send(call.verb, path, headers, json.dumps({"device_token": call.token}).encode())
@@ -48,6 +54,19 @@ class Places:
         if status != 200:
             return Answer(status, message)
         return Answer(200, message["message"], (message["data"]["place_id"], message["data"]["device_token"]))
+
+    def _perform_for_sender(self, senders: Senders, call: Call) -> Answer | None:
+        entry = {"place_id": call.place, "device_token": call.token, "provider": "fcm", "code": "UNREGISTERED"}
+        reply = (
+            senders.look_up({"place_id": call.place})
+            if call.verb == "LOOKUP"
+            else senders.report({**entry, "at": to_iso(to_moment(call.sent))})
+        )
+        if reply.status >= 500:
+            return None
+        (result,) = reply.json["results"]
+        found = frozenset(token["device_token"] for token in result.get("tokens", ()))
+        return None if result["status"] == "failed" else Answer(reply.status, result["status"], tokens=found)
 
     def step(self, state: State, call: Call, answer: Answer | None, fresh: str) -> State | None:
         """Return the model's state after the call if it may have been answered so."""
@@ -63,4 +82,12 @@ class Places:
 
     def load(self, items: Iterable[Item]) -> State:
         """Return the stored items as a state of the model."""
-        return frozenset(Row(item["place_id"], item["device_token"], to_day(item.get("expires_at"))) for item in items)
+        return frozenset(
+            Row(
+                item["place_id"],
+                item["device_token"],
+                to_day(item.get("expires_at")),
+                (datetime.fromisoformat(item["updated_at"]) - to_moment(0)).days,
+            )
+            for item in items
+        )

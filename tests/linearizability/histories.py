@@ -47,17 +47,22 @@ class History:
 
 def list_dialects() -> list[AnyDialect]:
     """Return the families, expiring as in `make_client`."""
-    return [Kazoo(), Engagement(LIFETIME), Places(LIFETIME)]
+    return [Kazoo(), Engagement(LIFETIME), Places(LIFETIME, has_senders=True)]
 
 
-def make_client(client: Any) -> Send:
-    """Return a caller with functions of its own, as Lambda gives each its execution environment; it is always day 0."""
+def make_client(client: Any, day: int = 0) -> Send:
+    """Return a caller with functions of its own, as Lambda gives each its execution environment, always of one day."""
     environment = {"STALE_AFTER_DAYS": str(LIFETIME)}
-    return Gateway(client, environment, clock=lambda: to_moment(0), sleep=time.sleep).send
+    return Gateway(client, environment, clock=lambda: to_moment(day), sleep=time.sleep).send
 
 
-def record(dialect: AnyDialect, clients: Sequence[Send], seed: str, stored: Stored) -> History:
-    """Let the clients share the calls, all at once, on empty tables, which they leave so; return what they saw."""
+def record(
+    dialect: AnyDialect, clients: Sequence[Send], seed: str, stored: Stored, days: Sequence[int] | None = None
+) -> History:
+    """Let the clients share the calls, all at once, on empty tables, which they leave so; return what they saw.
+
+    `days` are the clients' own, day 0 by default.
+    """
     # A counter, unlike a clock, orders all beginnings and ends; next() is one step under the interpreter's lock.
     ticks = itertools.count()
     seen: list[Any] = []
@@ -71,7 +76,7 @@ def record(dialect: AnyDialect, clients: Sequence[Send], seed: str, stored: Stor
         barrier.wait()
         try:
             for _ in range(CALLS // len(clients)):
-                call = dialect.draw(random, seen[-RECENT:])
+                call = dialect.draw(random, seen[-RECENT:], 0 if days is None else days[number])
                 start, began = next(ticks), time.monotonic()
                 answer = dialect.perform(send, call)
                 end = next(ticks)

@@ -8,21 +8,23 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """A token that a place has, until the day it expires."""
+    """A token that a place has since the day of its last PUT, until the day it expires."""
 
     place: str
     token: str
     until: float = math.inf
+    since: int = 0
 
 
 class Call(NamedTuple):
-    """One request under the key named, on the day named."""
+    """One request under the key named, on the day named; REPORT is about a message sent at the beginning of a day."""
 
     verb: str
     key: str
     place: str
     token: str
     day: int = 0
+    sent: int = 0
 
 
 class Answer(NamedTuple):
@@ -31,6 +33,7 @@ class Answer(NamedTuple):
     status: int
     word: str
     pair: tuple[str, str] | None = None
+    tokens: frozenset[str] = frozenset()
 
 
 State = frozenset[Row]
@@ -55,13 +58,22 @@ class Model:
         state = age(state, call.day)
         pair = call.place, call.token
         others = frozenset(row for row in state if (row.place, row.token) != pair)
+        if call.verb == "LOOKUP":
+            found = frozenset(row.token for row in state if row.place == call.place)
+            return state, Answer(200, "ok", tokens=found)
+        if call.verb == "REPORT":
+            (row,) = state - others or (None,)
+            if row is None:
+                return state, Answer(200, "absent")
+            # Who registered on the day of the message may have done so after it.
+            return (others, Answer(200, "removed")) if row.since < call.sent else (state, Answer(200, "newer"))
         if call.place not in self._keys[call.key]:
             return state, FORBIDDEN
         if call.verb == "DELETE":
             return (others, Answer(200, DELETED, pair)) if others != state else (state, NO_TOKEN)
         if call.place not in self._places:
             return state, NO_PLACE
-        return others | {Row(*pair, call.day + self._lifetime)}, Answer(200, STORED, pair)
+        return others | {Row(*pair, call.day + self._lifetime, call.day)}, Answer(200, STORED, pair)
 
     def step(self, state: State, call: Call, answer: Answer | None, fresh: str) -> State | None:
         """Return the state after the call if it may have been answered so; None for an answer is one never seen."""

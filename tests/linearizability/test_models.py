@@ -94,7 +94,7 @@ def check(table: str, items: list[Item], day: int) -> Iterable[Violation]:
     return check_subscribers(items, int(to_moment(day).timestamp())) if table == SUBSCRIBERS else CHECKS[table](items)
 
 
-@pytest.mark.parametrize("dialect", [Kazoo(), Engagement(), Places()], ids=lambda dialect: dialect.name)
+@pytest.mark.parametrize("dialect", [Kazoo(), Engagement(), Places(has_senders=True)], ids=lambda dialect: dialect.name)
 def test_family_sequential_calls_agree_with_model(dialect: AnyDialect, client: Any, stored: Stored) -> None:
     class Machine(Comparison):
         def __init__(self) -> None:
@@ -103,7 +103,9 @@ def test_family_sequential_calls_agree_with_model(dialect: AnyDialect, client: A
     run_state_machine_as_test(Machine, settings=SETTINGS)
 
 
-@pytest.mark.parametrize("dialect", [Engagement(LIFETIME), Places(LIFETIME)], ids=lambda dialect: dialect.name)
+@pytest.mark.parametrize(
+    "dialect", [Engagement(LIFETIME), Places(LIFETIME, has_senders=True)], ids=lambda dialect: dialect.name
+)
 def test_family_expiry_agrees_with_model(dialect: AnyDialect, client: Any, stored: Stored) -> None:
     class Machine(AgeingComparison):
         def __init__(self) -> None:

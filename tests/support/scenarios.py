@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
-from tests.support.calls import APPLICATION, Engagement, Kazoo, Modern, Places, Reply, Send, answered
+from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
+from tests.support.calls import APPLICATION, Engagement, Kazoo, Modern, Places, Reply, Send, Senders, answered
 from tests.support.stored import Stored
 
 KSID = re.compile(r"\b[1-9][0-9]{18}\b")
@@ -17,17 +18,18 @@ REQUEST_ID = re.compile(r'"request_id":"[0-9a-f]{32}"')
 
 @dataclass(frozen=True)
 class Api:
-    """The three families behind one gateway; the modern engagement API counts as one of its own."""
+    """The families behind one gateway; the modern engagement API counts as one of its own."""
 
     kazoo: Kazoo
     engagement: Engagement
     modern: Modern
     places: Places
+    senders: Senders
 
     @classmethod
     def over(cls, send: Send) -> Api:
         """Return the families that answer through `send`."""
-        return cls(Kazoo(send), Engagement(send), Modern(send), Places(send))
+        return cls(Kazoo(send), Engagement(send), Modern(send), Places(send), Senders(send))
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,12 @@ class Scenario:
     def family(self) -> str:
         """The first word of the name."""
         return self.name.partition(" ")[0]
+
+
+DEAD = {"provider": "fcm", "code": "UNREGISTERED", "at": "2026-01-01T00:00:00Z"}
+OK = {"code": "ok"}
+TOKEN = {"place_id": PLACE_ID, "device_token": "token"}
+DEVICE = {"account_id": ACCOUNT_ID, "device_id": "desk", "registration_id": "token-of-phone"}
 
 
 def _nothing(api: Api) -> None:
@@ -230,6 +238,66 @@ SCENARIOS = (
     Scenario("places PUT again", 200, _registered, lambda api, _: api.places.put("token"), 1, 2),
     Scenario("places DELETE", 200, _registered, lambda api, _: api.places.delete("token"), 1, 2),
     Scenario("places DELETE of nothing", 404, _nothing, lambda api, _: api.places.delete("token"), 1, 2),
+    Scenario("places GET", 200, _registered, lambda api, _: api.senders.list_place(), 1, 2),
+    Scenario(
+        "senders report of a later token", 200, _registered, lambda api, _: api.senders.report(TOKEN | DEAD), 1, 2
+    ),
+    Scenario("senders ok of a token", 200, _registered, lambda api, _: api.senders.report(TOKEN | OK), 1, 2),
+    Scenario(
+        "senders report of a later sid",
+        200,
+        _known,
+        lambda api, ksid: api.senders.report({"ksid": ksid, "sid": "sid"} | DEAD),
+        1,
+        2,
+    ),
+    Scenario(
+        "senders ok of a sid",
+        200,
+        _known,
+        lambda api, ksid: api.senders.report({"ksid": ksid, "sid": "sid"} | OK),
+        1,
+        2,
+    ),
+    Scenario(
+        "senders report of a later device", 200, _subscribed, lambda api, _: api.senders.report(DEVICE | DEAD), 1, 2
+    ),
+    Scenario(
+        "senders lookup of a place", 200, _registered, lambda api, _: api.senders.look_up({"place_id": PLACE_ID}), 1, 2
+    ),
+    Scenario("senders lookup of a KSID", 200, _known, lambda api, ksid: api.senders.look_up({"ksid": ksid}), 1, 2),
+    Scenario(
+        "senders lookup of a user",
+        200,
+        _known,
+        lambda api, _: api.senders.look_up({"application": APPLICATION, "ufid": "me@example.com"}),
+        1,
+        2,
+    ),
+    Scenario(
+        "senders lookup of an application's device",
+        200,
+        _known,
+        lambda api, _: api.senders.look_up({"application": APPLICATION, "device_id": "phone"}),
+        2,
+        3,
+    ),
+    Scenario(
+        "senders lookup of 26 KSIDs",
+        200,
+        _nothing,
+        lambda api, _: api.senders.look_up(*({"ksid": str(number)} for number in range(1, 27))),
+        2,
+        3,
+    ),
+    Scenario(
+        "senders lookup of Kazoo devices",
+        200,
+        _subscribed,
+        lambda api, _: api.senders.look_up(*({"account_id": ACCOUNT_ID, "device_id": each} for each in ("desk", "no"))),
+        1,
+        2,
+    ),
 )
 
 
@@ -240,6 +308,8 @@ def warm_up(api: Api) -> None:
     api.modern.read("1")
     api.places.put("warm")
     api.places.delete("warm")
+    api.senders.look_up({"ksid": "1"})
+    api.senders.list_place()
 
 
 def tell(reply: Reply, stored: Stored) -> tuple[int, dict[str, str], str, list[str]]:

@@ -99,8 +99,9 @@ PROVIDERS: Mapping[str, str] = {
 # Places hold FCM registration tokens (docs/spec/places.md).
 PLACES_PROVIDER = "fcm"
 
-# RFC 3339, with the fraction that datetime can read.
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+# RFC 3339, with the fraction that datetime can read, of years with four digits in every time zone: stored times are
+# compared as texts.
+_MOMENT = re.compile(r"[12]\d{3}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 # A Firebase installation id, a colon, and the rest of an FCM registration token.
 _FCM_TOKEN = re.compile(r"([A-Za-z0-9_-]+):APA91b[A-Za-z0-9_-]+", re.ASCII)
 
