@@ -101,7 +101,7 @@ PLACES_PROVIDER = "fcm"
 
 # RFC 3339, with the fraction that datetime can read, of years with four digits in every time zone: stored times are
 # compared as texts.
-_MOMENT = re.compile(r"[12]\d{3}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_MOMENT = re.compile(r"(?:19[7-9]\d|2\d{3})-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 # A Firebase installation id, a colon, and the rest of an FCM registration token.
 _FCM_TOKEN = re.compile(r"([A-Za-z0-9_-]+):APA91b[A-Za-z0-9_-]+", re.ASCII)
 
