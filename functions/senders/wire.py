@@ -8,6 +8,7 @@ from typing import Any
 
 from pushreg.codecs import json
 from pushreg.errors import (
+    ContendedError,
     ForbiddenError,
     MalformedError,
     MethodError,
@@ -17,7 +18,7 @@ from pushreg.errors import (
     TooLargeError,
     UnauthenticatedError,
 )
-from pushreg.http import Response, look_up
+from pushreg.http import RETRY_AFTER, Response, look_up
 from senders.operations import CursorError, Found, Outcome
 
 CONTENT_TYPE = "application/json"
@@ -108,8 +109,9 @@ _REFUSALS: Mapping[type[Exception], Callable[[Any], Refusal]] = {
         405, "invalid", "Method Not Allowed", "Only POST is supported", {"allow": ", ".join(error.allowed)}
     ),
     TooLargeError: lambda _: Refusal(413, "invalid", "Payload Too Large", "The body is larger than 64 KiB"),
-    StoreError: lambda _: Refusal(
-        503, "fault", "Service Unavailable", "Database error, try again", {"retry-after": "1"}
+    ContendedError: lambda _: Refusal(
+        503, "contended", "Service Unavailable", "Database is busy, try again", RETRY_AFTER
     ),
+    StoreError: lambda _: Refusal(503, "fault", "Service Unavailable", "Database error, try again", RETRY_AFTER),
     Exception: lambda _: Refusal(500, "fault", "Internal Server Error", "Unexpected error"),
 }
