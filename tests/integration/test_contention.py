@@ -81,12 +81,12 @@ def test_many_callers_of_one_registration_are_bounded(
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda caller: api.kazoo.put(f"desk-{caller}", f"phone-{caller}"), range(CALLERS)))
     lines.clear()
+
+    def call(caller: int) -> list[Reply]:
+        return [act(api, caller, turn) for turn in range(EACH)]
+
     with ThreadPoolExecutor(CALLERS) as pool:
-        turns = [
-            pool.submit(lambda caller=caller: [act(api, caller, turn) for turn in range(EACH)])
-            for caller in range(CALLERS)
-        ]
-        replies = [reply for each in turns for reply in each.result()]
+        replies = [reply for each in pool.map(call, range(CALLERS)) for reply in each]
     outcomes = Counter(line["outcome"] for line in lines)
     assert outcomes.keys() <= fine | {"contended"}, outcomes
     assert outcomes["contended"] < len(replies)
