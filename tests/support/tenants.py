@@ -121,6 +121,7 @@ class Target:
     device_id: str = DEVICE_ID
     place_id: str = PLACE
     application: str = APPLICATION
+    ksid: str = "1000000000000000001"
     token: str = push_token("stored")
 
 
@@ -129,7 +130,11 @@ def build(
 ) -> tuple[str, dict[str, str], bytes]:
     """Return path, headers and body of a request that lacks nothing but perhaps a credential, for any method."""
     filled = path.format(
-        account_id=target.account_id, app=APP, device_id=target.device_id, place_id=target.place_id
+        account_id=target.account_id,
+        app=APP,
+        device_id=target.device_id,
+        place_id=target.place_id,
+        ksid=target.ksid,
     ) + (f"?{attempt.query}" if attempt.query else "")
     body: dict[str, Any]
     if path.startswith("/v2/"):
