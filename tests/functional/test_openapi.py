@@ -29,6 +29,9 @@ LENIENCIES = {
     "reads appID as appId in XML",
     "reads appID as appId in an unsubscription",
     "accepts an array of one subscribe object",
+    "takes an array of one subscriptionService for its element",
+    "reads member names in any letter case",
+    "reads an array of one with empty optional members",
 }
 # A body that fits its schema may still be refused, for reasons that no schema can tell.
 OTHER_REASONS = (
