@@ -20,6 +20,7 @@ from botocore.exceptions import (
     ProfileNotFound,
     ReadTimeoutError,
 )
+from botocore.parsers import ResponseParserError
 
 from pushreg.dynamodb import Client
 from pushreg_local.errors import OperatorError
@@ -97,11 +98,16 @@ def explain(
         raise OperatorError(f"nothing answers at {target}: {unreachable}") from error
     except ClientError as error:
         answer = error.response["Error"]
+        if not answer.get("Code") or answer["Code"].isdigit():
+            # An error without a code of AWS: a web server, such as the API itself.
+            raise OperatorError(f"what answers at {target} is not AWS: check the address and the port") from error
         if answer.get("Code") == "ResourceNotFoundException":
             raise OperatorError(f"a table of {target} is missing: {incomplete}") from error
         raise OperatorError(_explain(target, answer.get("Code", ""), answer.get("Message", ""))) from error
     except BotoCoreError as error:
         raise OperatorError(f"{target} cannot be reached: {error}") from error
+    except ResponseParserError as error:
+        raise OperatorError(f"what answers at {target} is not DynamoDB: check the address and the port") from error
 
 
 def _explain(target: str, code: str, message: str) -> str:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from pushreg_local.errors import OperatorError
+
+# In the folder in which the stack was started.
+RUNNING = Path(".data", "running.json")
 
 
 @contextmanager
@@ -27,6 +31,51 @@ def manage_ready_file(path: Path | None) -> Iterator[Callable[[str, str], None]]
         yield lambda address, endpoint: _write(path, address, endpoint)
     finally:
         _remove(path)
+
+
+@contextmanager
+def note_running(folder: Path) -> Iterator[Callable[[str, str], None]]:
+    """Yield a function that notes in the stack's folder where it answers, for `find_running`.
+
+    Of two stacks in one folder, the later one is found.
+    """
+    path = folder / RUNNING
+
+    def write(address: str, endpoint: str) -> None:
+        # A convenience: a stack in a folder that is read-only runs all the same.
+        with suppress(OSError, OperatorError):
+            path.parent.mkdir(exist_ok=True)
+            _write(path, address, endpoint)
+
+    try:
+        yield write
+    finally:
+        if (_read(path) or {}).get("pid") == os.getpid():
+            with suppress(OSError):
+                path.unlink()
+
+
+def find_running(folder: Path) -> dict[str, Any] | None:
+    """Return what the ready file of the folder's running stack says, None if none runs."""
+    ready = _read(folder / RUNNING)
+    if ready is None:
+        return None
+    try:
+        os.kill(ready["pid"], 0)
+    except PermissionError:
+        # Another user's process.
+        return ready
+    except (OSError, KeyError, TypeError, OverflowError):
+        return None
+    return ready
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def _write(path: Path, address: str, endpoint: str) -> None:

@@ -29,7 +29,7 @@ from pushreg_local.engines.java import find_java
 from pushreg_local.errors import EngineError, OperatorError
 from pushreg_local.gateway import Gateway, Handler, create_app, load_handlers
 from pushreg_local.log import write_request
-from pushreg_local.ready_file import manage_ready_file
+from pushreg_local.ready_file import manage_ready_file, note_running
 from pushreg_local.tables import create_missing
 from pushreg_local.template import ENDPOINT_PARAMETER, Template, find_template, load_template
 
@@ -68,6 +68,7 @@ def serve(options: Options, say: Say, environ: Mapping[str, str]) -> None:
         _stoppable(),
         _bind(options.port, "PORT") as listener,
         manage_ready_file(options.ready_file) as write_ready_file,
+        note_running(Path()) as write_running,
     ):
         engine = _choose_engine(options, say, environ)
         try:
@@ -94,6 +95,7 @@ def serve(options: Options, say: Say, environ: Mapping[str, str]) -> None:
             app = create_app(Gateway(template, handlers, port), template.cors, page)
             _announce(address, engine, template, options, say)
             # The socket already listens: a request sent from now on waits for the server's first loop and is answered.
+            write_running(address, engine.endpoint)
             write_ready_file(address, engine.endpoint)
             _run(app, listener)
         finally:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
-from pushreg_local.errors import OperatorError
+from pushreg_local.errors import OperatorError, StoppedError
 from pushreg_ops.commands import (
     accounts,
     apps,
@@ -30,19 +34,21 @@ HELP = """Run a push-subscription registry locally and operate deployed ones.
 \b
 Examples:
   pushreg local                                    serve the API on this machine
-  pushreg keys issue --places all --stack prod     issue an API key
-  pushreg show 4927562634448402412 --stack prod    look up a registration
-  pushreg export all.jsonl --stack prod            export everything
-  pushreg doctor --stack prod                      run a health check
+  pushreg keys issue --places all --stack pushreg     issue an API key
+  pushreg show 4927562634448402412 --stack pushreg    look up a registration
+  pushreg export all.jsonl --stack pushreg            export everything
+  pushreg doctor --stack pushreg                      run a health check
 
-Select a registry with --stack NAME (a deployed stack) or --local (the one that `pushreg local` serves). --json prints
-machine-readable output. Exit codes: 0 success, 1 failure or problems found, 2 usage error.
+Select a registry with --stack NAME or PUSHREG_STACK (a deployed stack; `make deploy STAGE=prod` makes one named
+pushreg), or with --local (the one that `pushreg local` serves). --json prints machine-readable output.
+Exit codes: 0 success, 1 failure or problems found, 2 usage error, 130 stopped by Ctrl-C.
 """
 
 app = typer.Typer(
     name="pushreg",
     help=HELP,
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     # Rich's boxes leave half of 80 columns for the text and break the examples.
     rich_markup_mode=None,
@@ -63,12 +69,51 @@ app.command("verify")(verify.run)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command and exit: 0 done, 1 refused, 2 usage."""
+    """Run the command and exit: 0 done, 1 refused, 2 usage, 130 stopped by Ctrl-C."""
+    as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal's encoding may lack some of our characters.
+            stream.reconfigure(errors="replace")
     try:
         app(arguments)
-    except NoTargetError as error:
-        complain(str(error))
-        sys.exit(2)
     except OperatorError as error:
-        complain(str(error))
+        complain(str(error), as_json=as_json)
+        sys.exit(_EXIT_CODES.get(type(error), 1))
+    except OSError as error:
+        complain(_explain(error), as_json=as_json)
         sys.exit(1)
+
+
+_EXIT_CODES: dict[type[OperatorError], int] = {NoTargetError: 2, StoppedError: 130}
+_REMEDIES = {
+    errno.ENOSPC: "free some space, or use another folder",
+    errno.EDQUOT: "free some space, or use another folder",
+    errno.EACCES: "use a folder that you may write to",
+    errno.EPERM: "use a folder that you may write to",
+    errno.EROFS: "use a folder that you may write to",
+    errno.ENOENT: "check the name",
+    errno.ENOTDIR: "check the name",
+    errno.EMFILE: "close other programs, or raise `ulimit -n`",
+}
+
+
+def _explain(error: OSError) -> str:
+    """Return one line for a failure on a person's own file or folder."""
+    name = f"{error.filename}: " if error.filename else ""
+    return f"{name}{error.strerror or error}: {_REMEDIES.get(error.errno or 0, 'use another file or folder')}"
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pushreg {version('pushreg')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _accept_version(
+    show_version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    pass

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
 from pushreg_local.client import AdminClient, connect_endpoint, explain
 from pushreg_local.errors import OperatorError
+from pushreg_local.ready_file import find_running
 from pushreg_local.tables import TABLES
 from pushreg_local.template import find_template, load_template
 from pushreg_ops.aws import connect_stack
 
 ENDPOINT_VARIABLE = "PUSHREG_ENDPOINT"
+STACK_VARIABLE = "PUSHREG_STACK"
 DEFAULT_PORT = 8000
 DEFAULT_API_PORT = 3000
 # The stack's parameters by the table whose registrations expire, and the functions' variable for each.
@@ -60,14 +63,16 @@ def open_registry(stack: str | None, local: bool, environ: Mapping[str, str]) ->
     endpoint = environ.get(ENDPOINT_VARIABLE)
     if stack and local:
         raise NoTargetError("--stack and --local are mutually exclusive")
+    if not (stack or local):
+        stack = environ.get(STACK_VARIABLE)
+        if stack and endpoint:
+            raise NoTargetError(f"{STACK_VARIABLE} and {ENDPOINT_VARIABLE} are both set: use --stack NAME or --local")
     if stack:
         registry = _open_stack(stack, environ.get("AWS_REGION"))
     elif local or endpoint:
-        port = environ.get("DYNAMODB_PORT") or DEFAULT_PORT
-        address = f"http://127.0.0.1:{environ.get('PORT') or DEFAULT_API_PORT}"
-        registry = _open_local(endpoint or f"http://127.0.0.1:{port}", address)
+        registry = _open_local(endpoint, environ)
     else:
-        raise NoTargetError("no registry selected: use --stack NAME or --local")
+        raise NoTargetError(f"no registry selected: use --stack NAME or --local, or set {STACK_VARIABLE}")
     with explain(registry.description, **registry.fixes):
         registry.client.describe_table(TableName=registry.directory)
     return registry
@@ -85,8 +90,19 @@ def _open_stack(name: str, region: str | None) -> Registry:
     return Registry(f"the stack {name}", client, tables, outputs.get("ApiUrl", ""), days)
 
 
-def _open_local(endpoint: str, address: str) -> Registry:
-    template = load_template(find_template(Path.cwd()).read_text("utf-8"))
+def _open_local(endpoint: str | None, environ: Mapping[str, str]) -> Registry:
+    template_file = find_template(Path.cwd())
+    running = find_running(Path.cwd()) or find_running(template_file.parent) or {}
+    port, api_port = environ.get("DYNAMODB_PORT"), environ.get("PORT")
+    if endpoint is None:
+        running_endpoint = running.get("dynamodb_endpoint", f"http://127.0.0.1:{DEFAULT_PORT}")
+        endpoint = f"http://127.0.0.1:{port}" if port else running_endpoint
+    elif urlsplit(endpoint).scheme not in ("http", "https") or not urlsplit(endpoint).hostname:
+        raise NoTargetError(f"{ENDPOINT_VARIABLE} is {endpoint!r}, which is no address: use http://127.0.0.1:8000")
+    address = f"http://127.0.0.1:{api_port or DEFAULT_API_PORT}"
+    if not api_port and running.get("dynamodb_endpoint") == endpoint:
+        address = running["address"]
+    template = load_template(template_file.read_text("utf-8"))
     tables = {table: template.name_table(table) for table in TABLES}
     variables = [function.environment for function in template.functions]
     days = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -52,10 +53,26 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def complain(problem: str) -> None:
-    """Print the problem to standard error."""
+def complain(problem: str, *, as_json: bool = False) -> None:
+    """Print the problem to standard error, as text or as a JSON object with the member `error`."""
+    if as_json:
+        typer.echo(json.dumps({"error": problem}), err=True)
+        return
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
     console.print(Text.assemble(("pushreg: ", "bold red"), problem))
+
+
+def confirm(question: str) -> None:
+    """Ask on standard error and raise typer.Exit(1) unless the answer is yes."""
+    typer.echo(f"{question} [y/N]: ", nl=False, err=True)
+    # Not typer.confirm(), which makes Ctrl-C and the end of the input alike.
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise typer.Exit(1)
+
+
+def note(text: str) -> None:
+    """Print the text to standard error, where it cannot be mixed into results."""
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False).print(text)
 
 
 def _cell(value: object) -> str:

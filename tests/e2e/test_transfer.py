@@ -55,7 +55,7 @@ def test_import_interrupted_by_ctrl_c_resumes(endpoint: str, stored: Stored, tmp
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         _, problem = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 1
+        assert process.returncode == 130
         assert "run the same command again to resume" in problem
         wire.rate = 0.0
         assert run_pushreg("import", "rows.jsonl", cwd=tmp_path, PUSHREG_ENDPOINT=address).returncode == 0
@@ -73,6 +73,7 @@ def test_import_with_rejected_rows_exits_1_and_writes_reject_file(endpoint: str,
     assert json.loads(line) == {
         "reason": "place_id: not a UUID",
         "row": 2,
+        "line": 3,
         "record": {"place_id": "nowhere", "device_token": "t2"},
     }
 

@@ -72,8 +72,7 @@ def find_bundle(
     if home:
         verify(Path(home), manifest)
         return Path(home)
-    folder = _cache(environ) / f"dynamodb-local-{VERSION}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder = _create_cache(environ) / f"dynamodb-local-{VERSION}"
     # Of two stacks that start at once, one fetches and the other waits; the lock ends with its process.
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -131,7 +130,9 @@ def fetch_from_npm(folder: Path, search_path: str | None = None) -> tuple[Path, 
     npm = shutil.which("npm", path=search_path)
     if npm is None:
         raise EngineError("npm is not installed")
-    command = [npm, "pack", NPM_PACKAGE, "--silent", "--ignore-scripts", f"--pack-destination={folder}"]
+    # A cache of its own, since the user's home may not be writable.
+    options = ["--silent", "--ignore-scripts", f"--pack-destination={folder}", f"--cache={folder / 'npm'}"]
+    command = [npm, "pack", NPM_PACKAGE, *options]
     try:
         subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=True)  # noqa: S603
     except subprocess.CalledProcessError as error:
@@ -156,7 +157,23 @@ def fetch_from_amazon(folder: Path) -> tuple[Path, str]:
     return archive, ""
 
 
-def _cache(environ: Mapping[str, str]) -> Path:
+def _create_cache(environ: Mapping[str, str]) -> Path:
+    """Return the user's cache folder, or one in the current folder for a user without a home that can be written."""
+    problem: Exception | None = None
+    for find in (_find_cache, lambda environ: Path(".cache", "pushreg").absolute()):
+        try:
+            folder = find(environ)
+            folder.mkdir(parents=True, exist_ok=True)
+            if os.access(folder, os.W_OK):
+                return folder
+            problem = PermissionError(f"{folder} is read-only")
+        except (OSError, RuntimeError) as error:
+            # RuntimeError: Path.home() knows no home.
+            problem = error
+    raise EngineError(f"no cache folder can be written ({problem}): set XDG_CACHE_HOME or {HOME_VARIABLE}")
+
+
+def _find_cache(environ: Mapping[str, str]) -> Path:
     base = environ.get("XDG_CACHE_HOME")
     if base:
         return Path(base, "pushreg")

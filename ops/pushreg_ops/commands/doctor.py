@@ -41,7 +41,7 @@ def run(
 
     \b
     Examples:
-      pushreg doctor --stack prod
+      pushreg doctor --stack pushreg
       pushreg doctor --local --json
       pushreg doctor --stack restored --no-calls --revoked-since pushreg-DirectoryTable-1A2B3C
     """

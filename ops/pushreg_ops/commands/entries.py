@@ -15,7 +15,7 @@ from pushreg_ops.provision import Provisioner
 from pushreg_ops.records.inspection import owner_of
 from pushreg_ops.records.ownership import MAX_COUNTED, TABLE_OF_OWNER, count_owned, keys_of, read_owned
 from pushreg_ops.records.removal import Remover
-from pushreg_ops.terminal import Terminal, complain, count
+from pushreg_ops.terminal import Terminal, complain, confirm, count
 
 
 def show_added(terminal: Terminal, kind: EntryKind, key: str, is_new: bool) -> None:
@@ -47,8 +47,8 @@ def remove_with_registrations(
         is_known = provisioner.is_known(kind, key)
         if not (is_known or number or keys):
             raise OperatorError(f"there is no {noun} {key}, nor a registration of it: see `pushreg {noun}s list`")
-        if not yes and not typer.confirm(f"Remove {kind} {key} with {_count_left(number, len(keys))}?", err=True):
-            raise typer.Exit(1)
+        if not yes:
+            confirm(f"Remove {kind} {key} with {_count_left(number, len(keys))}?")
         # The entry goes first: without it, functions accept no more registrations once their caches have expired.
         if is_known:
             provisioner.remove(kind, key, noun)

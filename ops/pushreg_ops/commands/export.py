@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, Annotated
+from typing import Annotated
 
 import typer
 
 from pushreg.clock import now
 from pushreg.codecs import json as codec
-from pushreg_local.errors import OperatorError
 from pushreg_ops.commands.options import Json, Local, Stack, reach
 from pushreg_ops.migrate.exporting import TABLE_OF_FAMILY, Exporter
-from pushreg_ops.migrate.files import write_file
+from pushreg_ops.migrate.streams import STANDARD, open_output
 from pushreg_ops.progress import meter
 from pushreg_ops.records.scanning import estimate
-from pushreg_ops.terminal import Terminal, complain
+from pushreg_ops.terminal import Terminal, complain, note
 
 
 class FamilyOption(StrEnum):
@@ -30,7 +28,10 @@ class FamilyOption(StrEnum):
 
 def run(
     path: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="The file to write; standard output by default.")
+        Path | None,
+        typer.Argument(
+            metavar="FILE", help="The file to write, compressed if it ends with .gz; - is standard output, the default."
+        ),
     ] = None,
     family: Annotated[list[FamilyOption] | None, typer.Option(help="Export this family only; may be repeated.")] = None,
     directory: Annotated[
@@ -53,36 +54,29 @@ def run(
 
     \b
     Examples:
-      pushreg export all.jsonl --directory --stack prod
-      pushreg export --family places --local | gzip > tokens.jsonl.gz
+      pushreg export all.jsonl --directory --stack pushreg
+      pushreg export --family places --local | zstd > tokens.jsonl.zst
     """
     wanted = [str(each) for each in family or list(FamilyOption)]
     if directory or keys:
         wanted.append("directory")
-    if json and path is None:
+    target = path or STANDARD
+    if json and target == STANDARD:
         raise typer.BadParameter("the report would be mixed into the exported lines: name a FILE", param_hint="--json")
     terminal = Terminal(as_json=json)
-    with reach(stack, local) as registry:
+    # The file first: what cannot be written is refused before the registry is read.
+    with open_output(target) as file, reach(stack, local) as registry:
         total = sum(estimate(registry.client, registry.tables[TABLE_OF_FAMILY[each]]) for each in wanted)
         with meter("Exporting", total) as bar:
             exporter = Exporter(registry, int(now().timestamp()), bar.advance, with_keys=keys)
-
-            def write(file: IO[bytes]) -> None:
-                for line in exporter.read(wanted):
-                    file.write(codec.encode(line) + b"\n")
-
-            if path is None:
-                write(sys.stdout.buffer)
-                sys.stdout.buffer.flush()
-            else:
-                try:
-                    write_file(path, write)
-                except OSError as error:
-                    raise OperatorError(f"{path} cannot be written: {error.strerror}") from error
+            for line in exporter.read(wanted):
+                file.write(codec.encode(line) + b"\n")
     counts = {name: exporter.counts[name] for name in (*wanted, "expired", "unreadable")}
-    if path is not None:
-        summary = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "nothing to export"
-        terminal.show(counts, f"{path}: {summary}")
+    summary = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "nothing to export"
+    if target == STANDARD:
+        note(f"exported: {summary}")
+    else:
+        terminal.show(counts, f"{target}: {summary}")
     if counts["unreadable"]:
         complain(f"{counts['unreadable']:,} items are unreadable and were skipped: run `pushreg verify`")
         raise typer.Exit(1)

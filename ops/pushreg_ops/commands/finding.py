@@ -14,7 +14,7 @@ from pushreg_ops.records.entities import StoredRegistration
 from pushreg_ops.records.inspection import SEARCHED, Inspector
 from pushreg_ops.records.scanning import measure
 from pushreg_ops.registry import Registry
-from pushreg_ops.terminal import Terminal, count
+from pushreg_ops.terminal import Terminal, confirm, count
 
 # Of on-demand tables in us-east-1: a strongly consistent read unit covers 4 KiB.
 UNIT_BYTES = 4096
@@ -45,8 +45,7 @@ def search(registry: Registry, inspector: Inspector, text: str, scans: bool) -> 
         )
         if not sys.stdin.isatty():
             raise OperatorError(f"{question}: add --scan")
-        if not typer.confirm(f"{question}. Scan?", err=True):
-            raise typer.Exit(1)
+        confirm(f"{question}. Scan?")
     with meter("Scanning", items) as bar:
         found = list(inspector.search(text, bar.advance))
     if not found:

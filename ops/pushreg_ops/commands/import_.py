@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import typer
 
 from pushreg_ops.commands.options import Json, Local, Stack, parse_account_id, reach
+from pushreg_ops.migrate.files import Checkpoint
 from pushreg_ops.migrate.formats.engagement import EngagementConverter
 from pushreg_ops.migrate.formats.kazoo import KazooConverter
 from pushreg_ops.migrate.formats.places import PlacesConverter
@@ -19,10 +20,10 @@ from pushreg_ops.migrate.formats.pushreg import PushregConverter
 from pushreg_ops.migrate.formats.rows import Converter, ImportRun
 from pushreg_ops.migrate.job import ImportJob
 from pushreg_ops.migrate.listing import ListingSource
-from pushreg_ops.migrate.sources import FileSource, Source
+from pushreg_ops.migrate.sources import FileSource, Source, recognize
 from pushreg_ops.progress import meter
 from pushreg_ops.registry import STALE_PARAMETERS
-from pushreg_ops.terminal import Terminal, complain, count
+from pushreg_ops.terminal import Terminal, complain, count, note
 
 _ZONE = re.compile(r"([A-Za-z]{1,8})=([+-][0-9]{2}:?[0-9]{2})", re.ASCII)
 
@@ -42,7 +43,11 @@ MEMBERS = {Format.KAZOO: "rows", Format.ENGAGEMENT: "subscribers"}
 
 def run(
     sources: Annotated[
-        list[str], typer.Argument(metavar="FILE|URL", help="Files, or the URL of a subscriber listing.")
+        list[str],
+        typer.Argument(
+            metavar="FILE|URL",
+            help="Files, compressed with gzip or not; pipes; - for standard input; or the URL of a subscriber listing.",
+        ),
     ],
     format: Annotated[  # noqa: A002 The option's name.
         Format,
@@ -88,9 +93,9 @@ def run(
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=32, help="Concurrent transactions.")] = 4,
     state: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="Path prefix of the checkpoint and report files; by default the source."),
-    ] = None,
+        Path,
+        typer.Option(metavar="DIR", help="Folder of the checkpoint and report files; by default the current one."),
+    ] = Path(),
     json: Json = False,
 ) -> None:
     """Import registrations from another server or another Pushreg.
@@ -102,10 +107,10 @@ def run(
     \b
     Examples:
       pushreg import tokens.csv --from places --local --dry-run
-      pushreg import devices.json --from kazoo --add-missing --stack prod
+      pushreg import devices.json --from kazoo --add-missing --stack pushreg
       pushreg import https://old.example.com/api/v1/subscribers \\
-        --from engagement --header @login.txt --stack prod
-      pushreg import all.jsonl --stack prod
+        --from engagement --header @login.txt --stack pushreg
+      pushreg import all.jsonl --stack pushreg
     """
     terminal = Terminal(as_json=json)
     zones = dict(_parse_zone(each) for each in time_zone or [])
@@ -117,13 +122,14 @@ def run(
         Format.ENGAGEMENT: lambda each: EngagementConverter(each, zones),
         Format.PLACES: PlacesConverter,
     }
+    state.mkdir(parents=True, exist_ok=True)
     with reach(stack, local) as registry:
         job = ImportJob(
             registry,
             source,
             converters[format],
             {"from": format, "account": account, "zones": zones},
-            state or _default_state(sources),
+            state / _name_state(sources),
             registry.stale_after_days
             if stale_after_days is None
             else dict.fromkeys(STALE_PARAMETERS, stale_after_days),
@@ -136,16 +142,28 @@ def run(
             terminal.say(f"Resuming after row {checkpoint.rows:,}.")
         with meter("Checking" if dry_run else "Importing", source.size) as bar:
             counts = job.run(checkpoint, bar.move)
-    _report(terminal, job, counts, checkpoint.rows)
+    _report(terminal, job, counts, checkpoint)
 
 
-def _report(terminal: Terminal, job: ImportJob, counts: Mapping[str, int], rows: int) -> None:
+# Reasons to print.
+MAX_REASONS = 10
+_UNKNOWN = ("unknown account", "unknown application", "unknown place")
+
+
+def _report(terminal: Terminal, job: ImportJob, counts: Mapping[str, int], checkpoint: Checkpoint) -> None:
+    rows = checkpoint.rows
     words = ("created", "updated", "unchanged", "skipped", "refused", "displaced")
     record: dict[str, Any] = {"rows": rows, "dry_run": job.dry_run} | {word: counts.get(word, 0) for word in words}
     summary = ", ".join(f"{record[word]:,} {word}" for word in words if record[word])
+    record["reasons"] = checkpoint.reasons
     terminal.show(record, f"{count(rows, 'row')}{' checked, nothing written' if job.dry_run else ''}: {summary}")
     if record["refused"]:
         complain(f"{count(record['refused'], 'row')} rejected: the reasons are in {job.rejects_path}")
+        for reason, number in [*checkpoint.reasons.items()][:MAX_REASONS]:
+            hint = ": add them with --add-missing" if reason in _UNKNOWN else ""
+            note(f"  {number:,} {reason}{hint}")
+        if len(checkpoint.reasons) > MAX_REASONS:
+            note(f"  and {len(checkpoint.reasons) - MAX_REASONS} other reasons, which --json lists")
     if record["displaced"]:
         verb = "would be removed" if job.dry_run else f"removed: saved in {job.superseded_path}"
         complain(f"{count(record['displaced'], 'older registration')} of the same devices {verb}")
@@ -156,15 +174,23 @@ def _report(terminal: Terminal, job: ImportJob, counts: Mapping[str, int], rows:
 def _open(sources: list[str], format: Format, headers: Mapping[str, str], page_size: int) -> Source:  # noqa: A002
     addresses = [each for each in sources if each.startswith(("http://", "https://"))]
     if not addresses:
-        return FileSource([Path(each) for each in sources], MEMBERS.get(format))
+        source = FileSource([Path(each) for each in sources], MEMBERS.get(format))
+        found = recognize(source.head)
+        if format is Format.PUSHREG and found is not None:
+            raise typer.BadParameter(f"{source.name} was not written by `pushreg export`: add --from {found}")
+        return source
     if len(sources) > 1 or format is not Format.ENGAGEMENT:
         raise typer.BadParameter("only one URL, and only with --from engagement, can be fetched")
     return ListingSource(addresses[0], headers, page_size)
 
 
-def _default_state(sources: list[str]) -> Path:
+def _name_state(sources: list[str]) -> str:
+    """Return the first part of the names of the checkpoint and report files."""
     host = urlsplit(sources[0]).hostname if "://" in sources[0] else None
-    return Path(f"subscribers-{host}" if host else sources[0])
+    if host:
+        return f"subscribers-{host}"
+    path = Path(sources[0])
+    return path.name if path.is_file() else "stdin"
 
 
 def _parse_zone(text: str) -> tuple[str, str]:

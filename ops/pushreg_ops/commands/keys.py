@@ -50,10 +50,10 @@ def issue(
 
     \b
     Examples:
-      pushreg keys issue --places all --scope write --stack prod
-      pushreg keys issue --apps all --scope read --stack prod
+      pushreg keys issue --places all --scope write --stack pushreg
+      pushreg keys issue --apps all --scope read --stack pushreg
       pushreg keys issue --account c0ffee00c0ffee00c0ffee00c0ffee00 --local
-      pushreg keys issue --scope sender --stack prod
+      pushreg keys issue --scope sender --stack pushreg
 
     A sender's key reaches what --account, --places and --apps name together, everything if none is given.
     """

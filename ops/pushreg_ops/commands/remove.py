@@ -18,7 +18,7 @@ from pushreg_ops.records.inspection import Inspector
 from pushreg_ops.records.items import StoredSubscriber
 from pushreg_ops.records.removal import Remover
 from pushreg_ops.records.scanning import estimate, scan
-from pushreg_ops.terminal import Terminal, complain, count
+from pushreg_ops.terminal import Terminal, complain, confirm, count
 
 NAME = "ID|TOKEN"
 
@@ -45,7 +45,7 @@ def remove(
 
     \b
     Examples:
-      pushreg remove 4927562634448402412 --stack prod
+      pushreg remove 4927562634448402412 --stack pushreg
       pushreg remove 1ee68c4e-7008-4227-a92d-e1b13ac64f30 - --local < token.txt
     """
     if len(what) > 2:
@@ -67,7 +67,8 @@ def remove(
         for each in found:
             print_registration(terminal, inspector.describe(each))
             terminal.say("")
-        _confirm(yes, f"Remove {count(len(found), 'registration')}?")
+        if not yes:
+            confirm(f"Remove {count(len(found), 'registration')}?")
         remover = Remover(registry)
         outcomes = [remover.remove(each, _equals(each)) for each in found]
     removed = outcomes.count("removed")
@@ -91,7 +92,7 @@ def erase(
 
     \b
     Example:
-      pushreg erase --ufid me@example.com --stack prod
+      pushreg erase --ufid me@example.com --stack pushreg
     """
     user = read_argument(ufid, "--ufid")
     terminal = Terminal(as_json=json)
@@ -106,7 +107,8 @@ def erase(
         if not found:
             raise OperatorError("no subscriber has this ufid")
         applications = sorted({str(item["appId"]) for item in found})
-        _confirm(yes, f"Remove {count(len(found), 'subscriber')} of this user ({', '.join(applications)})?")
+        if not yes:
+            confirm(f"Remove {count(len(found), 'subscriber')} of this user ({', '.join(applications)})?")
         with meter("Removing", len(found)) as bar:
             outcomes = Remover(registry).remove_all(
                 [found], SUBSCRIBERS, lambda each: isinstance(each, StoredSubscriber) and each.ufid == user, bar.advance
@@ -123,11 +125,6 @@ def erase(
 
 # Claims hold the ufid too, but have no appId.
 _OF_USER = "ufid = :user AND attribute_exists(appId)"
-
-
-def _confirm(yes: bool, question: str) -> None:
-    if not yes and not typer.confirm(question, err=True):
-        raise typer.Exit(1)
 
 
 def _equals(shown: StoredRegistration) -> Callable[[StoredRegistration], bool]:

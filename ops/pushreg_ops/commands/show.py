@@ -36,7 +36,7 @@ def run(
 
     \b
     Examples:
-      pushreg show 4927562634448402412 --stack prod
+      pushreg show 4927562634448402412 --stack pushreg
       pushreg show 1ee68c4e-7008-4227-a92d-e1b13ac64f30 --local
       pushreg show - --local < token.txt
     """

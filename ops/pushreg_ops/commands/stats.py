@@ -28,7 +28,7 @@ def run(stack: Stack = None, local: Local = False, json: Json = False) -> None:
 
     \b
     Examples:
-      pushreg stats --stack prod
+      pushreg stats --stack pushreg
       pushreg stats --local --json | jq .engagement.applications
     """
     terminal = Terminal(as_json=json)

@@ -18,7 +18,7 @@ from pushreg_ops.records.entities import StoredEntity
 from pushreg_ops.records.redaction import shorten
 from pushreg_ops.records.scanning import estimate
 from pushreg_ops.registry import Registry
-from pushreg_ops.terminal import Terminal, complain, count
+from pushreg_ops.terminal import Terminal, complain, confirm, count
 from pushreg_ops.verify.checking import MAX_FINDINGS, Finding, Verifier, verify
 from pushreg_ops.verify.repairing import EXPIRING, Proposal, Repairer
 
@@ -59,8 +59,8 @@ def run(
         report: dict[str, Any] = {"tables": counts, "violations": [_describe(each) for each in proposals]}
         _show(terminal, counts, proposals)
         if repair and (expired or any(each.repair for each in proposals)):
-            if not yes and not typer.confirm(_confirmation(proposals, expired), err=True):
-                raise typer.Exit(1)
+            if not yes:
+                confirm(_confirmation(proposals, expired))
             repaired, removed = _repair(registry, repairer, proposals)
             _, findings = _verify(registry, epoch)
             report |= {"repaired": repaired, "expired_removed": removed, "left": len(findings)}

@@ -7,11 +7,11 @@ import json
 import os
 import threading
 import uuid
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from pushreg_local.errors import OperatorError
 
@@ -32,6 +32,7 @@ class Checkpoint:
     rows: int = 0
     rejects_size: int = 0
     counts: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path, identity: Mapping[str, Any]) -> Self | None:
@@ -43,7 +44,9 @@ class Checkpoint:
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise OperatorError(f"{path} is not a checkpoint: remove it, or name another --state") from error
+            raise OperatorError(
+                f"{path} is not a checkpoint: remove it, or name another folder with --state"
+            ) from error
         differing = [name for name, value in identity.items() if checkpoint.identity.get(name) != value]
         if version != VERSION or differing:
             raise OperatorError(
@@ -68,7 +71,9 @@ class RejectFile:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._file.close()
-            raise OperatorError(f"another import writes to {path}: wait for it, or name another --state") from error
+            raise OperatorError(
+                f"another import writes to {path}: wait for it, or name another folder with --state"
+            ) from error
         self._file.truncate(min(size, os.fstat(descriptor).st_size))
         self._file.seek(0, os.SEEK_END)
 
@@ -109,16 +114,18 @@ class SupersededFile:
 
 def replace_file(path: Path, content: bytes) -> None:
     """Replace the file's content atomically and durably, with mode 0600."""
-    write_file(path, lambda file: file.write(content))
+    with open_replacement(path) as file:
+        file.write(content)
 
 
-def write_file(path: Path, write: Callable[[Any], Any]) -> None:
-    """Create or replace the file by what `write` writes, atomically and durably, with mode 0600."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+@contextmanager
+def open_replacement(path: Path) -> Iterator[IO[bytes]]:
+    """Yield a file that replaces the path atomically and durably when the block succeeds, with mode 0600."""
+    temporary = path.with_name(f".{path.name[:200]}.{uuid.uuid4().hex[:8]}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            write(file)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

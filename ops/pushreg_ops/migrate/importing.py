@@ -26,6 +26,8 @@ MAX_BYTES = 3_000_000
 # Rows without a registration cause no writes, but progress must still be saved from time to time.
 MAX_ROWS = 2000
 SAVE_SECONDS = 1.0
+# Reasons for rejections that are counted apart.
+MAX_REASONS = 100
 # How long to retry while the store fails, and the longest pause between attempts, in seconds.
 RETRY_SECONDS = 120.0
 MAX_PAUSE = 10.0
@@ -95,6 +97,7 @@ class Importer:
         self._sleep = sleep
         self._timer = timer
         self._counts = Counter(checkpoint.counts)
+        self._reasons = Counter(checkpoint.reasons)
         self._saved_at = timer()
 
     def run(self) -> Counter[str]:
@@ -133,7 +136,7 @@ class Importer:
             return None, Outcome("refused", row.fault)
         content = row.content
         # A reject file can be imported again: unwrap the row in its line.
-        if isinstance(content, dict) and content.keys() == {"reason", "row", "record"}:
+        if isinstance(content, dict) and content.keys() - {"line"} == {"reason", "row", "record"}:
             content = content["record"]
         try:
             candidate = self._convert(content)
@@ -173,8 +176,9 @@ class Importer:
             outcome = batch.outcomes[index]
             self._counts[outcome.word] += 1
             if outcome.word == "refused":
-                number = batch.start + index + 1
-                self._rejects.write({"reason": outcome.reason, "row": number, "record": row.content})
+                place = {"row": batch.start + index + 1} | ({} if row.line is None else {"line": row.line})
+                self._rejects.write({"reason": outcome.reason, **place, "record": row.content})
+                self._reasons[group_reason(outcome.reason or "")] += 1
             self._counts["displaced"] += outcome.superseded
         self._checkpoint.rows = batch.start + len(batch.rows)
         self._progress(batch.rows[-1].position, self._checkpoint.rows)
@@ -183,8 +187,18 @@ class Importer:
 
     def _save(self) -> None:
         self._checkpoint.counts = dict(self._counts)
+        self._checkpoint.reasons = dict(self._reasons.most_common(MAX_REASONS))
         self._checkpoint.rejects_size = self._rejects.sync()
         # There is nothing to resume before the first row is done.
         if self._path is not None and self._checkpoint.rows:
             self._checkpoint.save(self._path)
         self._saved_at = self._timer()
+
+
+def group_reason(reason: str) -> str:
+    """Return the reason without what differs from row to row."""
+    if reason.startswith("unknown "):
+        return " ".join(reason.split(" ")[:2])
+    if reason.startswith("superseded"):
+        return "superseded by a newer registration"
+    return reason

@@ -11,7 +11,7 @@ from typing import Any
 
 from pushreg.clock import Clock, now
 from pushreg.schema import DAY
-from pushreg_local.errors import OperatorError
+from pushreg_local.errors import OperatorError, StoppedError
 from pushreg_ops.migrate.files import Checkpoint, RejectFile, SupersededFile
 from pushreg_ops.migrate.formats.pushreg import to_line
 from pushreg_ops.migrate.formats.rows import Converter, ImportRun
@@ -51,7 +51,8 @@ class ImportJob:
     @property
     def rejects_path(self) -> Path:
         """The file of rejected rows."""
-        return self._path("rejected.jsonl")
+        # A dry run must not overwrite what an import rejected.
+        return self._path("dry-run.rejected.jsonl" if self.dry_run else "rejected.jsonl")
 
     @property
     def superseded_path(self) -> Path:
@@ -98,19 +99,17 @@ class ImportJob:
         try:
             counts = importer.run()
         except (OperatorError, KeyboardInterrupt) as error:
-            reason = str(error) or "stopped"
-            raise OperatorError(
-                f"{reason}; {checkpoint.rows:,} rows are done: run the same command again to resume"
-            ) from error
+            kind, reason = (StoppedError, "stopped") if isinstance(error, KeyboardInterrupt) else (OperatorError, error)
+            raise kind(f"{reason}; {checkpoint.rows:,} rows are done: run the same command again to resume") from error
         finally:
             size = rejects.sync()
             rejects.close()
+            if not size:
+                self.rejects_path.unlink(missing_ok=True)
         if not checkpoint.rows:
             raise OperatorError(f"{self.source.name} has no rows: does --from name the right format?")
         if path is not None:
             path.unlink(missing_ok=True)
-        if not size:
-            self.rejects_path.unlink(missing_ok=True)
         return counts
 
     def _path(self, suffix: str) -> Path:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -14,19 +15,24 @@ import ijson  # type: ignore[import-untyped]  # It has no annotations.
 from pushreg.codecs import json
 from pushreg.errors import MalformedError
 from pushreg_local.errors import OperatorError
+from pushreg_ops.migrate.streams import Input, explain_input
 
 # Longer than the line of any registration.
 MAX_LINE = 1024 * 1024
-SNIFF_BYTES = 64 * 1024
+_CSV_HEADER = re.compile(rb'(\xef\xbb\xbf)?["a-z_, ]*(place_id|device_token)["a-z_, ]*\r?\n', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: its content, or the fault that makes it unreadable; `position` is where it ends in the source."""
+    """One row: its content, or the fault that makes it unreadable; `position` is where it ends in the source.
+
+    `line` is the line of its file on which it ends, from 1; None if rows have no lines of their own.
+    """
 
     content: Any
     position: int
     fault: str | None = None
+    line: int | None = None
 
 
 class Source(Protocol):
@@ -49,61 +55,62 @@ class Source(Protocol):
 
 
 class FileSource:
-    """Reads files one after the other; `member` names the array of a JSON document that holds the rows."""
+    """Reads files, pipes and standard input one after the other.
+
+    `member` names the array of a JSON document that holds the rows.
+    """
 
     def __init__(self, paths: Sequence[Path], member: str | None = None) -> None:
-        self._paths = paths
         self._member = member
-        try:
-            self._sizes = [path.stat().st_size for path in paths]
-            heads = [_read_head(path) for path in paths]
-        except OSError as error:
-            raise OperatorError(f"{error.filename} cannot be read: {error.strerror}") from error
-        self._heads = heads
+        self._inputs = [Input(path) for path in paths]
 
     @property
     def name(self) -> str:
         """The names of the files."""
-        return ", ".join(str(path) for path in self._paths)
+        return ", ".join(each.name for each in self._inputs)
 
     @property
     def size(self) -> int | None:
-        """The bytes of all files."""
-        return sum(self._sizes)
+        """The bytes of all files, None if one is compressed or a pipe."""
+        sizes = [each.size for each in self._inputs if each.size is not None]
+        return sum(sizes) if len(sizes) == len(self._inputs) else None
 
     @property
     def fingerprint(self) -> str:
         """A digest of the length and the first bytes of each file."""
-        parts = [hashlib.sha256(head).hexdigest() for head in self._heads]
-        return hashlib.sha256(repr([*zip(self._sizes, parts, strict=True)]).encode()).hexdigest()
+        parts = [(each.size, hashlib.sha256(each.head).hexdigest()) for each in self._inputs]
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    @property
+    def head(self) -> bytes:
+        """The first bytes of the first file."""
+        return self._inputs[0].head
 
     def read(self, skip: int) -> Iterator[Row]:
         """Yield the rows after the first `skip`; OperatorError if a file is truncated or cannot be read."""
         before = 0
-        for path, size, head in zip(self._paths, self._sizes, self._heads, strict=True):
+        for source in self._inputs:
             read = 0
-            try:
-                with path.open("rb") as file:
-                    for row in self._read_file(file, path, head, skip):
-                        read += 1
-                        if read > skip:
-                            yield Row(row.content, before + row.position, row.fault)
-            except OSError as error:
-                raise OperatorError(f"{path} cannot be read: {error.strerror}") from error
+            with explain_input(source.path), source.open() as file:
+                for row in self._read_file(file, source, skip):
+                    read += 1
+                    if read > skip:
+                        yield replace(row, position=before + row.position)
             skip = max(0, skip - read)
-            before += size
+            before += source.size or 0
 
-    def _read_file(self, file: IO[bytes], path: Path, head: bytes, skip: int) -> Iterator[Row]:
-        if path.suffix.lower() == ".csv":
-            return _read_csv(file, path)
-        if self._member is not None and not _is_lines(head, self._member):
-            return _read_array(file, path, self._member)
-        return _read_lines(file, path, skip)
+    def _read_file(self, file: IO[bytes], source: Input, skip: int) -> Iterator[Row]:
+        if _is_csv(source):
+            return _read_csv(file, source.name)
+        if self._member is not None and not _is_lines(source.head, self._member):
+            return _read_array(file, source.name, self._member)
+        return _read_lines(file, source.name, skip)
 
 
-def _read_head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(SNIFF_BYTES)
+def _is_csv(source: Input) -> bool:
+    name = source.path.name.lower()
+    # What comes through a pipe has no name.
+    return name.endswith((".csv", ".csv.gz")) or (not source.is_file and _CSV_HEADER.match(source.head) is not None)
 
 
 def _is_lines(head: bytes, member: str) -> bool:
@@ -116,28 +123,32 @@ def _is_lines(head: bytes, member: str) -> bool:
     return isinstance(first, dict) and member not in first
 
 
-def _read_lines(file: IO[bytes], path: Path, skip: int) -> Iterator[Row]:
+def _read_lines(file: IO[bytes], path: str, skip: int) -> Iterator[Row]:
     position = 0
-    for number, line in enumerate(_lines(file, path)):
+    number = 0
+    for line_number, line in enumerate(_lines(file, path), start=1):
         position += len(line)
-        if number < skip:
+        if not line.strip():
+            continue
+        number += 1
+        if number <= skip:
             yield Row(None, position)
             continue
         try:
-            yield Row(json.decode(line), position)
+            yield Row(json.decode(line), position, line=line_number)
         except MalformedError as error:
-            yield Row(line.decode("utf-8", "replace").rstrip("\r\n"), position, f"not JSON: {error.reason}")
+            text = line.decode("utf-8", "replace").rstrip("\r\n")
+            yield Row(text, position, f"not JSON: {error.reason}", line_number)
 
 
-def _lines(file: IO[bytes], path: Path, *, blank: bool = False) -> Iterator[bytes]:
+def _lines(file: IO[bytes], path: str) -> Iterator[bytes]:
     while line := file.readline(MAX_LINE):
         if len(line) == MAX_LINE and not line.endswith(b"\n"):
             raise OperatorError(f"{path} has a line of more than {MAX_LINE} bytes: it is neither JSON Lines nor CSV")
-        if blank or line.strip():
-            yield line
+        yield line
 
 
-def _read_array(file: IO[bytes], path: Path, member: str) -> Iterator[Row]:
+def _read_array(file: IO[bytes], path: str, member: str) -> Iterator[Row]:
     counted = _Counted(file)
     # A file may hold several documents, such as concatenated pages.
     rows: Iterator[Any] = ijson.items(counted, f"{member}.item", multiple_values=True)
@@ -162,19 +173,41 @@ class _Counted:
         return content
 
 
-def _read_csv(file: IO[bytes], path: Path) -> Iterator[Row]:
+def _read_csv(file: IO[bytes], path: str) -> Iterator[Row]:
     position = 0
 
     def decode() -> Iterator[str]:
         nonlocal position
-        for line in _lines(file, path, blank=True):
+        for line in _lines(file, path):
             text = line.decode("utf-8-sig" if not position else "utf-8")
             position += len(line)
             yield text
 
     try:
-        for content in csv.DictReader(decode(), restkey="", strict=True):
+        reader = csv.DictReader(decode(), restkey="", strict=True)
+        for content in reader:
             fault = "more fields than the header names" if content.pop("", None) else None
-            yield Row(content, position, fault)
+            yield Row(content, position, fault, reader.line_num)
     except (csv.Error, UnicodeDecodeError) as error:
         raise OperatorError(f"{path} is not CSV in UTF-8: {error}") from error
+
+
+def recognize(head: bytes) -> str | None:
+    """Return the --from format of another server that the first bytes belong to, None if they may be our own."""
+    if _CSV_HEADER.match(head):
+        return "places"
+    start = head[:4096].lstrip()
+    if re.match(rb'\{\s*"(total_rows|rows|offset)"', start):
+        return "kazoo"
+    if re.match(rb'\{\s*("(total|start|pageSize)"\s*:\s*\d+\s*,\s*)*"subscribers"', start):
+        return "engagement"
+    lines = start.splitlines()
+    try:
+        first = json.decode(lines[0]) if lines else None
+    except MalformedError:
+        return None
+    if not isinstance(first, dict) or "family" in first:
+        return None
+    if {"place_id", "device_token"} <= first.keys():
+        return "places"
+    return "kazoo" if "doc" in first or "pvt_type" in first else None

@@ -56,6 +56,37 @@ def test_import_rejected_rows_are_written_with_reason(registry: Registry, stored
     assert len(stored.settled(PLACES)) == 4
 
 
+def test_import_counts_rejections_by_reason_and_names_lines(registry: Registry, tmp_path: Path) -> None:
+    unknown = "2ee68c4e-7008-4227-a92d-e1b13ac64f3"
+    rows = [{"place_id": f"{unknown}{number}", "device_token": "t"} for number in range(3)]
+    path = write_lines(tmp_path / "tokens.jsonl", [*rows, {"place_id": "x", "device_token": "t"}])
+    path.write_text("\n\n" + path.read_text())
+    job = create_job(registry, path, PlacesConverter)
+    checkpoint = job.open_checkpoint(restart=False)
+    job.run(checkpoint)
+    assert checkpoint.reasons == {"unknown place": 3, "place_id: not a UUID": 1}
+    assert [(each["row"], each["line"]) for each in read_lines(job.rejects_path)] == [(1, 3), (2, 4), (3, 5), (4, 6)]
+
+
+def test_import_dry_run_keeps_reject_file_of_import(registry: Registry, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "tokens.jsonl", [{"place_id": "x", "device_token": "t"}])
+    job = create_job(registry, path, PlacesConverter)
+    assert run(job) == {"refused": 1}
+    before = job.rejects_path.read_bytes()
+    dry = create_job(registry, write_lines(path, [{"place_id": "y"}] * 2), PlacesConverter, dry_run=True)
+    assert run(dry) == {"refused": 2}
+    assert job.rejects_path.read_bytes() == before
+    assert len(read_lines(dry.rejects_path)) == 2
+
+
+def test_import_without_rows_leaves_no_empty_reject_file(registry: Registry, tmp_path: Path) -> None:
+    path = tmp_path / "empty.jsonl"
+    path.touch()
+    with pytest.raises(OperatorError, match="has no rows"):
+        run(create_job(registry, path, PlacesConverter))
+    assert [each.name for each in tmp_path.iterdir()] == ["empty.jsonl"]
+
+
 def test_import_of_mobile_device_held_twice_keeps_later_device(
     registry: Registry, stored: Stored, tmp_path: Path
 ) -> None:
