@@ -43,7 +43,8 @@ def run(
     Examples:
       pushreg doctor --stack pushreg
       pushreg doctor --local --json
-      pushreg doctor --stack restored --no-calls --revoked-since pushreg-DirectoryTable-1A2B3C
+      pushreg doctor --stack restored --no-calls \\
+        --revoked-since pushreg-DirectoryTable-1A2B3C
     """
     terminal = Terminal(as_json=json)
     results: list[CheckResult] = []
