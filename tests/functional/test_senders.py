@@ -391,11 +391,21 @@ def test_lookup_leaves_out_inactive_and_expired(api: Api) -> None:
 
 
 def test_lookup_keeps_newest_row_of_each_firebase_installation(api: Api) -> None:
-    for token in ("F1:APA91bOld", "F2:APA91bOnly", "F1:APA91bNew", "F1:other", "F1:else", "F1"):
+    for token in (
+        "F3",
+        "F3:APA91bNew",
+        "F1:APA91bOld",
+        "F1:APA91bNew",
+        "F2:APA91bOnly",
+        "F1:other",
+        "F1:else",
+        "F1",
+        "F4",
+    ):
         api.places.put(token)
         api.wait(1)
     tokens = {token["device_token"] for token in api.find(place_id=PLACE_ID)}
-    assert tokens == {"F1:APA91bNew", "F2:APA91bOnly", "F1:other", "F1:else", "F1"}
+    assert tokens == {"F3:APA91bNew", "F2:APA91bOnly", "F1:other", "F1:else", "F1", "F4"}
 
 
 def test_lookup_answers_bad_addresses_beside_good_ones(api: Api) -> None:

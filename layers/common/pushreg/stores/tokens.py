@@ -109,15 +109,18 @@ class Tokens:
 
     def _list_current(self, rows: Sequence[Item]) -> Iterator[Item]:
         """Yield the living rows; of those of one Firebase installation only the newest."""
-        newest: dict[str, Item] = {}
         living = [row for row in rows if is_alive(row.get("expires_at"), self._epoch)]
-        for row in living:
-            installation = installation_of(row["device_token"])
-            if installation is not None:
-                newest[installation] = max(newest.get(installation, row), row, key=_age)
-        for row in living:
-            installation = installation_of(row["device_token"])
-            if installation is None or newest[installation] is row:
+        installations = [installation_of(row["device_token"]) for row in living]
+        known = frozenset(installations)
+        newest: dict[str, Item] = {}
+        for row, installation in zip(living, installations, strict=True):
+            # Apps that register installation ids send the id alone.
+            name = installation or row["device_token"]
+            if name in known:
+                newest[name] = max(newest.get(name, row), row, key=_age)
+        for row, installation in zip(living, installations, strict=True):
+            name = installation or row["device_token"]
+            if name not in known or newest[name] is row:
                 yield row
 
     def _to_part(self, subscriber: Item | None) -> Part:
