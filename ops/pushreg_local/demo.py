@@ -56,9 +56,9 @@ def list_entries(clock: Clock = now) -> list[Entry]:
     ]
 
 
-def store_entries(client: Client, table: str) -> None:
-    """Store the demo's entries in the Directory table; entries that exist are left as they are."""
-    for entry in list_entries():
+def store_entries(client: Client, table: str, *others: Entry) -> None:
+    """Store the demo's entries and the others in the Directory table; entries that exist are left as they are."""
+    for entry in [*list_entries(), *others]:
         with suppress(ConditionFailedError):
             write = put(table, to_item(entry), "attribute_not_exists(created_at)")
             Session(client).transact([write], uuid.uuid4().hex)
@@ -72,6 +72,7 @@ def list_credentials() -> list[tuple[str, str]]:
         ("engagement", f"application {SECURE_APPLICATION}: authToken {AUTH_TOKEN}"),
         ("engagement", f"management, Authorization: Bearer {ENGAGEMENT_KEY}"),
         ("places", f"place {PLACE_ID}, Authorization: Bearer {PLACES_KEY}"),
+        ("kazoo, places", "signed tokens for an hour: `pushreg demo-token --family kazoo`, or places"),
         ("senders", f"Authorization: Bearer {SENDER_KEY}"),
     ]
 

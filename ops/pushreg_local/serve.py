@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 from pushreg.schema import DIRECTORY
 from pushreg_local.client import connect_endpoint, explain
 from pushreg_local.demo import list_commands, list_credentials, list_secrets, store_entries
+from pushreg_local.demo_issuer import list_issuers
 from pushreg_local.docs_page.routes import PAGE_PATH, create_routes
 from pushreg_local.engines import HOST, Engine
 from pushreg_local.engines.bundle import check_machine, find_bundle
@@ -140,7 +141,7 @@ def _prepare(engine: Engine, template: Template, handlers: Mapping[str, Handler]
         client = connect_endpoint(engine.endpoint)
         create_missing(client, template.tables)
     if options.demo:
-        store_entries(client, template.name_table(DIRECTORY))
+        store_entries(client, template.name_table(DIRECTORY), *list_issuers(DATA))
     for handler in handlers.values():
         handler.prepare()
 

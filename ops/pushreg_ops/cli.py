@@ -15,9 +15,11 @@ from pushreg_local.errors import OperatorError, StoppedError
 from pushreg_ops.commands import (
     accounts,
     apps,
+    demo_token,
     doctor,
     export,
     import_,
+    issuers,
     keys,
     local,
     places,
@@ -54,6 +56,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("local")(local.run)
+app.command("demo-token")(demo_token.run)
 app.command("doctor")(doctor.run)
 app.command("show")(show.run)
 app.command("remove")(remove.remove)
@@ -63,6 +66,7 @@ app.add_typer(accounts.app, name="accounts")
 app.add_typer(places.app, name="places")
 app.add_typer(apps.app, name="apps")
 app.add_typer(keys.app, name="keys")
+app.add_typer(issuers.app, name="issuers")
 app.command("import")(import_.run)
 app.command("export")(export.run)
 app.command("verify")(verify.run)

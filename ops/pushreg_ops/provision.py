@@ -5,11 +5,12 @@ from __future__ import annotations
 import secrets
 import shlex
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pushreg.clock import Clock, now, to_iso
-from pushreg.dynamodb import Session, put, update
+from pushreg.dynamodb import Session, delete, put, update
 from pushreg.errors import ConditionFailedError
 from pushreg.models.directory import (
     EVERY_ACCOUNT,
@@ -19,13 +20,15 @@ from pushreg.models.directory import (
     Application,
     Credential,
     Entry,
+    Issuer,
     Place,
     Scope,
 )
-from pushreg.schema import EntryKind, digest, entry_key
+from pushreg.schema import EntryKind, digest, entry_key, parse_record
 from pushreg.stores.directory import to_item
 from pushreg_local.errors import OperatorError
 from pushreg_ops.directory_writer import DirectoryWriter
+from pushreg_ops.jwks import PublicKey
 from pushreg_ops.registry import Registry
 
 SECRET_BYTES = 32
@@ -129,6 +132,77 @@ class Provisioner:
         digests = [key.secret_digest for key in self.list_keys() if key.key_id == key_id]
         if not sum(self._writer.remove("credential", secret_digest) for secret_digest in digests):
             raise OperatorError(f"there is no key {key_id}: see `pushreg keys list`")
+
+    def add_issuer(self, template: Issuer, keys: Sequence[PublicKey]) -> None:
+        """Store an issuer, like the template, for each key; all of them or none.
+
+        OperatorError if the issuer's name or a kid is in use, or a place of the grants does not exist.
+        """
+        self._require("place", sorted({each for grant in template.grants for each in grant.places} - {EVERY_PLACE}))
+        if any(entry.name == template.name for entry in self.list_issuers()):
+            raise OperatorError(f"there is an issuer {template.name} already: remove it first, or refresh it")
+        moment = self._now()
+        issuers = [
+            replace(template, kid=key.kid, algorithm=key.algorithm, public_key=key.pem, created_at=moment)
+            for key in keys
+        ]
+        self._change_issuers([self._put_issuer(issuer, None) for issuer in issuers])
+
+    def refresh_issuer(self, name: str, keys: Sequence[PublicKey]) -> tuple[list[str], list[str]]:
+        """Give the issuer exactly these keys, and return the kids that were added or changed, and those removed.
+
+        OperatorError if another issuer has one of the kids, or the issuer was changed meanwhile.
+        """
+        stored = {entry.kid: entry for entry in self.list_issuers() if entry.name == name}
+        if not stored:
+            raise OperatorError(f"there is no issuer {name}: see `pushreg issuers list`")
+        template, moment = next(iter(stored.values())), self._now()
+        writes, added = [], []
+        for key in keys:
+            old = stored.pop(key.kid, None)
+            issuer = replace(template, kid=key.kid, algorithm=key.algorithm, public_key=key.pem, created_at=moment)
+            if old is None or (old.algorithm, old.public_key) != (key.algorithm, key.pem):
+                writes.append(self._put_issuer(issuer, old))
+                added.append(key.kid)
+        writes += [self._delete_issuer(old) for old in stored.values()]
+        if writes:
+            self._change_issuers(writes)
+        return added, sorted(stored)
+
+    def remove_issuer(self, name: str) -> list[str]:
+        """Remove the issuer and return the kids of its keys; OperatorError if there is none.
+
+        Functions may have it cached for another 60 seconds.
+        """
+        stored = [entry for entry in self.list_issuers() if entry.name == name]
+        if not stored:
+            raise OperatorError(f"there is no issuer {name}: see `pushreg issuers list`")
+        self._change_issuers([self._delete_issuer(entry) for entry in stored])
+        return [entry.kid for entry in stored]
+
+    def list_issuers(self) -> list[Issuer]:
+        """Return all issuers, one for each key, oldest first."""
+        return [entry for entry in self.list_entries("issuer") if isinstance(entry, Issuer)]
+
+    def _put_issuer(self, issuer: Issuer, old: Issuer | None) -> dict[str, Any]:
+        item = to_item(issuer)
+        if old is None:
+            return put(self._registry.directory, item, "attribute_not_exists(created_at)")
+        return put(self._registry.directory, item, "public_key = :old", old=old.public_key)
+
+    def _delete_issuer(self, old: Issuer) -> dict[str, Any]:
+        key = entry_key("issuer", old.kid)
+        return delete(self._registry.directory, key, "public_key = :old", old=old.public_key)
+
+    def _change_issuers(self, writes: Sequence[dict[str, Any]]) -> None:
+        try:
+            Session(self._registry.client).transact(writes, uuid.uuid4().hex)
+        except ConditionFailedError as error:
+            kids = [parse_record(str(item["record"]))[1] for item in error.items if item is not None]
+            detail = (
+                f"the key {', '.join(kids)} belongs to an issuer already" if kids else "another operator changed it"
+            )
+            raise OperatorError(f"nothing was changed: {detail}; see `pushreg issuers list`") from error
 
     def remove(self, kind: EntryKind, key: str, noun: str) -> None:
         """Remove the entry; OperatorError if there is none."""

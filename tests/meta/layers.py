@@ -17,7 +17,13 @@ ORDER = (
     ("pushreg.credentials",),
     ("pushreg.http",),
     ("kazoo", "engagement", "places", "senders", "smoke", "pushreg_local"),
-    ("pushreg_ops.aws", "pushreg_ops.directory_writer", "pushreg_ops.progress", "pushreg_ops.terminal"),
+    (
+        "pushreg_ops.aws",
+        "pushreg_ops.directory_writer",
+        "pushreg_ops.jwks",
+        "pushreg_ops.progress",
+        "pushreg_ops.terminal",
+    ),
     ("pushreg_ops.registry",),
     ("pushreg_ops.provision", "pushreg_ops.records"),
     ("pushreg_ops.migrate", "pushreg_ops.verify", "pushreg_ops.doctor"),
@@ -50,7 +56,7 @@ HOMES = {
     "xml": {"pushreg.codecs.xml"},
     "xmltodict": {"pushreg.codecs.xml"},
     # Where tokens are made and keys are read, and where tokens are verified.
-    "jwt": {"pushreg.tokens", "pushreg_local.tokens", "pushreg_ops.jwks"},
+    "jwt": {"pushreg.tokens", "pushreg_local.demo_issuer", "pushreg_ops.jwks"},
 }
 # Imports that only some requests need, and that cost too much for all.
 LAZY_IMPORTS = {("pushreg.tokens", "jwt")}

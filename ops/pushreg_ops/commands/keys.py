@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from pushreg.models.directory import EVERY_APPLICATION, EVERY_PLACE, Credential, Scope
+from pushreg.tokens import is_token
 from pushreg_ops.commands.options import (
     Json,
     Local,
@@ -63,6 +64,8 @@ def issue(
     application_ids = frozenset[str]() if apps is None else _parse_applications(apps)
     if value is not None and (not value or value != value.strip()):
         raise typer.BadParameter("a secret must not be empty or have leading or trailing spaces", param_hint="--value")
+    if value is not None and is_token(value):
+        raise typer.BadParameter("a secret must not look like a signed token", param_hint="--value")
     with provision(stack, local) as provisioner:
         if scope == "sender":
             key, secret = provisioner.issue_sender_key(account, place_ids, application_ids, value)

@@ -1,0 +1,117 @@
+"""Reads the public keys of token issuers: PEM files, and JSON Web Key Sets (RFC 7517) from a file or a URL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import jwt
+import urllib3
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+
+from pushreg.codecs import json
+from pushreg.errors import MalformedError
+from pushreg.schema import is_kid
+from pushreg_local.errors import OperatorError
+
+RSA_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+MIN_RSA_BITS = 2048
+MAX_SET = 1_000_000
+# DynamoDB's limit of a transaction leaves room for the old keys that new ones replace.
+MAX_KEYS = 40
+SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A public key (PEM) under the `kid` that tokens name it by, and the one algorithm to use it with."""
+
+    kid: str
+    algorithm: str
+    pem: str
+
+
+def read_pem(path: Path, kid: str | None, algorithm: str) -> PublicKey:
+    """Return the key of a PEM file; without a kid the file's name before its suffix is taken.
+
+    `algorithm` is for RSA keys; keys on a curve have only one. OperatorError if the file holds no usable public key.
+    """
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise OperatorError(f"{path} is no public key in PEM form (BEGIN PUBLIC KEY)") from error
+    return _to_public_key(path.stem if kid is None else kid, key, algorithm, str(path))
+
+
+def read_key_set(source: str) -> list[PublicKey]:
+    """Return the signature keys of a JSON Web Key Set in a file or at an https URL; OperatorError if there is none."""
+    if "://" in source:
+        content = _fetch(source)
+    else:
+        try:
+            content = Path(source).read_bytes()
+        except OSError as error:
+            raise OperatorError(f"{source} cannot be read: {error.strerror}") from error
+    try:
+        data = json.decode(content)
+    except MalformedError as error:
+        raise OperatorError(f"{source} is no JSON: {error.reason}") from error
+    members = data.get("keys") if isinstance(data, dict) else None
+    if not isinstance(members, list) or not all(isinstance(member, dict) for member in members):
+        raise OperatorError(f"{source} is no JSON Web Key Set: it has no array of `keys`")
+    keys = [_read_jwk(member, source) for member in members if _is_for_signatures(member)]
+    if not keys:
+        raise OperatorError(f"{source} has no keys for signatures with a `kid`")
+    if len(keys) > MAX_KEYS or len({key.kid for key in keys}) < len(keys):
+        raise OperatorError(f"{source} has more than {MAX_KEYS} keys, or two with one `kid`")
+    return keys
+
+
+def _is_for_signatures(member: dict[str, Any]) -> bool:
+    return member.get("kty") in ("RSA", "EC", "OKP") and member.get("use", "sig") == "sig" and "kid" in member
+
+
+def _read_jwk(member: dict[str, Any], source: str) -> PublicKey:
+    try:
+        key = jwt.PyJWK.from_dict(member)
+    except (jwt.PyJWTError, ValueError, TypeError) as error:
+        raise OperatorError(f"{source}: the key {member['kid']!r} is not usable: {error}") from error
+    return _to_public_key(member["kid"], key.key, key.algorithm_name, source)
+
+
+def _to_public_key(kid: Any, key: Any, algorithm: str, source: str) -> PublicKey:
+    if not isinstance(kid, str) or not is_kid(kid):
+        raise OperatorError(f"{source}: {kid!r} is no kid: printable characters without blanks")
+    if isinstance(key, RSAPublicKey):
+        if key.key_size < MIN_RSA_BITS or algorithm not in RSA_ALGORITHMS:
+            raise OperatorError(f"{source}: {kid} has {key.key_size} bits and {algorithm}; {MIN_RSA_BITS} are required")
+    elif isinstance(key, EllipticCurvePublicKey) and key.curve.name in CURVES:
+        algorithm = CURVES[key.curve.name]
+    elif algorithm != "EdDSA" or not hasattr(key, "public_bytes_raw"):
+        raise OperatorError(f"{source}: {kid} is no public key for RSA, ECDSA or EdDSA signatures")
+    pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    return PublicKey(kid, algorithm, pem)
+
+
+def _fetch(url: str) -> bytes:
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost")):
+        raise OperatorError(f"{url} is not https: anybody on the way could replace the keys")
+    try:
+        # A redirect could lead to keys of somebody else.
+        with urllib3.PoolManager(timeout=SECONDS, retries=False) as pool:
+            answer = pool.request("GET", url, headers={"accept": "application/json"}, preload_content=False)
+            content = answer.read(MAX_SET + 1)
+    except urllib3.exceptions.HTTPError as error:
+        raise OperatorError(f"{url} cannot be reached: {type(error).__name__}") from error
+    if answer.status != 200 or len(content) > MAX_SET:
+        raise OperatorError(f"{url} answers {answer.status} with {len(content):,} bytes where a key set was expected")
+    return content
