@@ -1,4 +1,4 @@
-"""What holds for every test: no skip under CI, nobody's own AWS account, only addresses of this machine."""
+"""Rules for every test: no skip under CI, no AWS credentials of the user, no host but this machine."""
 
 import os
 from collections.abc import Generator

@@ -1,4 +1,4 @@
-"""The real command as a child process, on ports of its own, once for each engine."""
+"""The `pushreg` command as a child process on free ports, once per engine."""
 
 from __future__ import annotations
 

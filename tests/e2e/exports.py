@@ -1,4 +1,4 @@
-"""Exports of all families, and a wire on which no import of them is too quick to be stopped."""
+"""Exports of all families, and a connection slow enough that an import can be interrupted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every command that a document shows: run if it concerns this machine, checked against the tools if it does not."""
+"""Every command in the documents: run if it is for the local stack, else checked against the tools."""
 
 from __future__ import annotations
 

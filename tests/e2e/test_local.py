@@ -1,4 +1,4 @@
-"""`pushreg local` as a person meets it."""
+"""`pushreg local`: output, routes, signals, restarts."""
 
 from __future__ import annotations
 

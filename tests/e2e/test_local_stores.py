@@ -1,4 +1,4 @@
-"""What `pushreg local` says when it cannot do as asked, and which store it takes."""
+"""`pushreg local`: choice of the store, and errors at the start."""
 
 from __future__ import annotations
 

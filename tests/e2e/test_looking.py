@@ -1,4 +1,4 @@
-"""`pushreg show`, `stats`, `verify` and `doctor` on a running stack, as a person and as a machine read them."""
+"""`pushreg show`, `stats`, `verify` and `doctor` against a running stack, as text and as JSON."""
 
 from __future__ import annotations
 

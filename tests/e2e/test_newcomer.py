@@ -1,4 +1,4 @@
-"""A newcomer's path, from a clone to a second registry with the same in it."""
+"""From a clone to a second registry with the same data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What docs/samples/read_tokens.py finds is what apps have registered, and nothing that is gone."""
+"""docs/samples/read_tokens.py returns what apps have registered, without expired rows."""
 
 from __future__ import annotations
 

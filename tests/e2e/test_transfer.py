@@ -1,4 +1,4 @@
-"""`pushreg import` and `pushreg export` as an operator runs them, and stops them."""
+"""`pushreg import` and `pushreg export` as child processes, interrupted and resumed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_import_interrupted_by_ctrl_c_resumes(endpoint: str, stored: Stored, tmp
             env={**clean_environ(), "PUSHREG_ENDPOINT": address},
             stderr=subprocess.PIPE,
             text=True,
-            # What a shell runs in the background ignores SIGINT, and hands that down.
+            # What a shell runs in the background ignores SIGINT, and verification that down.
             preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
         while not stored.client.scan(TableName=PLACES, Limit=1)["Items"] and process.poll() is None:

@@ -1,4 +1,4 @@
-"""Imports that are killed: whenever it is, what they come to is what the file says."""
+"""Imports killed by SIGKILL at any moment resume to exactly the rows of the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions over moto's tables, and the wire between them."""
+"""The functions over tables in moto, with the connection under the test's control."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nobody in: every route of the template with every kind of credential that is not good enough for it."""
+"""The authorization matrix: every route with every kind of insufficient credential."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What functions remember of the directory: enough to save calls, not long enough to matter after a change."""
+"""Directory entries are cached for at most one minute, and misses not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Somebody else is faster, at the worst moment: between what a function has read and what it then writes."""
+"""Concurrent writes between a function's read and its conditional write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every contract case against the real handlers, in process, over moto's tables."""
+"""Every contract case against the real handlers in process, over moto."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Items that contradict each other, as only a hand or a fault can leave them: admitted as store trouble, left alone."""
+"""Items that contradict each other are answered as store errors and left unchanged."""
 
 from __future__ import annotations
 

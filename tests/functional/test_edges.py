@@ -1,4 +1,4 @@
-"""What every function does whatever comes: its own form of failure, nothing stored, nothing let slip."""
+"""Behaviour shared by all functions: error formats, body limits, malformed events, unreadable items, logs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The events for `sam local invoke`: what the gateway makes of a request today, answered as their names say."""
+"""The sample events for `sam local invoke` equal what the gateway builds, and are answered as named."""
 
 from __future__ import annotations
 

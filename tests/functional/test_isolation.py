@@ -1,4 +1,4 @@
-"""What a refused caller can tell from the answers, and how long a revoked credential lives."""
+"""What a refused caller can learn from answers and calls, and how long a revoked credential works."""
 
 from __future__ import annotations
 

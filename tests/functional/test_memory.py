@@ -1,4 +1,4 @@
-"""What a function keeps of a request that it has answered: nothing, however the request was refused."""
+"""A handled request is freed, however it was answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each request leaves in the log: enough to look up what a leaked key did, and who took over whose phone."""
+"""The log line of each request: which key called, for which tenant, and takeovers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database refuses, stalls or talks nonsense: callers notice nothing, or get the family's own form of failure."""
+"""Errors and timeouts of the database: transient ones are retried, lasting ones become the family's store error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where secrets and push tokens come to rest: in the columns meant for them and nowhere else, least of all in a log."""
+"""Secrets and push tokens are stored only in the columns meant for them, and never logged."""
 
 from __future__ import annotations
 

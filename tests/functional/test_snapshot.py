@@ -1,4 +1,4 @@
-"""SnapStart restores one initialised process many times: nothing that must be unique may be in the picture."""
+"""SnapStart restores one initialized process many times: nothing unique may be part of the snapshot."""
 
 from __future__ import annotations
 

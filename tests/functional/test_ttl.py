@@ -1,4 +1,4 @@
-"""Registrations that nobody refreshes: absent at once when their time is over, before DynamoDB removes them."""
+"""TTL: expired registrations count as absent at once, before DynamoDB removes them."""
 
 from __future__ import annotations
 

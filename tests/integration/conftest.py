@@ -1,4 +1,4 @@
-"""One DynamoDB Local for all tests of a worker; what they need beyond it is theirs alone."""
+"""One DynamoDB Local per worker, and the functions over it."""
 
 from __future__ import annotations
 

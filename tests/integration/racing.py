@@ -1,4 +1,4 @@
-"""Sixteen callers at once, through the real handlers: whoever wins, what is stored and what was said fit together."""
+"""Sixteen concurrent callers through the real handlers."""
 
 from __future__ import annotations
 

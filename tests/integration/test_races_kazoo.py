@@ -1,4 +1,4 @@
-"""Sixteen callers at once and Kazoo's devices."""
+"""Sixteen concurrent callers on the devices of an account."""
 
 from __future__ import annotations
 

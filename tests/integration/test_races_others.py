@@ -1,4 +1,4 @@
-"""Sixteen callers at once, and engagement's subscribers or a place's tokens."""
+"""Sixteen concurrent callers on engagement's subscribers and on a place's tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An engine for all trials of a worker, and the figures that they leave, printed where the run ends."""
+"""One engine per worker, and figures that are printed at the end of the run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a trial needs to know of a dialect: random calls, how to make one, how stored items read as a model's state."""
+"""What the histories need of a family: random calls, how to make one, stored items as a state of the model."""
 
 from __future__ import annotations
 

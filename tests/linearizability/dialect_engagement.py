@@ -1,4 +1,4 @@
-"""Engagement under trial: two applications whose few devices and sids are mixed up in every way."""
+"""Random engagement calls: two applications whose few devices and sids are combined in every way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kazoo under trial: two accounts of few devices, which fight for few mobile devices."""
+"""Random Kazoo calls: two accounts whose few devices compete for few mobile devices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Places under trial: two places of few tokens, and keys that open one or both."""
+"""Random places calls: two places with few tokens, and keys for one or both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong between the client library and DynamoDB, and how DynamoDB words it."""
+"""Network and database faults, and how DynamoDB words them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recording what concurrent clients saw, and judging it."""
+"""Recording what concurrent clients saw, and checking it against the model."""
 
 from __future__ import annotations
 

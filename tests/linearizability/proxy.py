@@ -1,4 +1,4 @@
-"""A proxy between the client library and DynamoDB that fails in the ways that wires and databases do."""
+"""A proxy between the client library and DynamoDB that injects faults."""
 
 from __future__ import annotations
 

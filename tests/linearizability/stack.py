@@ -1,4 +1,4 @@
-"""What the trials run on: the functions' own client, and a directory of two tenants of each kind."""
+"""The functions' own client, and a directory with two tenants of each kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Histories over a wire that fails: still linearizable, still within the function's time, seldom a 5xx."""
+"""Histories with network faults: linearizable, within the function's time limit, few 5xx."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Six clients at once on few shared ids: what they see is what some order of atomic calls would show."""
+"""Six concurrent clients on few shared ids: some order of atomic calls explains what they saw."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes killed in the middle of takeovers: nothing half done is left."""
+"""Processes killed during takeovers leave no partial write."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ ROOT = find_template(Path(__file__)).parent
 pytestmark = pytest.mark.engine
 
 
-class Nursery:
-    """The other end of the nursery's orders."""
+class ForkServer:
+    """The other end of the fork_server's orders."""
 
     def __init__(self, orders: IO[str], answers: IO[str]) -> None:
         self._orders = orders
@@ -49,19 +49,19 @@ class Nursery:
 
 
 @pytest.fixture
-def nursery(endpoint: str) -> Iterator[Nursery]:
-    """A nursery that ends with the test."""
+def fork_server(endpoint: str) -> Iterator[ForkServer]:
+    """A fork_server that ends with the test."""
     command = [sys.executable, "-m", "tests.linearizability.fork_server", endpoint]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="ascii"
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        yield Nursery(process.stdin, process.stdout)
+        yield ForkServer(process.stdin, process.stdout)
 
 
 def test_killed_processes_leave_no_partial_write(
-    nursery: Nursery, stored: Stored, tmp_path: Path, report: Report
+    fork_server: ForkServer, stored: Stored, tmp_path: Path, report: Report
 ) -> None:
     random = Random("kills")
     kills = in_a_call = rounds = 0
@@ -69,12 +69,12 @@ def test_killed_processes_leave_no_partial_write(
         rounds += 1
         assert rounds <= 2 * KILLS, f"only {in_a_call} of {kills} kills struck during a call"
         logs = [tmp_path / f"{rounds}-{number}" for number in range(WORKERS)]
-        workers = [nursery.order("start", rounds, number, log) for number, log in enumerate(logs)]
+        workers = [fork_server.order("start", rounds, number, log) for number, log in enumerate(logs)]
         for log in logs:
             await_work(log)
         time.sleep(random.uniform(0, LONGEST_WAIT))
         # All of them: one that lived on would cover up what the others left half done.
-        kills += sum(nursery.order("kill", worker) == -signal.SIGKILL for worker in workers)
+        kills += sum(fork_server.order("kill", worker) == -signal.SIGKILL for worker in workers)
         events = [event for number, log in enumerate(logs) for event in read(number, log)]
         in_a_call += sum(event.end == math.inf for event in events)
         history = History(tuple(sorted(events, key=lambda event: event.start)), tuple(settle(stored)), 0.0)

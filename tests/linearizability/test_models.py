@@ -1,4 +1,4 @@
-"""Every family and its model, driven side by side: same answers, same things stored, invariants kept."""
+"""Every family and its model get the same sequential calls: same answers, same state, invariants kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The work of a process that may be killed at any moment: takeovers, each noted before it begins and after it ends."""
+"""The process that is killed: takeovers, each logged before it begins and after it ends."""
 
 from __future__ import annotations
 

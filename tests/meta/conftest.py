@@ -1,4 +1,4 @@
-"""The engine and the tables that the tests of the proxy share."""
+"""The engine and the tables for the tests of the proxy."""
 
 from tests.linearizability.conftest import stored
 from tests.support.engine import endpoint

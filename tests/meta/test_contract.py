@@ -1,4 +1,4 @@
-"""The contract runner itself: it must see what is wrong, or every case would pass."""
+"""The contract runner: it must find differences, or every case would pass."""
 
 from __future__ import annotations
 

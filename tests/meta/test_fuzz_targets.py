@@ -1,4 +1,4 @@
-"""The fuzzer's targets themselves: they must hold for every seed and see what is wrong, or fuzzing finds nothing."""
+"""The fuzz targets: every seed passes, and wrong answers are found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The judge is judged: histories that can be explained, and such that cannot."""
+"""The linearizability checker: it accepts explainable histories and refuses impossible ones."""
 
 from __future__ import annotations
 

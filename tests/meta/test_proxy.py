@@ -1,4 +1,4 @@
-"""The faults are what they claim to be, as the client library sees them and as the table shows."""
+"""The proxy's faults have the stated error and effect."""
 
 from __future__ import annotations
 

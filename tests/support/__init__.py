@@ -1,1 +1,1 @@
-"""What tests of several kinds share: calling the families, looking at what is stored, the wire between."""
+"""The test harness: callers, tables, engines, stacks, request data."""

@@ -1,4 +1,4 @@
-"""Who calls, with what credential, and a registry that counts what each call costs."""
+"""Credentials of every kind, and a registry that records the database calls of each request."""
 
 from __future__ import annotations
 

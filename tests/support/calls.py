@@ -1,4 +1,4 @@
-"""Calling the families as their clients do, with requests that are valid unless a test says otherwise."""
+"""Callers of the families, with requests that are valid by default."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `pushreg` command as typed, in this process."""
+"""The `pushreg` command in this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables that are damaged on purpose, and the hands that mend them."""
+"""Tables damaged on purpose, and the verification that repairs them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Change = Callable[["Damage"], object]
 
 @dataclass
 class Damage:
-    """A registry with two of each kind, and the hands that break it."""
+    """A registry with two of each kind, and the verification that break it."""
 
     stored: Stored
     ksids: list[str]
@@ -75,24 +75,24 @@ class Damage:
         return item
 
 
-class Hands:
+class Verification:
     """Verifies and repairs one registry."""
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self.removed: list[StoredEntity] = []
-        self.mender = Repairer(registry, EPOCH, self.removed.append)
+        self.repairer = Repairer(registry, EPOCH, self.removed.append)
 
     def look(self) -> list[Proposal]:
         _, findings = verify(self.registry, EPOCH)
-        return [self.mender.propose(each) for each in findings]
+        return [self.repairer.propose(each) for each in findings]
 
     def rules(self) -> list[Rule]:
         return sorted({each.finding.violation.rule for each in self.look()})
 
     def repair(self) -> list[Rule]:
         """Repair until nothing more can be, and return the rules still broken."""
-        while self.mender.apply(self.look()):
+        while self.repairer.apply(self.look()):
             pass
         return self.rules()
 
@@ -115,7 +115,7 @@ def misplace(damage: Damage) -> None:
     damage.remove(PLACES, damage.token("t1"))
 
 
-MENDABLE: dict[str, tuple[Change, Rule]] = {
+REPAIRABLE: dict[str, tuple[Change, Rule]] = {
     "a mobile device without claim": (lambda it: it.remove(DEVICES, it.mobile("m1")), Rule.CLAIMED),
     "a claim on a mobile device of nobody": (lambda it: it.remove(DEVICES, it.device("d1")), Rule.NO_ORPHAN),
     "a claim that names another device": (
@@ -181,7 +181,7 @@ MENDABLE: dict[str, tuple[Change, Rule]] = {
 }
 
 
-UNSAFE: dict[str, tuple[Change, list[Rule]]] = {
+UNREPAIRABLE: dict[str, tuple[Change, list[Rule]]] = {
     "a document that is none": (lambda it: it.change(DEVICES, it.device("d1"), document="{"), [Rule.READABLE]),
     "a device without revision": (lambda it: it.change(DEVICES, it.device("d1"), writes=None), [Rule.READABLE]),
     "an item of no kind": (lambda it: it.change(DEVICES, it.device("d1"), record="fax#1"), [Rule.READABLE]),

@@ -1,4 +1,4 @@
-"""DynamoDB Local for as long as the tests of a worker need it."""
+"""DynamoDB Local for the tests of one worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real handlers in this process, wired as template.yaml says, behind what API Gateway does."""
+"""The real handlers in process, wired as in template.yaml, behind the behaviour of API Gateway."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The functions' roles of template.yaml, enforced in process: what a role does not allow ends the test."""
+"""The functions' IAM roles of template.yaml, enforced in process: a call without permission fails the test."""
 
 from __future__ import annotations
 

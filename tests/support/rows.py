@@ -1,4 +1,4 @@
-"""Rows as other servers write them, and what importers make of them."""
+"""Rows as other servers write them, and their conversion."""
 
 from __future__ import annotations
 

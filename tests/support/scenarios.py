@@ -1,4 +1,4 @@
-"""Every operation of every family once: what it starts from, the one request that it is, and what that costs."""
+"""Every operation of every family: its preparation, its one request, and its number of database calls."""
 
 from __future__ import annotations
 

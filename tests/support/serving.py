@@ -1,4 +1,4 @@
-"""A gateway behind real HTTP, for what calls a registry by its address."""
+"""A gateway behind real HTTP, for programs that call a registry by its address."""
 
 from __future__ import annotations
 

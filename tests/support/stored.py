@@ -1,4 +1,4 @@
-"""The tables of a stack as a test sees them: filled with the demo's entries, read whole, held to the invariants."""
+"""The tables: created with the demo data, read, changed, cleared, and checked against the invariants."""
 
 from __future__ import annotations
 

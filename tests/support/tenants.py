@@ -1,4 +1,4 @@
-"""Two tenants of each family, their secrets, and requests for what belongs to the first of them."""
+"""Two tenants of each family, their secrets, and requests for the resources of the first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Registrations to move, and what moves them, as the tests of transfer need them."""
+"""Rows and jobs for the tests of imports and exports."""
 
 from __future__ import annotations
 

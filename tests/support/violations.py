@@ -1,4 +1,4 @@
-"""Violations in short."""
+"""Short form of violations for assertions."""
 
 from __future__ import annotations
 

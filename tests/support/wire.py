@@ -1,4 +1,4 @@
-"""The wire between the real client and its database, where calls are counted and go wrong on demand."""
+"""Hooks between the real client and the database: counts calls and injects errors."""
 
 from __future__ import annotations
 

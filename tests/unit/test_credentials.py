@@ -26,7 +26,7 @@ FOREIGN: tuple[EntryKind, str] = ("account", "b" * 32)
 UNKNOWN: tuple[EntryKind, str] = ("account", "c" * 32)
 
 
-class Door:
+class Authenticator:
     """A directory, a client that counts, and what has been checked."""
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Door:
         self._directory = Directory("directory")
         self.checked: list[Credential] = []
 
-    def knock(
+    def authenticate(
         self,
         secret: str | None,
         target: tuple[EntryKind, str] | None = ACCOUNT,
@@ -48,7 +48,7 @@ class Door:
         self.checked.append(credential)
 
 
-class ClosedDoor(Door):
+class ForbiddingAuthenticator(Authenticator):
     """Lets nobody reach anything."""
 
     def check(self, credential: Credential) -> None:
@@ -56,71 +56,71 @@ class ClosedDoor(Door):
 
 
 def test_authenticate_known_key_returns_target() -> None:
-    door = Door()
-    assert door.knock("kazoo-key") == Account("a" * 32, MOMENT)
-    assert door.checked == [KEY]
-    assert door.client.calls == 1
+    authenticator = Authenticator()
+    assert authenticator.authenticate("kazoo-key") == Account("a" * 32, MOMENT)
+    assert authenticator.checked == [KEY]
+    assert authenticator.client.calls == 1
 
 
 def test_authenticate_unknown_target_returns_none() -> None:
-    assert Door().knock("kazoo-key", UNKNOWN) is None
+    assert Authenticator().authenticate("kazoo-key", UNKNOWN) is None
 
 
 def test_authenticate_without_target_looks_up_credential_only() -> None:
-    door = Door()
-    assert door.knock("kazoo-key", None) is None
-    assert door.checked == [KEY]
+    authenticator = Authenticator()
+    assert authenticator.authenticate("kazoo-key", None) is None
+    assert authenticator.checked == [KEY]
 
 
 def test_authenticate_cached_key_makes_no_call() -> None:
-    door = Door()
-    door.knock("kazoo-key")
-    assert door.knock("kazoo-key") == Account("a" * 32, MOMENT)
-    assert door.client.calls == 0
-    assert door.checked == [KEY, KEY]
+    authenticator = Authenticator()
+    authenticator.authenticate("kazoo-key")
+    assert authenticator.authenticate("kazoo-key") == Account("a" * 32, MOMENT)
+    assert authenticator.client.calls == 0
+    assert authenticator.checked == [KEY, KEY]
 
 
 def test_authenticate_cached_key_with_new_target_makes_one_call() -> None:
-    door = Door()
-    door.knock("kazoo-key")
-    assert door.knock("kazoo-key", FOREIGN) == Account("b" * 32, MOMENT)
-    assert door.client.calls == 1
+    authenticator = Authenticator()
+    authenticator.authenticate("kazoo-key")
+    assert authenticator.authenticate("kazoo-key", FOREIGN) == Account("b" * 32, MOMENT)
+    assert authenticator.client.calls == 1
 
 
 @pytest.mark.parametrize("secret", [None, ""])
 def test_authenticate_without_secret_raises_without_call(secret: str | None) -> None:
-    door = Door()
+    authenticator = Authenticator()
     with pytest.raises(UnauthenticatedError):
-        door.knock(secret)
-    assert door.client.calls == 0
-    assert door.checked == []
+        authenticator.authenticate(secret)
+    assert authenticator.client.calls == 0
+    assert authenticator.checked == []
 
 
 @pytest.mark.parametrize(
     "secret", ["unknown", "kazoo-key ", "Kazoo-key", digest("kazoo-key"), "places-key", "ключ", "x" * 10_000]
 )
 def test_authenticate_wrong_secret_raises_unauthenticated(secret: str) -> None:
-    door = Door()
+    authenticator = Authenticator()
     with pytest.raises(UnauthenticatedError):
-        door.knock(secret)
-    assert door.checked == []
+        authenticator.authenticate(secret)
+    assert authenticator.checked == []
 
 
 def test_authenticate_key_of_other_family_raises_unauthenticated() -> None:
     with pytest.raises(UnauthenticatedError):
-        Door().knock("kazoo-key", ("place", "place"), "places")
+        Authenticator().authenticate("kazoo-key", ("place", "place"), "places")
 
 
 @pytest.mark.parametrize("target", [FOREIGN, UNKNOWN])
 def test_authenticate_forbidden_target_costs_same_calls_as_unknown(target: tuple[EntryKind, str]) -> None:
-    door = ClosedDoor()
+    authenticator = ForbiddingAuthenticator()
     with pytest.raises(ForbiddenError):
-        door.knock("kazoo-key", target)
-    assert door.client.calls == 1
+        authenticator.authenticate("kazoo-key", target)
+    assert authenticator.client.calls == 1
     with pytest.raises(ForbiddenError):
-        door.knock("kazoo-key", target)
+        authenticator.authenticate("kazoo-key", target)
     # The key is remembered by now, and nothing is looked up for whom the check refuses.
-    assert door.client.calls == 0
+    assert authenticator.client.calls == 0
 
 
 @pytest.mark.parametrize(

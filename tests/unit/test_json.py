@@ -1,4 +1,4 @@
-"""What the JSON codec takes and refuses beyond the contract of every codec."""
+"""What the JSON codec accepts and refuses beyond the common codec contract."""
 
 from __future__ import annotations
 

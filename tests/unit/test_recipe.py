@@ -1,4 +1,4 @@
-"""functions/Makefile, by any Python: what it builds is checked by tools.package."""
+"""functions/Makefile; tools.package checks what it builds."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""template.yaml against the code it deploys and the documents that speak of it."""
+"""template.yaml agrees with the code and with the documents."""
 
 import ast
 import json

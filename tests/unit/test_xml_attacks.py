@@ -1,4 +1,4 @@
-"""What XML can do to a server, against the codec: refused, and in little memory."""
+"""XML attacks on the codec are refused, with bounded memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `sam build` makes, and every documented exchange with it in Lambda's containers."""
+"""What `sam build` makes, and the documented contract cases against it in Lambda's containers."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ OWN = {
 }
 # Where `sam local` is known not to do as API Gateway does; the local gateway follows API Gateway.
 SAM_ONLY = {
-    # API Gateway hands cookies over in their own member alone, as both do besides.
+    # API Gateway verification cookies over in their own member alone, as both do besides.
     "headers.cookie",
     # sam says "Custom User Agent String".
     "requestContext.http.userAgent",

@@ -1,4 +1,4 @@
-"""Registries on an engine of their own: the one that the handlers answer from, and another beside it."""
+"""The registry that the handlers use, and a second, empty one, on one DynamoDB Local."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pushreg_local.tables import create_missing
 from pushreg_ops.registry import Registry
 from tests.support.calls import Engagement, Kazoo, Places, answered
 from tests.support.command import Run, make_run
-from tests.support.damage import Damage, Hands
+from tests.support.damage import Damage, Verification
 from tests.support.engine import endpoint
 from tests.support.gateway import Gateway, read_template
 from tests.support.stored import Stored
@@ -75,8 +75,8 @@ def damage(registry: Registry, gateway: Gateway, stored: Stored) -> Damage:
 
 
 @pytest.fixture
-def hands(registry: Registry) -> Hands:
-    return Hands(registry)
+def verification(registry: Registry) -> Verification:
+    return Verification(registry)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The operators' subcommands against a deployed registry, found by the outputs of its stack."""
+"""The commands with `--stack`: the tables are found by the outputs of a CloudFormation stack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the doctor says of registries in good and in bad health, and that it leaves nothing behind."""
+"""`pushreg doctor` on healthy and on damaged registries; it leaves no data behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What listed subscribers are taken for."""
+"""Conversion of subscribers listed by an engagement server."""
 
 from __future__ import annotations
 

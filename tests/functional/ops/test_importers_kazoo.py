@@ -1,4 +1,4 @@
-"""What Kazoo's documents are taken for."""
+"""Conversion of device documents from Kazoo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What rows of places and tokens are taken for."""
+"""Conversion of rows of place and token."""
 
 from __future__ import annotations
 

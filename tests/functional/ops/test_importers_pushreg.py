@@ -1,4 +1,4 @@
-"""What exported lines are taken for."""
+"""Conversion of lines that `pushreg export` wrote."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows out of files and out of another server's listing."""
+"""Rows read from files and from another server's listing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Registrations found by what a person has in hand, and what is shown of them."""
+"""Registrations found by any id, and what is shown of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The memory engine under traffic: what moto keeps must not pile up."""
+"""The memory engine frees what moto would keep of each request, and starts empty."""
 
 from __future__ import annotations
 

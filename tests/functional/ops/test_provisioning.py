@@ -1,4 +1,4 @@
-"""The operators' subcommands, as typed, against the tables of a local registry."""
+"""The `accounts`, `places`, `apps` and `keys` commands against the tables of a local registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is counted."""
+"""Statistics of a registry."""
 
 from __future__ import annotations
 

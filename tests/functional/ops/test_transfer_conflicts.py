@@ -1,4 +1,4 @@
-"""What becomes of registrations that hold the same, and of those that live traffic comes between."""
+"""Imports of rows that conflict with each other or with live traffic."""
 
 from __future__ import annotations
 

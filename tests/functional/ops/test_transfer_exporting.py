@@ -1,4 +1,4 @@
-"""Exports, and registries made of them."""
+"""Exports, and registries imported from them."""
 
 from __future__ import annotations
 

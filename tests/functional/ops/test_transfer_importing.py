@@ -1,4 +1,4 @@
-"""Imports from beginning to end, and what they leave behind."""
+"""Complete imports: results, reject files, dry runs, memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An import while devices go on calling: what they were answered stays true."""
+"""An import during live traffic keeps every acknowledged write."""
 
 from __future__ import annotations
 

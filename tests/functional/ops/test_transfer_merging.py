@@ -1,4 +1,4 @@
-"""What becomes of registrations that meet their own earlier or later selves."""
+"""Merging of rows into a registry that holds earlier or later states of them."""
 
 from __future__ import annotations
 

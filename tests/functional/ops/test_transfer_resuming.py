@@ -1,4 +1,4 @@
-"""Imports that are stopped, and go on."""
+"""Interrupted imports resume from their checkpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is found in tables that are damaged on purpose, what is mended and what is left alone."""
+"""Damaged tables: what `pushreg verify` finds, repairs and leaves to a person."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ import pytest
 from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, digest
 from pushreg_ops.records.invariants import Rule
 from pushreg_ops.verify.checking import verify
-from tests.support.damage import EPOCH, MENDABLE, UNSAFE, Damage, Hands, hold_one_mobile_twice
+from tests.support.damage import EPOCH, REPAIRABLE, UNREPAIRABLE, Damage, Verification, hold_one_mobile_twice
 
 pytestmark = pytest.mark.engine
 
 
-def test_verify_valid_registry_has_no_findings(damage: Damage, hands: Hands) -> None:
-    verifier, findings = verify(hands.registry, EPOCH)
+def test_verify_valid_registry_has_no_findings(damage: Damage, verification: Verification) -> None:
+    verifier, findings = verify(verification.registry, EPOCH)
     assert findings == []
     assert [verifier.counts[table, "items"] for table in (DEVICES, SUBSCRIBERS, PLACES)] == [4, 6, 2]
 
 
-@pytest.mark.parametrize("kind", MENDABLE)
-def test_verify_repairable_damage_is_found_and_repaired(damage: Damage, hands: Hands, kind: str) -> None:
-    break_it, rule = MENDABLE[kind]
+@pytest.mark.parametrize("kind", REPAIRABLE)
+def test_verify_repairable_damage_is_found_and_repaired(damage: Damage, verification: Verification, kind: str) -> None:
+    break_it, rule = REPAIRABLE[kind]
     break_it(damage)
-    assert rule in hands.rules()
-    assert hands.repair() == []
+    assert rule in verification.rules()
+    assert verification.repair() == []
     for table in (DEVICES, PLACES, DIRECTORY):
         damage.stored.settled(table)
 
 
-def test_verify_repair_restores_original_items(damage: Damage, hands: Hands) -> None:
+def test_verify_repair_restores_original_items(damage: Damage, verification: Verification) -> None:
     before = {table: damage.stored.items(table) for table in (DEVICES, SUBSCRIBERS, PLACES)}
     for kind in (
         "a mobile device without claim",
@@ -37,68 +37,70 @@ def test_verify_repair_restores_original_items(damage: Damage, hands: Hands) -> 
         "a claim with another partner",
         "a token at another's key",
     ):
-        MENDABLE[kind][0](damage)
-    assert hands.repair() == []
+        REPAIRABLE[kind][0](damage)
+    assert verification.repair() == []
     for table, items in before.items():
         assert sorted(map(repr, map(sorted, (item.items() for item in damage.stored.items(table))))) == sorted(
             map(repr, map(sorted, (item.items() for item in items)))
         )
-    assert hands.removed == []
+    assert verification.removed == []
 
 
 @pytest.mark.parametrize("has_claim", [True, False])
 def test_verify_repair_of_mobile_device_held_twice_keeps_one_device(
-    damage: Damage, hands: Hands, has_claim: bool
+    damage: Damage, verification: Verification, has_claim: bool
 ) -> None:
     hold_one_mobile_twice(damage)
     if not has_claim:
         damage.remove(DEVICES, damage.mobile("m1"))
-    assert hands.repair() == []
+    assert verification.repair() == []
     # The claim decides; without one, the later write does.
     stays, goes = ("d1", "d2") if has_claim else ("d2", "d1")
     assert damage.stored.holder("m1") == stays
     assert damage.stored.device(goes) is None
-    assert [getattr(entity, "device_id", None) for entity in hands.removed] == [goes]
+    assert [getattr(entity, "device_id", None) for entity in verification.removed] == [goes]
 
 
-@pytest.mark.parametrize("kind", UNSAFE)
-def test_verify_unrepairable_damage_is_reported_and_unchanged(damage: Damage, hands: Hands, kind: str) -> None:
-    break_it, rules = UNSAFE[kind]
+@pytest.mark.parametrize("kind", UNREPAIRABLE)
+def test_verify_unrepairable_damage_is_reported_and_unchanged(
+    damage: Damage, verification: Verification, kind: str
+) -> None:
+    break_it, rules = UNREPAIRABLE[kind]
     break_it(damage)
     try:
-        found = hands.rules()
+        found = verification.rules()
         assert set(rules) <= set(found)
-        assert set(rules) & set(hands.repair())
-        assert hands.removed == []
+        assert set(rules) & set(verification.repair())
+        assert verification.removed == []
     finally:
         damage.stored.client.delete_item(TableName=DIRECTORY, Key={"record": {"S": "fax#1"}})
 
 
-def test_verify_repair_restores_key_id(damage: Damage, hands: Hands) -> None:
+def test_verify_repair_restores_key_id(damage: Damage, verification: Verification) -> None:
     key = {"record": f"credential#{digest('demo-places-key')}"}
     item = damage.stored.get(DIRECTORY, key)
     assert item is not None
     damage.change(DIRECTORY, item, key_id="f" * 16)
-    assert hands.rules() == [Rule.DIGEST]
-    assert hands.repair() == []
+    assert verification.rules() == [Rule.DIGEST]
+    assert verification.repair() == []
     assert damage.stored.get(DIRECTORY, key) == item
 
 
-def test_verify_expired_items_are_counted_and_removed(damage: Damage, hands: Hands) -> None:
+def test_verify_expired_items_are_counted_and_removed(damage: Damage, verification: Verification) -> None:
     for item in (damage.subscriber(0), damage.claim("device", "dev1"), damage.claim("sid", "sid1")):
         damage.change(SUBSCRIBERS, item, expires_at=EPOCH)
     damage.change(PLACES, damage.token("t1"), expires_at=EPOCH - 1)
     damage.change(PLACES, damage.token("t2"), expires_at=EPOCH + 1)
-    verifier, findings = verify(hands.registry, EPOCH)
+    verifier, findings = verify(verification.registry, EPOCH)
     assert findings == []
     assert [verifier.counts[table, "expired"] for table in (DEVICES, SUBSCRIBERS, PLACES)] == [0, 3, 1]
-    assert hands.mender.remove_expired() == 4
+    assert verification.repairer.remove_expired() == 4
     assert len(damage.stored.items(SUBSCRIBERS)) == 3
     assert [item["device_token"] for item in damage.stored.items(PLACES)] == ["t2"]
-    assert hands.mender.remove_expired() == 0
+    assert verification.repairer.remove_expired() == 0
 
 
-def test_verify_reads_all_pages(damage: Damage, hands: Hands) -> None:
+def test_verify_reads_all_pages(damage: Damage, verification: Verification) -> None:
     """A page of DynamoDB's ends at 1 MB."""
     row = damage.token("t1")
     for number in range(300):
@@ -106,7 +108,7 @@ def test_verify_reads_all_pages(damage: Damage, hands: Hands) -> None:
         damage.stored.put(PLACES, {**row, "device_token": text, "token_digest": digest(text)})
     damage.change(PLACES, row, token_digest=digest("x"), device_token="t1")
     looked_at: list[int] = []
-    verifier, findings = verify(hands.registry, EPOCH, looked_at.append)
+    verifier, findings = verify(verification.registry, EPOCH, looked_at.append)
     assert len(findings) == 1
     assert verifier.counts[PLACES, "items"] == 303
     assert len(looked_at) > 4

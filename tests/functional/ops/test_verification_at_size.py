@@ -1,4 +1,4 @@
-"""Verifying and repairing time and again, in tables of some size, while devices go on calling."""
+"""Repeated repairs of larger tables during live traffic."""
 
 from __future__ import annotations
 
@@ -200,11 +200,11 @@ def test_verify_repair_during_live_traffic_loses_no_acknowledged_write(
     for number in CALLED_DAMAGED:
         choose(CALLED_HARMS, number)(damage, number)
     removed: list[StoredEntity] = []
-    mender = Repairer(registry, epoch, removed.append)
+    repairer = Repairer(registry, epoch, removed.append)
 
     def repair() -> int:
         findings = verify(registry, epoch)[1]
-        return mender.apply([mender.propose(each) for each in findings]) + mender.remove_expired()
+        return repairer.apply([repairer.propose(each) for each in findings]) + repairer.remove_expired()
 
     done = threading.Event()
     writers = [Writer(registry, share) for share in range(WRITERS)]

@@ -1,4 +1,4 @@
-"""Verification beside live traffic, and repairs that are killed."""
+"""Verification during live traffic, and interrupted repairs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pushreg_ops.verify.checking import verify
 from pushreg_ops.verify.repairing import Repairer
 from tests.support.calls import Engagement, Kazoo, Places, answered
 from tests.support.clients import HookedClient, ProcessKilledError, act_before_writes, die_at_write
-from tests.support.damage import EPOCH, MENDABLE, Damage, Hands
+from tests.support.damage import EPOCH, REPAIRABLE, Damage, Verification
 from tests.support.gateway import Gateway
 
 pytestmark = pytest.mark.engine
@@ -36,7 +36,7 @@ def act_after_scan(client: Any, record: str, action: Callable[[], object]) -> An
 
 @pytest.mark.parametrize("record", ["device#d1", f"device#demo-app#{digest('dev1')}"], ids=[DEVICES, SUBSCRIBERS])
 def test_verify_items_changed_during_scan_are_no_violation(
-    damage: Damage, hands: Hands, gateway: Gateway, record: str
+    damage: Damage, verification: Verification, gateway: Gateway, record: str
 ) -> None:
     kazoo, engagement = Kazoo(gateway.send), Engagement(gateway.send)
 
@@ -45,28 +45,28 @@ def test_verify_items_changed_during_scan_are_no_violation(
         assert answered(engagement.subscribe("dev1", "rotated"))[0] == "200"
         assert answered(engagement.subscribe("dev9", "sid1"))[0] == "200"
 
-    busy = act_after_scan(hands.registry.client, record, move)
-    assert verify(replace(hands.registry, client=cast("AdminClient", busy)), EPOCH)[1] == []
+    busy = act_after_scan(verification.registry.client, record, move)
+    assert verify(replace(verification.registry, client=cast("AdminClient", busy)), EPOCH)[1] == []
     assert damage.stored.holder("m2") == "d1"
 
 
-def test_verify_repair_of_changed_item_is_skipped(damage: Damage, hands: Hands, gateway: Gateway) -> None:
-    MENDABLE["a claim that says inactive"][0](damage)
-    proposals = hands.look()
+def test_verify_repair_of_changed_item_is_skipped(damage: Damage, verification: Verification, gateway: Gateway) -> None:
+    REPAIRABLE["a claim that says inactive"][0](damage)
+    proposals = verification.look()
     engagement = Engagement(gateway.send)
-    busy = act_before_writes(hands.registry.client, lambda: engagement.subscribe("dev1", "rotated"))
-    registry = replace(hands.registry, client=cast("AdminClient", busy))
-    assert Repairer(registry, EPOCH, hands.removed.append).apply(proposals) == 0
+    busy = act_before_writes(verification.registry.client, lambda: engagement.subscribe("dev1", "rotated"))
+    registry = replace(verification.registry, client=cast("AdminClient", busy))
+    assert Repairer(registry, EPOCH, verification.removed.append).apply(proposals) == 0
     assert damage.subscriber(0)["sid"] == "rotated"
-    assert hands.repair() == []
+    assert verification.repair() == []
 
 
 @pytest.mark.parametrize("kind", ["a mobile device without claim", "a subscriber without its sid's claim"])
 def test_verify_repair_does_not_restore_released_claim(
-    damage: Damage, hands: Hands, gateway: Gateway, kind: str
+    damage: Damage, verification: Verification, gateway: Gateway, kind: str
 ) -> None:
-    MENDABLE[kind][0](damage)
-    proposals = hands.look()
+    REPAIRABLE[kind][0](damage)
+    proposals = verification.look()
     assert len(proposals) == 1
     kazoo, engagement = Kazoo(gateway.send), Engagement(gateway.send)
 
@@ -74,55 +74,63 @@ def test_verify_repair_does_not_restore_released_claim(
         assert kazoo.post("d1", "m3").status == 200
         assert answered(engagement.subscribe("dev1", "rotated"))[0] == "200"
 
-    busy = act_before_writes(hands.registry.client, give_up)
-    registry = replace(hands.registry, client=cast("AdminClient", busy))
-    assert Repairer(registry, EPOCH, hands.removed.append).apply(proposals) == 0
-    assert hands.rules() == []
+    busy = act_before_writes(verification.registry.client, give_up)
+    registry = replace(verification.registry, client=cast("AdminClient", busy))
+    assert Repairer(registry, EPOCH, verification.removed.append).apply(proposals) == 0
+    assert verification.rules() == []
     assert (damage.stored.holder("m1"), damage.stored.holder("m3")) == (None, "d1")
     assert damage.subscriber(0)["sid"] == "rotated"
 
 
-def test_verify_removal_of_refreshed_token_is_skipped(damage: Damage, hands: Hands) -> None:
-    send = Gateway(hands.registry.client, clock=lambda: datetime.fromtimestamp(EPOCH, UTC)).send
+def test_verify_removal_of_refreshed_token_is_skipped(damage: Damage, verification: Verification) -> None:
+    send = Gateway(verification.registry.client, clock=lambda: datetime.fromtimestamp(EPOCH, UTC)).send
     damage.change(PLACES, damage.token("t1"), expires_at=EPOCH)
-    busy = act_before_writes(hands.registry.client, lambda: Places(send).put("t1"))
-    mender = Repairer(replace(hands.registry, client=cast("AdminClient", busy)), EPOCH, hands.removed.append)
-    assert mender.remove_expired() == 0
+    busy = act_before_writes(verification.registry.client, lambda: Places(send).put("t1"))
+    repairer = Repairer(
+        replace(verification.registry, client=cast("AdminClient", busy)), EPOCH, verification.removed.append
+    )
+    assert repairer.remove_expired() == 0
     assert damage.token("t1")["expires_at"] > EPOCH
-    assert hands.rules() == []
+    assert verification.rules() == []
 
 
-def test_verify_removal_keeps_claims_of_new_subscriber(damage: Damage, hands: Hands) -> None:
-    send = Gateway(hands.registry.client, clock=lambda: datetime.fromtimestamp(EPOCH, UTC)).send
+def test_verify_removal_keeps_claims_of_new_subscriber(damage: Damage, verification: Verification) -> None:
+    send = Gateway(verification.registry.client, clock=lambda: datetime.fromtimestamp(EPOCH, UTC)).send
     old = damage.subscriber(0)
     for item in (old, damage.claim("device", "dev1"), damage.claim("sid", "sid1")):
         damage.change(SUBSCRIBERS, item, expires_at=EPOCH)
-    busy = act_before_writes(hands.registry.client, lambda: Engagement(send).subscribe("dev1", "sid1"))
-    mender = Repairer(replace(hands.registry, client=cast("AdminClient", busy)), EPOCH, hands.removed.append)
+    busy = act_before_writes(verification.registry.client, lambda: Engagement(send).subscribe("dev1", "sid1"))
+    repairer = Repairer(
+        replace(verification.registry, client=cast("AdminClient", busy)), EPOCH, verification.removed.append
+    )
     # The subscriber alone: its claims are another's by then.
-    assert mender.remove_expired() == 1
+    assert repairer.remove_expired() == 1
     claims = [damage.claim("device", "dev1"), damage.claim("sid", "sid1")]
     assert {claim["ksid"] for claim in claims} == {claims[0]["ksid"]} != {old["ksid"]}
     assert damage.stored.subscriber(claims[0]["ksid"]) is not None
-    assert hands.rules() == []
+    assert verification.rules() == []
 
 
 @pytest.mark.parametrize("answers", [True, False], ids=["before a write", "after a write"])
-def test_verify_repair_interrupted_is_finished_by_next_run(damage: Damage, hands: Hands, answers: bool) -> None:
+def test_verify_repair_interrupted_is_finished_by_next_run(
+    damage: Damage, verification: Verification, answers: bool
+) -> None:
     for kind in ("a claim with another partner", "a token at another's key", "two devices with one mobile device"):
-        MENDABLE[kind][0](damage)
+        REPAIRABLE[kind][0](damage)
     broken = {table: damage.stored.items(table) for table in (DEVICES, SUBSCRIBERS, PLACES)}
-    assert hands.repair() == []
+    assert verification.repair() == []
     wanted = {table: damage.stored.items(table) for table in broken}
     for count in range(3):
         damage.stored.clear(*broken)
         for table, items in broken.items():
             for item in items:
                 damage.stored.put(table, item)
-        dying = die_at_write(hands.registry.client, count, applied=not answers)
-        mender = Repairer(replace(hands.registry, client=cast("AdminClient", dying)), EPOCH, hands.removed.append)
+        dying = die_at_write(verification.registry.client, count, applied=not answers)
+        repairer = Repairer(
+            replace(verification.registry, client=cast("AdminClient", dying)), EPOCH, verification.removed.append
+        )
         with pytest.raises(ProcessKilledError):
-            mender.apply(hands.look())
-        assert len(hands.look()) < 3 + (count == 0 and answers)
-        assert hands.repair() == []
+            repairer.apply(verification.look())
+        assert len(verification.look()) < 3 + (count == 0 and answers)
+        assert verification.repair() == []
         assert {table: damage.stored.items(table) for table in broken} == wanted

@@ -1,4 +1,4 @@
-"""Reading the cases: files to checked, expanded cases (tests/cases/README.md tells the vocabulary)."""
+"""Reads the contract cases (format: tests/cases/README.md)."""
 
 from __future__ import annotations
 

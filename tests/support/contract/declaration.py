@@ -1,4 +1,4 @@
-"""The OpenAPI document as a test asks it: references followed, values checked, exchanges looked up."""
+"""Queries of the OpenAPI document: references followed, values checked, exchanges looked up."""
 
 from __future__ import annotations
 

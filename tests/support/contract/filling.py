@@ -1,4 +1,4 @@
-"""Filling placeholders: `{name}` from the bindings, `{sha256:text}` and `{repeat:text*times}` computed."""
+"""Fills placeholders: `{name}` from the bindings, `{sha256:text}` and `{repeat:text*times}` computed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Comparing what came with what was expected: equal, type by type, but for the matchers (`$re` and friends)."""
+"""Compares actual with expected values: equal including types, except for matchers such as `$re`."""
 
 from __future__ import annotations
 

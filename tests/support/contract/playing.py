@@ -1,4 +1,4 @@
-"""Playing a case: install what it starts from, send its requests, compare answers and tables."""
+"""Plays a case: adds its directory entries, sends its requests, compares answers and stored items."""
 
 from __future__ import annotations
 

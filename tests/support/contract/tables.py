@@ -1,4 +1,4 @@
-"""What a case adds to the directory, and what it expects to be stored."""
+"""The directory entries of a case, and the check of what it expects to be stored."""
 
 from __future__ import annotations
 

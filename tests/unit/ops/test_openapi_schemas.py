@@ -1,4 +1,4 @@
-"""The document's schemas judge as the models do."""
+"""The schemas of the OpenAPI document accept what the models accept."""
 
 from __future__ import annotations
 
