@@ -34,7 +34,7 @@ pytestmark = pytest.mark.engine
 
 
 class ForkServer:
-    """The other end of the fork_server's orders."""
+    """Sends commands to the fork server."""
 
     def __init__(self, orders: IO[str], answers: IO[str]) -> None:
         self._orders = orders
@@ -50,7 +50,7 @@ class ForkServer:
 
 @pytest.fixture
 def fork_server(endpoint: str) -> Iterator[ForkServer]:
-    """A fork_server that ends with the test."""
+    """A fork server that is stopped after the test."""
     command = [sys.executable, "-m", "tests.linearizability.fork_server", endpoint]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="ascii"
