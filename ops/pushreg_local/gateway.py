@@ -75,7 +75,7 @@ class Gateway:
     """An ASGI application that stands in for API Gateway and Lambda."""
 
     def __init__(self, template: Template, handlers: Mapping[str, Handler], port: int, clock: Clock = now) -> None:
-        self._router = Router(template.routes)
+        self._router = Router(template.all_routes)
         self._functions = {function.name: function for function in template.functions}
         self._handlers = handlers
         self._port = port

@@ -46,7 +46,8 @@ def _match_path(pattern: str, path: str) -> Parameters | None:
         if len(given) < len(wanted):
             return None
         rest = "/".join(given[len(wanted) - 1 :])
-        if not rest:
+        # Below the root, a greedy variable takes the nothing behind a slash at the end.
+        if not rest and len(wanted) == 2:
             return None
         parameters[wanted[-1][1:-2]] = rest
         wanted = wanted[:-1]

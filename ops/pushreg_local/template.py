@@ -28,6 +28,11 @@ class Route:
         """The route's name in an event."""
         return self.path if self.path == "$default" else f"{self.method} {self.path}"
 
+    @property
+    def is_greedy(self) -> bool:
+        """Whether it matches all paths below its own."""
+        return self.path.endswith("+}")
+
 
 @dataclass(frozen=True, slots=True)
 class Function:
@@ -63,12 +68,21 @@ class Cors:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """The parts of the template that the local stack serves."""
+    """The parts of the template that the local stack serves.
+
+    `greedy_routes` take what `routes` do not: paths with superfluous slashes, and unknown ones.
+    """
 
     functions: tuple[Function, ...]
     routes: tuple[Route, ...]
     tables: tuple[Table, ...]
     cors: Cors | None = None
+    greedy_routes: tuple[Route, ...] = ()
+
+    @property
+    def all_routes(self) -> tuple[Route, ...]:
+        """Both kinds of routes."""
+        return self.routes + self.greedy_routes
 
     def name_table(self, logical_id: str) -> str:
         """Return the local name of the table; TemplateError if there is none."""
@@ -107,7 +121,9 @@ def load_template(text: str, parameters: Mapping[str, str] | None = None) -> Tem
             cors = _read_cors(resolver.resolve(properties["CorsConfiguration"]))
     if not routes:
         raise TemplateError("the template has no function with a route of an HTTP API")
-    return Template(tuple(functions), tuple(routes), tuple(tables), cors)
+    documented = tuple(route for route in routes if not route.is_greedy)
+    greedy = tuple(route for route in routes if route.is_greedy)
+    return Template(tuple(functions), documented, tuple(tables), cors, greedy)
 
 
 def _read_function(

@@ -46,7 +46,7 @@ def unpack_release(folder: Path) -> Path:
 def run_released(folder: Path, endpoint: str, environment: Mapping[str, str]) -> Iterator[Send]:
     """Run one execution environment of each released function, and give what sends requests to them."""
     template = read_template()
-    router = Router(template.routes)
+    router = Router(template.all_routes)
     families = {each.name: each.environment["FAMILY"] for each in template.functions}
     local = {
         "DYNAMODB_ENDPOINT": endpoint,

@@ -35,7 +35,7 @@ class Gateway:
         self, client: Any, environment: Mapping[str, str] | None = None, encode: bool = False, **options: Any
     ) -> None:
         template = read_template()
-        self._router = Router(template.routes)
+        self._router = Router(template.all_routes)
         self._encode = encode
         self._handlers = {}
         # The functions can do no more than their roles allow, as in the cloud.

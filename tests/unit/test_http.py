@@ -57,6 +57,38 @@ def read(event: dict[str, Any]) -> bytes:
     return Request.from_event(event).read_body()
 
 
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("/things//a/", {"thing": "a"}),
+        ("/things/a//", {"thing": "a"}),
+        ("/things/list/", {}),
+        ("/things/", None),
+        ("/things/a/b", None),
+        ("/other/a/", None),
+    ],
+)
+def test_handler_superfluous_slashes_of_greedy_route_are_ignored(path: str, found: dict[str, str] | None) -> None:
+    seen: list[Request] = []
+
+    def note(request: Request, context: Context) -> Response:
+        seen.append(request)
+        return Response(204, b"", None, "found")
+
+    class Things(Echo):
+        def __init__(self) -> None:
+            self.routes = {"/things/{thing}": {"PUT": note}, "/things/list": {"PUT": note}}
+
+    handler = Handler(Things(), ENVIRON, ScriptedClient({}).client, emit=lambda _: None)
+    event = {"routeKey": "ANY /things/{proxy+}", "rawPath": path, "pathParameters": {"proxy": "x"}}
+    answer = handler(send(**event), None)
+    if found is None:
+        assert (answer["statusCode"], answer["body"]) == (404, '{"message":"Not Found"}')
+        return
+    assert [request.parameters for request in seen] == [found]
+    assert seen[0].path == f"/things/{found.get('thing', 'list')}"
+
+
 def test_request_holds_what_event_says() -> None:
     request = Request.from_event(
         {

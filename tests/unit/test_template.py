@@ -75,6 +75,13 @@ def test_template_routes_lead_to_their_family() -> None:
     assert routes == ROUTES
 
 
+def test_template_greedy_routes_lead_superfluous_slashes_to_every_family() -> None:
+    modules = {function.name: function.module for function in TEMPLATE.functions}
+    greedy = {(route.path.partition("{")[0], modules[route.function]) for route in TEMPLATE.greedy_routes}
+    first = {(f"/{key.split('/')[1]}/", module) for module, keys in ROUTES.items() for key in keys}
+    assert greedy == first
+
+
 def test_template_cors_allows_every_request_header_that_code_reads() -> None:
     header = re.compile(r"authorization|content-type|if-(none-)?match|x-(?!amz-)[a-z0-9-]+")
     read = {
@@ -293,7 +300,7 @@ def test_template_routes_have_limits_of_their_family() -> None:
     modules = {function.name: function.module.partition(".")[0].capitalize() for function in TEMPLATE.functions}
     assert {key: each["ThrottlingRateLimit"] for key, each in api["RouteSettings"].items()} == {
         route.key: {"Ref": f"{modules[route.function]}RateLimit"}
-        for route in TEMPLATE.routes
+        for route in TEMPLATE.all_routes
         if modules[route.function] in ("Kazoo", "Places")
     }
     assert api["DefaultRouteSettings"]["ThrottlingRateLimit"] == {"Ref": "ThrottlingRateLimit"}

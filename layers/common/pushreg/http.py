@@ -9,7 +9,7 @@ import math
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -192,7 +192,7 @@ class Handler:
         """Answer one event of payload format 2.0; every failure has the family's own form."""
         started = self._timer()
         settings, directory, tokens, client, request_log = self.prepare()
-        request = Request.from_event(event)
+        request = _find_resource(self._dialect.routes, Request.from_event(event))
         moment = self._clock()
         context = Context(
             settings=settings,
@@ -232,7 +232,32 @@ def look_up(table: Mapping[type[Exception], Entry], error: Exception) -> Entry:
     return next(table[each] for each in type(error).__mro__ if each in table)
 
 
+def _find_resource(routes: Routes, request: Request) -> Request:
+    """Return the request of a greedy route as one for the resource that its path names but for superfluous slashes.
+
+    API Gateway takes no route with a slash at its end, so the template has a greedy one for each first segment.
+    """
+    if request.resource in routes:
+        return request
+    segments = [segment for segment in request.path.split("/") if segment]
+    # A literal segment goes before a variable, as in API Gateway.
+    for resource in sorted(routes, key=lambda each: each.count("{")):
+        names = resource.split("/")[1:]
+        pairs = list(zip(names, segments, strict=False))
+        if len(names) == len(segments) and all(name[0] == "{" or name == segment for name, segment in pairs):
+            parameters = {name[1:-1]: segment for name, segment in pairs if name[0] == "{"}
+            return replace(request, resource=resource, path=f"/{'/'.join(segments)}", parameters=parameters)
+    return request
+
+
+def _answer_unknown_path(request: Request, context: Context) -> Response:
+    """Answer as API Gateway does if no route matches."""
+    return Response(404, b'{"message":"Not Found"}', "application/json", "missing")
+
+
 def _find_operation(routes: Routes, request: Request) -> Operation:
+    if request.resource.endswith("+}"):
+        return _answer_unknown_path
     methods = routes.get(request.resource)
     # API Gateway sends a value for each parameter; an event made by hand may lack some.
     if methods is None or len(request.parameters) != request.resource.count("{"):

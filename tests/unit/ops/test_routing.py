@@ -26,7 +26,7 @@ ROUTER = Router(
         ("GET", "/a/b/c", "one_variable", {"y": "c"}),
         ("GET", "/z/b/c", "two_variables", {"x": "z", "y": "c"}),
         ("POST", "/a/b/c", "greedy_below_a", {"rest": "b/c"}),
-        ("GET", "/a/", "greedy", {"proxy": "a/"}),
+        ("GET", "/a/", "greedy_below_a", {"rest": ""}),
         ("GET", "/z", "greedy", {"proxy": "z"}),
         ("GET", "/", "default", {}),
         ("GET", "/a/ünï c%de", "variable", {"x": "ünï c%de"}),
