@@ -180,7 +180,7 @@ def test_template_unknown_parameter_raises() -> None:
 
 def test_template_of_project_is_complete() -> None:
     template = load_template(find_template(PROJECT).read_text("utf-8"), {ENDPOINT_PARAMETER: "http://127.0.0.1:1"})
-    assert len(template.functions) == 3
+    assert len(template.functions) == 4
     assert {route.function for route in template.routes} == {function.name for function in template.functions}
     names = {table.name for table in template.tables}
     for function in template.functions:
