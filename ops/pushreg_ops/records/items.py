@@ -174,6 +174,10 @@ class StoredCredential(StoredItem):
             raise ValueError("account_id is for kazoo's and senders' keys")
         if (self.scope == "sender") is not (self.family == "senders"):
             raise ValueError("the scope sender is the senders' only one, and theirs alone")
+        if self.places and self.family not in ("places", "senders"):
+            raise ValueError("places are for keys of places and of senders")
+        if self.applications and self.family not in ("engagement", "senders"):
+            raise ValueError("applications are for keys of engagement and of senders")
         return self
 
 

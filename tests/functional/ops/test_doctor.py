@@ -190,7 +190,7 @@ def test_check_directory_dangling_keys_and_open_applications_are_noted(registry:
     assert PLACE in notes[f"key {away.key_id}"].detail
     assert "'VoltMX Foundry MessagingDEV'" in (notes["application VoltMX Foundry MessagingDEV"].fix or "")
     assert "application demo-secure-app" not in notes
-    assert findings[0].detail.startswith("accounts 1, applications 4, places 1, keys 5")
+    assert findings[0].detail.startswith("accounts 1, applications 4, places 1, keys 6")
     assert ACCOUNT_ID not in str(findings)
 
 
