@@ -15,6 +15,7 @@ from tests.linearizability.model_engagement import (
     XML,
     Answer,
     Call,
+    Manage,
     Model,
     Row,
     State,
@@ -23,7 +24,7 @@ from tests.linearizability.model_engagement import (
     age,
     agrees,
 )
-from tests.linearizability.stack import APPLICATIONS, to_day
+from tests.linearizability.stack import APPLICATIONS, MANAGER_KEY, to_day
 from tests.support.calls import Send
 
 DEVICES = ("handset", "slate", "watch")
@@ -31,6 +32,7 @@ SIDS = ("red", "green", "blue")
 SYSTEMS = ("iphone", "androidgcm")
 UFIDS = (None, "", "me@example.com", "you@example.com")
 STYLES = ("json", XML, MODERN)
+MANAGEMENT = ("activate", "inactivate", "delete")
 PATHS = ("/vpns/subscription", "/kpns/subscription", "/subscription")
 UNKNOWN_KSID = "1234567890123456789"
 UNKNOWN_APPLICATION = "no-app"
@@ -44,7 +46,8 @@ class Engagement:
     name = "engagement"
     initial: State = frozenset()
 
-    def __init__(self, lifetime: float = math.inf) -> None:
+    def __init__(self, lifetime: float = math.inf, is_managed: bool = True) -> None:
+        self._is_managed = is_managed
         self._model = Model(frozenset(APPLICATIONS), lifetime)
 
     def draw(self, random: Random, seen: Sequence[Answer], day: int = 0) -> Call:
@@ -57,6 +60,8 @@ class Engagement:
             sid = SIDS[DEVICES.index(device)] if random.random() < 0.6 else random.choice(SIDS)
             return Subscribe(style, app, device, sid, random.choice(SYSTEMS), random.choice(UFIDS), day)
         ksids = [answer.ksid for answer in seen if answer.ksid not in ("-1", "")] or [UNKNOWN_KSID]
+        if self._is_managed and random.random() < 0.3:
+            return Manage(random.choice(MANAGEMENT), random.choice(ksids), day)
         match random.randrange(6):
             case 0 | 1 | 2 if style != MODERN:
                 return Unsubscribe(style, None, app, device, day)
@@ -72,6 +77,12 @@ class Engagement:
 
     def perform(self, send: Send, call: Call) -> Answer | None:
         """Make the call and return what a model determines of its answer; None for a 5xx."""
+        if isinstance(call, Manage):
+            headers = {"authorization": f"Bearer {MANAGER_KEY}", "content-type": "application/json"}
+            if call.verb == "delete":
+                body = json.dumps({"ksids": [call.ksid]}).encode()
+                return _read(*send("POST", "/api/v1/subscribers/delete/ksids", headers, body))
+            return _read(*send("POST", f"/api/v1/subscribers/{call.ksid}/{call.verb}", headers, None))
         members: dict[str, str | None]
         if isinstance(call, Subscribe):
             verb = "subscribe"

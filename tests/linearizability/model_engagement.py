@@ -46,6 +46,14 @@ class Unsubscribe(NamedTuple):
     day: int = 0
 
 
+class Manage(NamedTuple):
+    """An operator's request on the modern API: activate, inactivate or delete one subscriber."""
+
+    verb: str
+    ksid: str
+    day: int = 0
+
+
 class Answer(NamedTuple):
     """The parts of an answer that the state decides; every failure has the KSID -1."""
 
@@ -58,7 +66,7 @@ class Answer(NamedTuple):
 MODERN = "v1"
 XML = "xml"
 
-Call = Subscribe | Unsubscribe
+Call = Subscribe | Unsubscribe | Manage
 State = frozenset[Row]
 
 CREATED = "Subscription successful."
@@ -71,6 +79,10 @@ UNCLEAR = Answer(
 )
 NO_APPLICATION = Answer("404", "Invalid Application ID.")
 NO_SUBSCRIPTION = Answer("404", "No valid subscription exists.")
+STATUS_UPDATED = "Subscriber Status updated successfully."
+DELETED = Answer("200", "Subscribers deleted successfully", "")
+NOT_INACTIVE = Answer("400", "Please provide valid ksids with inactive status", "")
+NOT_MANAGED = Answer("400", "Invalid request format", "")
 # What the newer API says instead: it tells no duplicate from an update, and a KSID is an empty text in a failure.
 _MODERN_ANSWERS = {
     NO_APPLICATION: Answer("400", "Invalid Volt MX application ID", ""),
@@ -87,6 +99,8 @@ class Model:
 
     def apply(self, state: State, call: Call, fresh: str) -> tuple[State, Answer]:
         """Return the state after the call, and its answer; a subscriber made by it gets the KSID `fresh`."""
+        if isinstance(call, Manage):
+            return _manage(age(state, call.day), call)
         state, answer = self._apply(age(state, call.day), call, fresh)
         if call.style == MODERN:
             answer = _MODERN_ANSWERS.get(answer, answer)
@@ -94,7 +108,7 @@ class Model:
                 answer = Answer("200", UPDATED, answer.ksid)
         return state, answer
 
-    def _apply(self, state: State, call: Call, fresh: str) -> tuple[State, Answer]:
+    def _apply(self, state: State, call: Subscribe | Unsubscribe, fresh: str) -> tuple[State, Answer]:
         if call.app is not None and call.app not in self._applications:
             return state, NO_APPLICATION
         if isinstance(call, Unsubscribe):
@@ -160,6 +174,18 @@ def _unsubscribe(state: State, call: Unsubscribe) -> tuple[State, Answer]:
     if not row.active:
         return state, Answer("200", ALREADY, row.ksid)
     return state - {row} | {row._replace(active=False, ufid=None)}, Answer("200", UNSUBSCRIBED, row.ksid)
+
+
+def _manage(state: State, call: Manage) -> tuple[State, Answer]:
+    row = next((row for row in state if row.ksid == call.ksid), None)
+    if call.verb == "delete":
+        if row is None or row.active:
+            return state, NOT_INACTIVE
+        return state - {row}, DELETED
+    active = call.verb == "activate"
+    if row is None or (active and not row.active and "" in (row.sid, row.device)):
+        return state, NOT_MANAGED
+    return state - {row} | {row._replace(active=active)}, Answer("200", STATUS_UPDATED, row.ksid)
 
 
 def age(state: State, day: int) -> State:

@@ -20,6 +20,7 @@ MOMENT = "2024-01-01T00:00:00Z"
 ACCOUNTS = ("a" * 32, "b" * 32)
 APPLICATIONS = ("first-app", "second-app")
 PLACE_IDS = ("11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222")
+MANAGER_KEY = "key of all applications"
 ALL_PLACES_KEY = "key of all places"
 # The one table that each family writes to.
 TABLES = {"kazoo": DEVICES, "engagement": SUBSCRIBERS, "places": PLACES}
@@ -51,6 +52,7 @@ def list_entries() -> list[Entry]:
         entries.append(Place(place, MOMENT))
         entries.append(Credential(digest(key_of(place)), "places", "write", MOMENT, places=frozenset({place})))
     everywhere = frozenset({"all"})
+    entries.append(Credential(digest(MANAGER_KEY), "engagement", "write", MOMENT, applications=everywhere))
     entries.append(Credential(digest(ALL_PLACES_KEY), "places", "write", MOMENT, places=everywhere))
     return entries
 

@@ -59,6 +59,8 @@ ROUTES = {
     "/vpns/subscription": ["/vpns/subscription"],
     "/kpns/subscription": ["/kpns/subscription"],
     "/subscription": ["/subscription", "/subscription?a=1&b=&a=2%20x&c=%C3%A9"],
+    "/pushreg/v1/lookup": ["/pushreg/v1/lookup"],
+    "/pushreg/v1/feedback": ["/pushreg/v1/feedback"],
     "/service/geolocupdate": ["/service/geolocupdate"],
     **{
         f"{prefix}/api/v1/{path}": [f"{prefix}/api/v1/{path.format(ksid='4927718950329103027')}{query}"]
@@ -101,7 +103,7 @@ def sam_url(sam: Sam, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     }
     own = {"Runtime": document["Globals"]["Function"]["Runtime"], "Architectures": [{"Ref": "Architecture"}]}
     document["Globals"] = {"Function": own}
-    kept = ("AWSTemplateFormatVersion", "Transform", "Parameters", "Globals", "Resources")
+    kept = ("AWSTemplateFormatVersion", "Transform", "Parameters", "Conditions", "Globals", "Resources")
     (folder / "template.yaml").write_text(yaml.safe_dump({name: document[name] for name in kept}))
     # Alone in its folder: sam starts a function anew when a file beside it changes, its own log too.
     (folder / "code").mkdir()
