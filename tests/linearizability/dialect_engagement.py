@@ -41,18 +41,18 @@ _DUPLICATE_XML = DUPLICATE.replace("has ID", "has the ID")
 
 
 class Engagement:
-    """Everything about subscribers."""
+    """Everything about subscribers; without the modern API only what 1.0.0 answers too."""
 
     name = "engagement"
     initial: State = frozenset()
 
-    def __init__(self, lifetime: float = math.inf, is_managed: bool = True) -> None:
-        self._is_managed = is_managed
+    def __init__(self, lifetime: float = math.inf, is_modern: bool = True) -> None:
+        self._is_modern = is_modern
         self._model = Model(frozenset(APPLICATIONS), lifetime)
 
     def draw(self, random: Random, seen: Sequence[Answer], day: int = 0) -> Call:
         """Return a call; three in ten unsubscribe, half of them by a KSID that was seen."""
-        style = random.choice(STYLES)
+        style = random.choice(STYLES if self._is_modern else ("json", XML))
         app = random.choices((*APPLICATIONS, UNKNOWN_APPLICATION), (30, 9, 1))[0]
         device = random.choice(DEVICES)
         if random.random() < 0.7:
@@ -60,7 +60,7 @@ class Engagement:
             sid = SIDS[DEVICES.index(device)] if random.random() < 0.6 else random.choice(SIDS)
             return Subscribe(style, app, device, sid, random.choice(SYSTEMS), random.choice(UFIDS), day)
         ksids = [answer.ksid for answer in seen if answer.ksid not in ("-1", "")] or [UNKNOWN_KSID]
-        if self._is_managed and random.random() < 0.3:
+        if self._is_modern and random.random() < 0.3:
             return Manage(random.choice(MANAGEMENT), random.choice(ksids), day)
         match random.randrange(6):
             case 0 | 1 | 2 if style != MODERN:

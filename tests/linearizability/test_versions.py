@@ -61,7 +61,7 @@ def test_histories_of_two_versions_keep_invariants_of_subscribers(
     # No one model explains both: 1.0.0 answers 403 where this version takes a sid from an inactive subscriber.
     clients = [*released_clients, *(make_client(client) for _ in range(CLIENTS - len(released_clients)))]
     for number in range(HISTORIES):
-        history = record(Engagement(LIFETIME, is_managed=False), clients, f"versions engagement {number}", stored)
+        history = record(Engagement(LIFETIME, is_modern=False), clients, f"versions engagement {number}", stored)
         violations = [each for each in check_subscribers(list(history.items), 0) if each.rule not in UNKNOWN_TO_RELEASE]
         assert violations == []
         assert history.unanswered == 0
