@@ -72,14 +72,25 @@ def load_handlers(template: Template, emit: Callable[[str], None] = print) -> di
 
 
 class Gateway:
-    """An ASGI application that stands in for API Gateway and Lambda."""
+    """An ASGI application that stands in for API Gateway and Lambda.
 
-    def __init__(self, template: Template, handlers: Mapping[str, Handler], port: int, clock: Clock = now) -> None:
+    `answer_browser` may answer requests without a route in place of API Gateway.
+    """
+
+    def __init__(
+        self,
+        template: Template,
+        handlers: Mapping[str, Handler],
+        port: int,
+        clock: Clock = now,
+        answer_browser: Callable[[Request], HttpResponse | None] = lambda _: None,
+    ) -> None:
         self._router = Router(template.all_routes)
         self._functions = {function.name: function for function in template.functions}
         self._handlers = handlers
         self._port = port
         self._clock = clock
+        self._answer_browser = answer_browser
         self._threads = CapacityLimiter(MAX_THREADS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,7 +107,7 @@ class Gateway:
     async def _answer(self, request: Request) -> HttpResponse:
         match = self._router.match(request.method, request.scope["path"])
         if match is None:
-            return _message(404, "Not Found")
+            return self._answer_browser(request) or _message(404, "Not Found")
         body = await _read(request)
         if body is None:
             return _message(413, "Request Entity Too Large")

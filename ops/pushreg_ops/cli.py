@@ -15,6 +15,7 @@ from pushreg_local.errors import OperatorError, StoppedError
 from pushreg_ops.commands import (
     accounts,
     apps,
+    console,
     demo_token,
     doctor,
     export,
@@ -57,6 +58,7 @@ app = typer.Typer(
 )
 app.command("local")(local.run)
 app.command("demo-token")(demo_token.run)
+app.command("console")(console.run)
 app.command("doctor")(doctor.run)
 app.command("show")(show.run)
 app.command("remove")(remove.remove)

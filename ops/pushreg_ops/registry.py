@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pushreg.errors import StoreError
 from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
 from pushreg_local.client import AdminClient, connect_endpoint, explain
 from pushreg_local.errors import OperatorError
@@ -76,6 +78,16 @@ def open_registry(stack: str | None, local: bool, environ: Mapping[str, str]) ->
     with explain(registry.description, **registry.fixes):
         registry.client.describe_table(TableName=registry.directory)
     return registry
+
+
+@contextmanager
+def explain_failures(registry: Registry) -> Iterator[None]:
+    """Convert failures of the registry's tables inside the block into OperatorError with a fix."""
+    try:
+        with explain(registry.description, **registry.fixes):
+            yield
+    except StoreError as error:
+        raise OperatorError(f"{registry.description} did not answer ({error.code}): try again") from error
 
 
 def _open_stack(name: str, region: str | None) -> Registry:

@@ -26,7 +26,7 @@ ORDER = (
     ),
     ("pushreg_ops.registry",),
     ("pushreg_ops.provision", "pushreg_ops.records"),
-    ("pushreg_ops.migrate", "pushreg_ops.verify", "pushreg_ops.doctor"),
+    ("pushreg_ops.migrate", "pushreg_ops.verify", "pushreg_ops.doctor", "pushreg_ops.console"),
     ("pushreg_ops.commands",),
     ("pushreg_ops.cli",),
 )

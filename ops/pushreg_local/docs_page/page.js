@@ -1,6 +1,7 @@
 // Shows the commands to copy, and Swagger UI with the demo credentials if there are any.
 "use strict";
 
+const DARK = matchMedia("(prefers-color-scheme: dark)");
 const DEMO = "This stack has demo data, and its credentials are filled in below: press Execute to send a request.";
 const EMPTY =
   "This stack has no demo data: add an account, a place or an application, issue a key (pushreg --help), " +
@@ -13,20 +14,23 @@ function createElement(name, text, className) {
   return element;
 }
 
+// Swagger UI has a dark style, but does not ask for the visitor's preference.
+function setColorScheme() {
+  document.documentElement.classList.toggle("dark-mode", DARK.matches);
+}
+
 function showCommand([family, command]) {
-  const block = createElement("section", "", "command");
+  const block = createElement("div", "", "command");
   const copy = createElement("button", "Copy");
   copy.type = "button";
+  copy.dataset.copy = "";
   copy.setAttribute("aria-label", `Copy the ${family} command`);
-  copy.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(command);
-    copy.textContent = "Copied";
-    setTimeout(() => (copy.textContent = "Copy"), 1500);
-  });
-  const head = createElement("div", "", "command-head");
-  head.append(createElement("h2", family), copy);
-  block.append(head, createElement("pre", command));
-  document.getElementById("commands").append(block);
+  const text = createElement("pre", command);
+  text.tabIndex = 0;
+  block.append(text, copy);
+  const section = createElement("section", "");
+  section.append(createElement("h2", family), block);
+  document.getElementById("commands").append(section);
 }
 
 function showOperations({ document: url, credentials }) {
@@ -56,4 +60,6 @@ async function show() {
   showOperations(settings);
 }
 
+setColorScheme();
+DARK.addEventListener("change", setColorScheme);
 show();

@@ -14,9 +14,13 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from pushreg_local.events import HttpResponse
+
 PAGE_PATH = "/docs"
 DOCUMENT = "/openapi.json"
 _OWN = Path(__file__).parent
+# The files that the console uses too.
+SHARED = {name: _OWN / name for name in ("style.css", "copy.js", "icon.svg")}
 # Own resources only and no inline code, so that the page can never send a request to another host.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -49,17 +53,27 @@ def create_routes(
     vendor = Path(str(metadata.distribution("flask-swagger-ui").locate_file("flask_swagger_ui/dist")))
     files = {
         "": _OWN / "page.html",
+        **{f"/{name}": file for name, file in SHARED.items()},
         "/page.css": _OWN / "page.css",
         "/page.js": _OWN / "page.js",
         "/swagger-ui.css": vendor / "swagger-ui.css",
         "/swagger-ui-bundle.js": vendor / "swagger-ui-bundle.js",
-        "/icon.png": vendor / "favicon-32x32.png",
     }
     return [
         *(Route(f"{PAGE_PATH}{path}", _serve_file(file)) for path, file in files.items()),
         Route(f"{PAGE_PATH}/settings.json", _serve_json(lambda: _to_json(settings))),
         Route(DOCUMENT, _serve_json(read_document)),
     ]
+
+
+def answer_browser(request: Request) -> HttpResponse | None:
+    """Return the answer to a browser's request for an unknown path: the way to this page; None for other clients."""
+    if request.method not in ("GET", "HEAD") or "text/html" not in request.headers.get("accept", ""):
+        return None
+    if request.url.path == "/":
+        return HttpResponse(303, b"", (("location", PAGE_PATH),))
+    headers = {**_HEADERS, "Content-Type": "text/html; charset=utf-8"}
+    return HttpResponse(404, (_OWN / "not_found.html").read_bytes(), tuple(headers.items()))
 
 
 def _serve_file(file: Path) -> Callable[[Request], Response]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from pushreg.models.directory import EVERY_APPLICATION, EVERY_PLACE, Credential, Scope
+from pushreg.models.directory import EVERY_APPLICATION, EVERY_PLACE, Scope
 from pushreg.tokens import is_token
 from pushreg_ops.commands.options import (
     Json,
@@ -17,6 +17,7 @@ from pushreg_ops.commands.options import (
     parse_place_id,
     provision,
 )
+from pushreg_ops.records.wording import describe_key
 from pushreg_ops.terminal import Terminal
 
 app = typer.Typer(help="Issue, list and revoke API keys.", no_args_is_help=True)
@@ -75,7 +76,7 @@ def issue(
             key, secret = provisioner.issue_applications_key(application_ids, scope, value)
         else:
             key, secret = provisioner.issue_places_key(place_ids, scope, value)
-    record = {**_describe(key), "secret": secret}
+    record = {**describe_key(key), "secret": secret}
     text = f"key {key.key_id} issued; its secret is shown only once:\n{secret}"
     Terminal(as_json=json).show(record, text)
 
@@ -84,7 +85,7 @@ def issue(
 def list_keys(stack: Stack = None, local: Local = False, json: Json = False) -> None:
     """List the keys without their secrets, oldest first."""
     with provision(stack, local) as provisioner:
-        records = [_describe(key) for key in provisioner.list_keys()]
+        records = [describe_key(key) for key in provisioner.list_keys()]
     Terminal(as_json=json).list(["key_id", "family", "reach", "scope", "created_at"], records)
 
 
@@ -112,15 +113,3 @@ def _parse_applications(text: str) -> frozenset[str]:
     if text == EVERY_APPLICATION:
         return frozenset({EVERY_APPLICATION})
     return frozenset(parse_application_id(each.strip()) for each in text.split(","))
-
-
-def _describe(key: Credential) -> dict[str, Any]:
-    accounts = frozenset[str]() if key.account_id is None else frozenset({key.account_id})
-    reach = sorted(accounts | key.places | key.applications)
-    return {
-        "key_id": key.key_id,
-        "family": key.family,
-        "reach": reach,
-        "scope": key.scope,
-        "created_at": key.created_at,
-    }

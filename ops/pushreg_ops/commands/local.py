@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
+from starlette.routing import BaseRoute
 
 from pushreg_local.serve import DYNAMODB_LOCAL, MEMORY, Options, serve
+from pushreg_ops.console.app import create_console
+from pushreg_ops.registry import ENDPOINT_VARIABLE, open_registry
 from pushreg_ops.terminal import Terminal
 
 
@@ -55,4 +59,10 @@ def run(
       pushreg local
       pushreg local --port 3001 --store memory
     """
-    serve(Options(port, dynamodb_port, store, not no_demo, ready_file), Terminal().say, os.environ)
+    options = Options(port, dynamodb_port, store, not no_demo, ready_file)
+    serve(options, Terminal().say, os.environ, _create_console)
+
+
+def _create_console(endpoint: str, address: str) -> tuple[str, list[BaseRoute]]:
+    registry = open_registry(None, True, {ENDPOINT_VARIABLE: endpoint, "PORT": str(urlsplit(address).port)})
+    return create_console(registry, "--local")

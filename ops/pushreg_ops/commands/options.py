@@ -9,12 +9,9 @@ from typing import Annotated
 
 import typer
 
-from pushreg.errors import StoreError
 from pushreg.schema import MAX_IDENTIFIER, is_account_id, is_application_id, to_place_id
-from pushreg_local.client import explain
-from pushreg_local.errors import OperatorError
 from pushreg_ops.provision import Provisioner
-from pushreg_ops.registry import Registry, open_registry
+from pushreg_ops.registry import Registry, explain_failures, open_registry
 
 Stack = Annotated[
     str | None, typer.Option("--stack", metavar="NAME", help="Use a deployed stack; its outputs name the tables.")
@@ -36,11 +33,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.
 def reach(stack: str | None, local: bool) -> Iterator[Registry]:
     """Yield the registry selected by the options; failures inside the block become OperatorError."""
     registry = open_registry(stack, local, os.environ)
-    try:
-        with explain(registry.description, **registry.fixes):
-            yield registry
-    except StoreError as error:
-        raise OperatorError(f"{registry.description} did not answer ({error.code}): try again") from error
+    with explain_failures(registry):
+        yield registry
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from pushreg.schema import (
     is_alive,
     is_application_id,
     is_ksid,
+    is_path_id,
     ksid_key,
     mobile_claim_key,
     place_key,
@@ -216,8 +217,9 @@ class Inspector:
 
 def _device_keys(text: str, entries: Iterable[Entry]) -> list[Key]:
     accounts = [entry.account_id for entry in entries if isinstance(entry, Account)]
-    keys = [(device_key(account, text), mobile_claim_key(account, digest(text))) for account in accounts]
-    return [key for pair in keys for key in pair]
+    claims = [mobile_claim_key(account, digest(text)) for account in accounts]
+    # A token can be longer than a key of DynamoDB.
+    return claims + ([device_key(account, text) for account in accounts] if is_path_id(text) else [])
 
 
 def _subscriber_keys(text: str, entries: Iterable[Entry]) -> list[Key]:

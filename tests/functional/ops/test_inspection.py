@@ -59,6 +59,7 @@ def names(found: Any) -> set[str]:
         ("demo-app", {KSIDS[0], KSIDS[1]}),
         ("nothing", set()),
         ("9" * 19, set()),
+        ("x" * 4096, set()),
     ],
 )
 def test_inspector_find_by_key_returns_registration(inspector: Inspector, text: str, wanted: set[str]) -> None:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import yaml
 
-from pushreg_local.docs_page.routes import create_routes
+from pushreg_local.docs_page.routes import answer_browser, create_routes
 from pushreg_local.gateway import Gateway, create_app
 from pushreg_local.template import Function, Route, Template
 
@@ -27,13 +27,14 @@ class FakeHandler:
     def prepare(self) -> None: ...
 
 
-def fetch(path: str, credentials: Mapping[str, str] = CREDENTIALS) -> httpx.Response:
+def fetch(
+    path: str, credentials: Mapping[str, str] = CREDENTIALS, accept: str = "*/*", method: str = "GET"
+) -> httpx.Response:
     async def send() -> httpx.Response:
-        app = create_app(
-            Gateway(ROUTED, {"Worker": FakeHandler()}, 3000), routes=create_routes(DOCUMENT, COMMANDS, credentials)
-        )
+        gateway = Gateway(ROUTED, {"Worker": FakeHandler()}, 3000, answer_browser=answer_browser)
+        app = create_app(gateway, routes=create_routes(DOCUMENT, COMMANDS, credentials))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
-            return await client.get(path)
+            return await client.request(method, path, headers={"Accept": accept})
 
     return asyncio.run(send())
 
@@ -80,3 +81,27 @@ def test_docs_unknown_path_returns_404(path: str) -> None:
 @pytest.mark.parametrize("path", ["/thing", "/docs.json", "/a%0Ab"])
 def test_docs_other_path_reaches_gateway(path: str) -> None:
     assert fetch(path).status_code == 200
+
+
+BROWSER = "text/html,application/xhtml+xml,*/*;q=0.8"
+
+
+def test_root_leads_browser_to_docs_page() -> None:
+    answer = fetch("/", accept=BROWSER)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/docs")
+
+
+def test_unknown_path_returns_page_to_browser() -> None:
+    answer = fetch("/no/such", accept=BROWSER)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    for path in re.findall(r'(?:href|src)="([^"]+)"', answer.text):
+        assert fetch(path).status_code == 200, path
+
+
+@pytest.mark.parametrize(("accept", "method"), [("*/*", "GET"), ("application/json", "GET"), (BROWSER, "POST")])
+@pytest.mark.parametrize("path", ["/", "/no/such"])
+def test_unknown_path_returns_json_to_other_clients(path: str, accept: str, method: str) -> None:
+    answer = fetch(path, accept=accept, method=method)
+    assert (answer.status_code, answer.json()) == (404, {"message": "Not Found"})

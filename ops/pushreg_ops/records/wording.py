@@ -1,0 +1,74 @@
+"""Registrations, keys and scans in words, for the terminal and for the console."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pushreg.models.directory import Credential
+from pushreg_ops.records.inspection import SEARCHED
+from pushreg_ops.records.scanning import measure
+from pushreg_ops.registry import Registry
+from pushreg_ops.terminal import count
+
+# Of on-demand tables in us-east-1: a strongly consistent read unit covers 4 KiB.
+UNIT_BYTES = 4096
+DOLLARS_PER_UNIT = 0.125e-6
+
+NO_KEY = (
+    "No key leads to a registration with this value. Tokens of Kazoo devices and registrations of removed accounts,"
+    " applications and places have no key."
+)
+
+# Shown last, in words.
+_STATE = ("expires_at", "expired", "claims", "problems", "owner_known")
+_LABELS = {"created_at": "created", "updated_at": "updated", "ksid": "KSID"}
+
+
+def describe_scan(registry: Registry) -> tuple[int, str]:
+    """Return about how many items a scan of all registrations reads, and a sentence about it and its cost."""
+    items, size = measure(registry.client, *(registry.tables[each] for each in SEARCHED))
+    dollars = size / UNIT_BYTES * DOLLARS_PER_UNIT
+    return items, f"A scan reads about {count(items, 'item')}, {size / 1e6:,.1f} MB (${dollars:.2f} on demand)"
+
+
+def to_lines(record: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """Return labels and values of a registration as `Inspector.describe` returns it; no value is an empty list."""
+    words = {name: value for name, value in record.items() if name not in _STATE}
+    if "tokens" in record:
+        words["tokens"] = [
+            f"{each['token']} {each['service']}: {', '.join(each['notifications'])}" for each in record["tokens"]
+        ]
+    expiry = record["expires_at"] or "never"
+    words |= {
+        "expires": f"{expiry}, expired" if record["expired"] else expiry,
+        "claims": [f"{each['of']}: {each['state']}" for each in record["claims"]],
+        "problems": record["problems"] or "none",
+        "reachable": record["owner_known"] or "no: its account, application or place is not known",
+    }
+    return [
+        (
+            _LABELS.get(name, name.replace("_", " ")),
+            [_format(each) for each in (value or [None] if isinstance(value, list) else [value])],
+        )
+        for name, value in words.items()
+    ]
+
+
+def describe_key(key: Credential) -> dict[str, Any]:
+    """Return what a key permits as plain data, without its digest."""
+    accounts = frozenset[str]() if key.account_id is None else frozenset({key.account_id})
+    reach = sorted(accounts | key.places | key.applications)
+    return {
+        "key_id": key.key_id,
+        "family": key.family,
+        "reach": reach,
+        "scope": key.scope,
+        "created_at": key.created_at,
+    }
+
+
+def _format(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "-" if value is None else str(value)

@@ -1,0 +1,214 @@
+"""The pages of the console over a registry, and who may see them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
+
+from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
+from pushreg_local.demo import ACCOUNT_ID, PLACE_ID, PLACES_KEY
+from pushreg_ops.console.app import create_console
+from pushreg_ops.provision import Provisioner
+from pushreg_ops.registry import Registry
+from tests.support.stored import Stored
+from tests.support.transfer import EPOCH, KSIDS, Merge, device, subscriber, token
+
+pytestmark = pytest.mark.engine
+
+SID = "a-sid-as-long-as-those-of-firebase:0123456789"
+TABLES = (DEVICES, DIRECTORY, PLACES, SUBSCRIBERS)
+Send = Callable[..., httpx.Response]
+
+
+@pytest.fixture
+def fetch(registry: Registry, stored: Stored) -> Send:
+    """Fetches a page of a console over a filled registry; with a form by POST."""
+    merge = Merge(registry)
+    merge(device("d1", "m1"), device("d2", "m2"))
+    merge(subscriber(KSIDS[0], "dev1", SID, ufid="me@example.com", expires_at=EPOCH + 60))
+    merge(subscriber(KSIDS[1], "dev2", "sid2", active=False), token("t1"), token("t2", expires_at=EPOCH))
+    path, routes = create_console(registry, "--stack prod", lambda: datetime.fromtimestamp(EPOCH, UTC))
+
+    def fetch(name: str, base: str = path, headers: Mapping[str, str] | None = None, **form: str) -> httpx.Response:
+        return request(routes, base + name, headers or {}, form)
+
+    return fetch
+
+
+def request(
+    routes: list[BaseRoute], path: str, headers: Mapping[str, str] | None = None, form: Mapping[str, str] | None = None
+) -> httpx.Response:
+    """Send a GET, or a POST with the form if there is one."""
+
+    async def send() -> httpx.Response:
+        transport = httpx.ASGITransport(Starlette(routes=routes))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:3000") as client:
+            return await client.request("POST" if form else "GET", path, headers=headers, data=form)
+
+    return asyncio.run(send())
+
+
+def to_text(answer: httpx.Response) -> str:
+    """Return the page's text with single spaces."""
+    return " ".join(re.sub(r"<[^>]*>", " ", answer.text).split())
+
+
+def test_console_overview_loads_counts_of_small_registry(fetch: Send) -> None:
+    page = fetch("")
+    assert page.status_code == 200
+    assert 'hx-get="counts" hx-trigger="load"' in page.text
+    assert "pushreg doctor --stack prod" in page.text
+    counts = to_text(fetch("counts"))
+    assert "Kazoo 2 registrations in 1 account" in counts
+    assert "Engagement 2 registrations 1 inactive" in counts
+    assert "Places 1 registration in 1 place 1 expired" in counts
+    assert ACCOUNT_ID in counts
+    # The last count is kept, so the page does not scan again.
+    assert "Kazoo 2 registrations" in to_text(fetch(""))
+
+
+def test_console_overview_of_large_registry_counts_on_request(registry: Registry, fetch: Send) -> None:
+    path, routes = create_console(registry, "--local", counted_items=1)
+    page = request(routes, path)
+    assert 'hx-trigger="load"' not in page.text
+    assert re.search(r"A scan reads about \d+ items, \d+\.\d MB \(\$0\.00 on demand\)\.", to_text(page))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "command"),
+    [
+        ("d1", f"account {ACCOUNT_ID} device d1", "pushreg remove --stack prod d1"),
+        (KSIDS[0], f"KSID {KSIDS[0]}", f"pushreg remove --stack prod {KSIDS[0]}"),
+        (f"  {SID} ", "user me@example.com", "pushreg erase --stack prod --ufid=me@example.com"),
+        ("t1", f"place {PLACE_ID}", f"pushreg remove --stack prod {PLACE_ID} - &lt; token.txt"),
+        ("demo-app", KSIDS[1], f"pushreg remove --stack prod {KSIDS[1]}"),
+    ],
+)
+def test_console_search_shows_registration_and_commands(fetch: Send, text: str, shown: str, command: str) -> None:
+    page = fetch("search", what=text)
+    assert page.status_code == 200
+    assert shown in to_text(page)
+    assert command in page.text
+
+
+@pytest.mark.parametrize("text", [SID, KSIDS[0]])
+def test_console_search_redacts_tokens(fetch: Send, text: str) -> None:
+    page = fetch("search", what=text).text
+    assert SID not in page
+    assert "a-sid-…456789 (45 characters)" in page
+
+
+def test_console_search_without_key_offers_scan(fetch: Send) -> None:
+    page = fetch("search", what="token-of-m1")
+    assert "No key leads to a registration with this value" in to_text(page)
+    assert 'name="scan"' in page.text
+    assert "device d1" in to_text(fetch("search", what="token-of-m1", scan="yes"))
+    assert "No registration has this value" in to_text(fetch("search", what="nothing", scan="yes"))
+
+
+def test_console_search_marks_inconsistent_registration_and_shows_repair(
+    registry: Registry, stored: Stored, fetch: Send
+) -> None:
+    Merge(registry)(device("d3", "m3"))
+    (claim,) = [item for item in stored.items(DEVICES) if item.get("device_id") == "d3" and "document" not in item]
+    stored.put(DEVICES, {**claim, "device_id": "d2"})
+    page = fetch("search", what="d3")
+    assert "Kazoo inconsistent" in to_text(page)
+    assert "pushreg verify --repair --stack prod" in page.text
+
+
+def test_console_search_marks_registration_of_removed_place(registry: Registry, fetch: Send) -> None:
+    Provisioner(registry).remove("place", PLACE_ID, "place")
+    assert "Places out of reach" in to_text(fetch("search", what=PLACE_ID))
+
+
+@pytest.mark.parametrize(
+    ("form", "status"),
+    [({"what": " "}, 400), ({"other": "x"}, 400), ({"what": "x" * 20_000}, 413), ({"what": "\0\ud7ff'\"<b>"}, 200)],
+)
+def test_console_search_with_invalid_form_shows_reason(fetch: Send, form: dict[str, Any], status: int) -> None:
+    page = fetch("search", **form)
+    assert page.status_code == status
+    assert "<b>" not in page.text
+    assert len(page.content) < 8000
+
+
+@pytest.mark.parametrize("text", ["x" * 4096, "é" * 2000])
+def test_console_search_for_longest_token_finds_nothing(fetch: Send, text: str) -> None:
+    assert "No key leads" in to_text(fetch("search", what=text))
+
+
+def test_console_keys_are_listed_without_secrets(registry: Registry, fetch: Send) -> None:
+    page = fetch("keys")
+    keys = Provisioner(registry).list_keys()
+    assert keys
+    for key in keys:
+        assert f"pushreg keys revoke --stack prod {key.key_id}" in page.text
+        assert key.secret_digest not in page.text
+    assert PLACES_KEY not in page.text
+
+
+def test_console_page_for_htmx_is_content_alone(fetch: Send) -> None:
+    page = fetch("counts", headers={"HX-Request": "true"})
+    assert "<html" not in page.text
+    assert 'id="counts"' in page.text
+
+
+def test_console_changes_nothing(registry: Registry, stored: Stored, fetch: Send) -> None:
+    before = {table: stored.items(table) for table in TABLES}
+    for name in ("", "counts", "search", "keys"):
+        fetch(name)
+    for text in ("d1", KSIDS[0], "t1", "nothing"):
+        fetch("search", what=text, scan="yes")
+    assert {table: stored.items(table) for table in TABLES} == before
+
+
+@pytest.mark.parametrize(
+    "path", ["/console/", "/console/wrong/", "/console/wrong/keys", "/console/é/", "/console/%0a/"]
+)
+def test_console_without_token_returns_404(fetch: Send, path: str) -> None:
+    assert fetch("", path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("host", "status"), [("localhost:3000", 200), ("evil.example", 400), ("127.0.0.1.evil.example", 400)]
+)
+def test_console_with_other_host_returns_400(fetch: Send, host: str, status: int) -> None:
+    for name in ("", "keys", "style.css"):
+        assert fetch(name, headers={"Host": host}).status_code == status
+
+
+def test_console_addresses_of_two_consoles_differ(registry: Registry) -> None:
+    assert create_console(registry, "--local")[0] != create_console(registry, "--local")[0]
+
+
+def test_console_files_and_pages_have_strict_policy(fetch: Send) -> None:
+    page = fetch("")
+    names = re.findall(r'(?:href|src)="([^"#]+)"', page.text)
+    assert {"htmx.js", "copy.js", "style.css", "console.css", "icon.svg"} < set(names)
+    for name in names:
+        answer = fetch(name.removeprefix("./"))
+        assert answer.status_code == 200, name
+        assert answer.content
+        policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
+        assert policy["default-src"] == "'none'"
+        assert not any("unsafe" in sources or "*" in sources or "http" in sources for sources in policy.values())
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(("name", "form"), [("", {}), ("counts", {}), ("keys", {}), ("search", {"what": "d1"})])
+def test_console_with_missing_table_shows_reason(stored: Stored, name: str, form: Mapping[str, str]) -> None:
+    missing = Registry("the stack prod", stored.client, dict.fromkeys(TABLES, "Missing"))
+    path, routes = create_console(missing, "--stack prod")
+    page = request(routes, path + name, form=form)
+    assert page.status_code == 502
+    assert re.search("(a table of the stack prod is missing|the stack prod did not answer)", page.text)
