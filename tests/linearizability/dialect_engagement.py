@@ -67,7 +67,7 @@ class Engagement:
                 return Unsubscribe(style, None, app, device, day)
             case 3:
                 return Unsubscribe(style, random.choice(ksids), None, None, day)
-            # The newer API knows a KSID and nothing else.
+            # The modern API knows a KSID and nothing else.
             case _ if style == MODERN:
                 return Unsubscribe(style, random.choice((random.choice(ksids), UNKNOWN_KSID)), None, None, day)
             case 4:

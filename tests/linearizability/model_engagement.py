@@ -25,7 +25,7 @@ class Row(NamedTuple):
 
 
 class Subscribe(NamedTuple):
-    """A subscribe request; `style` is the format it is written in, or the newer API; an empty ufid is a blank one."""
+    """A subscribe request; `style` is the format it is written in, or the modern API; an empty ufid is a blank one."""
 
     style: str
     app: str
@@ -62,7 +62,7 @@ class Answer(NamedTuple):
     ksid: str = "-1"
 
 
-# The newer API, which is JSON.
+# The modern API, which is JSON.
 MODERN = "v1"
 XML = "xml"
 
@@ -83,7 +83,7 @@ STATUS_UPDATED = "Subscriber Status updated successfully."
 DELETED = Answer("200", "Subscribers deleted successfully", "")
 NOT_INACTIVE = Answer("400", "Please provide valid ksids with inactive status", "")
 NOT_MANAGED = Answer("400", "Invalid request format", "")
-# What the newer API says instead: it tells no duplicate from an update, and a KSID is an empty text in a failure.
+# What the modern API says instead: it tells no duplicate from an update, and a KSID is an empty text in a failure.
 _MODERN_ANSWERS = {
     NO_APPLICATION: Answer("400", "Invalid Volt MX application ID", ""),
     NO_SUBSCRIPTION: Answer("400", "Invalid KSID", ""),
