@@ -25,14 +25,12 @@ from pushreg.errors import (
     TooLargeError,
     UnauthenticatedError,
 )
-from pushreg.http import MAX_BODY, RETRY_AFTER, Context, Request, Response, look_up
+from pushreg.http import MAX_BODY, RETRY_AFTER, SAFE_IN_PATH, Context, Request, Response, look_up
 from pushreg.models.kazoo import InvalidError, shorten
 
 CONTENT_TYPE = "application/json"
 VERSION = "1.0.0"
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
-# Characters that a path may hold unescaped (RFC 3986, pchar); the event's path is decoded.
-_SAFE_IN_PATH = "/~!$&'()*+,;=:@"
 _JSON_RANGES = frozenset({"*/*", "application/*", "application/json", "application/x-json"})
 # curl claims the last type for any body; a body of another type is an uploaded file to Kazoo.
 _JSON_TYPES = frozenset({"", "application/json", "application/x-json", "application/x-www-form-urlencoded"})
@@ -131,7 +129,7 @@ def succeed(request: Request, context: Context, secret: str | None, verb: str, r
         return Response(status, b"", None, result.outcome, headers)
     if status == 201:
         # Kazoo's own Location repeats the device id, a fault of its framework, and leads nowhere.
-        headers = {"location": quote(request.path, safe=_SAFE_IN_PATH)}
+        headers = {"location": quote(request.path, safe=SAFE_IN_PATH)}
     own = {"data": result.document, "revision": result.revision, "status": "success"}
     return _render(request, context, secret, status, own, result.outcome, headers)
 

@@ -30,8 +30,8 @@ class Route:
 
     @property
     def is_greedy(self) -> bool:
-        """Whether it matches all paths below its own."""
-        return self.path.endswith("+}")
+        """Whether it matches all paths below its own, or all that no other route matches."""
+        return self.path == "$default" or self.path.endswith("+}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,13 +153,41 @@ def test_handler_context_has_one_reading_of_clock() -> None:
         ({"requestContext": {"http": {"method": "BREW"}}}, "MethodError"),
         ({"requestContext": {}}, "MethodError"),
         ({"routeKey": "ANY /others/{id}"}, "RouteError"),
-        ({"routeKey": "$default"}, "RouteError"),
         ({"routeKey": None}, "RouteError"),
         ({"pathParameters": None}, "RouteError"),
     ],
 )
 def test_handler_unknown_route_or_method_is_refused(changes: dict[str, Any], error: str) -> None:
     assert call(found, send(**changes))["body"] == error
+
+
+def test_handler_path_that_begins_with_two_slashes_finds_own_resource() -> None:
+    answer = call(found, send(routeKey="$default", rawPath="//things//a", pathParameters=None))
+    assert answer["statusCode"] == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "location"),
+    [
+        ("//others/a", None, "/others/a"),
+        ("//others//a b/", {"x": " &"}, "/others/a%20b/?x=+%26"),
+        # Neither another host nor another header.
+        ("//evil.example/a", None, "/evil.example/a"),
+        ("//\\\\evil.example/\r\nset-cookie: a", None, "/%5C%5Cevil.example/%0D%0Aset-cookie:%20a"),
+    ],
+)
+def test_handler_unknown_path_that_begins_with_two_slashes_is_redirected(
+    path: str, query: dict[str, str] | None, location: str
+) -> None:
+    event = {"routeKey": "$default", "rawPath": path, "queryStringParameters": query, "pathParameters": None}
+    answer = call(found, send(**event))
+    assert (answer["statusCode"], answer["headers"]["location"], answer["body"]) == (308, location, "")
+
+
+@pytest.mark.parametrize("path", ["/", "/others", "/things", "/things/a/b", "/things//"])
+def test_handler_unknown_path_of_default_route_is_404(path: str) -> None:
+    answer = call(found, send(routeKey="$default", rawPath=path, pathParameters=None))
+    assert (answer["statusCode"], answer["body"]) == (404, '{"message":"Not Found"}')
 
 
 def test_handler_method_error_lists_methods_of_resource() -> None:

@@ -6,11 +6,13 @@ import base64
 import binascii
 import gc
 import math
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
+from urllib.parse import quote, urlencode
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -31,6 +33,10 @@ TIME_LIMIT = 2.0
 TIME_RESERVE = 2.0
 # What a caller who gets ContendedError is told to wait: longer than the others take.
 RETRY_AFTER = {"retry-after": "1"}
+# The route of a request whose path no other route matches.
+DEFAULT_ROUTE = "$default"
+# Characters that a path may hold unescaped (RFC 3986, pchar); the event's path is decoded.
+SAFE_IN_PATH = "/~!$&'()*+,;=:@"
 _METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS"})
 
 Entry = TypeVar("Entry")
@@ -61,7 +67,7 @@ class Request:
         headers = event.get("headers") or {}
         return cls(
             method=str((context.get("http") or {}).get("method") or "").upper(),
-            resource=str(event.get("routeKey") or "").partition(" ")[2],
+            resource=str(event.get("routeKey") or "").rpartition(" ")[2],
             path=_clean(event.get("rawPath") or "/"),
             parameters={name: _clean(value) for name, value in parameters.items()},
             query={name: _clean(value) for name, value in query.items()},
@@ -251,12 +257,21 @@ def _find_resource(routes: Routes, request: Request) -> Request:
 
 
 def _answer_unknown_path(request: Request, context: Context) -> Response:
-    """Answer as API Gateway does if no route matches."""
+    """Redirect a path that begins with two slashes, else answer as API Gateway does if no route matches.
+
+    Only the default route matches such a path, and the resource may be another function's. 308 keeps method and body
+    (RFC 9110 section 15.4.9).
+    """
+    if request.path.startswith("//"):
+        location = quote(re.sub("/+", "/", request.path), safe=SAFE_IN_PATH)
+        if request.query:
+            location += f"?{urlencode(request.query)}"
+        return Response(308, b"", None, "redirected", {"location": location})
     return Response(404, b'{"message":"Not Found"}', "application/json", "missing")
 
 
 def _find_operation(routes: Routes, request: Request) -> Operation:
-    if request.resource.endswith("+}"):
+    if request.resource == DEFAULT_ROUTE or request.resource.endswith("+}"):
         return _answer_unknown_path
     methods = routes.get(request.resource)
     # API Gateway sends a value for each parameter; an event made by hand may lack some.

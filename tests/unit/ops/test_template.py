@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from pushreg.schema import DIRECTORY
 from pushreg_local.errors import TemplateError
 from pushreg_local.intrinsics import parse
 from pushreg_local.template import ENDPOINT_PARAMETER, Cors, Route, find_template, load_template
@@ -101,9 +102,9 @@ def test_template_routes_come_from_function_events() -> None:
     assert load_template(TEMPLATE).routes == (
         Route("GET", "/things/{id}", "Worker"),
         Route("ANY", "/other", "Worker"),
-        Route("ANY", "$default", "Worker"),
     )
-    assert [route.key for route in load_template(TEMPLATE).routes] == ["GET /things/{id}", "ANY /other", "$default"]
+    assert load_template(TEMPLATE).greedy_routes == (Route("ANY", "$default", "Worker"),)
+    assert [route.key for route in load_template(TEMPLATE).all_routes] == ["GET /things/{id}", "ANY /other", "$default"]
 
 
 def test_template_tables_have_keys_ttl_and_name() -> None:
@@ -186,7 +187,7 @@ def test_template_of_project_is_complete() -> None:
     for function in template.functions:
         assert callable(importlib.import_module(function.module).create_handler)
         assert function.environment["DYNAMODB_ENDPOINT"] == "http://127.0.0.1:1"
-        assert {function.environment["TABLE"], function.environment["DIRECTORY_TABLE"]} <= names
+        assert {function.environment.get("TABLE", DIRECTORY), function.environment["DIRECTORY_TABLE"]} <= names
 
 
 def test_find_template_from_any_folder_returns_project_template(tmp_path: Path) -> None:
