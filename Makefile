@@ -31,7 +31,7 @@ test-sam: $(VENV)/.project $(VENV)/.test $(VENV)-sam/.installed java ## Run the 
 test-browser: $(VENV)/.project $(VENV)/.test $(VENV)/.browser ## Run the tests of the documentation page in Chromium
 	@$(BIN)/python -m pytest -m browser tests/e2e $(ARGS)
 
-FUZZ_TARGETS := json xml kazoo engagement modern places
+FUZZ_TARGETS := json xml kazoo engagement modern places token
 fuzz: $(VENV)/.project $(VENV)/.test $(VENV)/.fuzz ## Fuzz the codecs and the families, each for SECONDS (600); findings are kept in .fuzz
 	@for target in $(or $(TARGETS),$(FUZZ_TARGETS)); do \
 	  echo "== $$target"; \

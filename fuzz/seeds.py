@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fuzz.targets import ENCODED, FILLED, MODERN_RESOURCES, OPEN, RESOURCE_SHIFT, build_input
+from fuzz.targets import ENCODED, EPOCH, FILLED, KAZOO_SIGNER, MODERN_RESOURCES, OPEN, RESOURCE_SHIFT, build_input
 from tests.support.contract.cases import TABLES, load_cases
 from tests.support.contract.filling import build_body, fill
+from tests.support.issuers import decode, list_bad_tokens, places_signer
 
 # One refused write.
 REFUSED = 2
 
 
 def list_seeds(target: str) -> Iterator[bytes]:
-    """Yield the inputs for a target: bodies for a codec, whole requests for a family."""
+    """Yield the inputs for a target: bodies for a codec, tokens, or whole requests for a family."""
+    if target == "token":
+        yield from _list_tokens()
+        return
     for case in load_cases():
         bindings = {**case.variables, "unique": "0123456789abcdef", "uuid": "1ee68c4e-7008-4227-a92d-e1b13ac64f30"}
         for step in case.steps:
@@ -51,3 +55,15 @@ def _find_resource(path: str) -> int:
     if word == "subscribers":
         return MODERN_RESOURCES.index("/kpns/api/v1/subscribers" if path.startswith("/kpns") else "/api/v1/subscribers")
     return MODERN_RESOURCES.index("/api/v1/subscribers/{ksid}")
+
+
+def _list_tokens() -> Iterator[bytes]:
+    """Yield tokens that nobody signed, and headers and payloads to be signed."""
+    for signer in (KAZOO_SIGNER, places_signer(EPOCH, "Courier")):
+        for token in list_bad_tokens(signer, EPOCH).values():
+            yield b"\0" + token.encode()
+            header, payload = (decode(part) for part in token.split(".")[:2])
+            yield b"\1" + header + b"\n" + payload
+    for token in (KAZOO_SIGNER.sign(), KAZOO_SIGNER.sign(nbf=EPOCH), KAZOO_SIGNER.sign(exp=EPOCH - 59.5)):
+        header, payload = (decode(part) for part in token.split(".")[:2])
+        yield b"\1" + header + b"\n" + payload

@@ -15,8 +15,13 @@ from xml.etree import ElementTree
 from fuzz.store import KSID, Store
 from pushreg.codecs import json as json_codec
 from pushreg.codecs import xml as xml_codec
-from pushreg.errors import MalformedError
+from pushreg.dynamodb import Session, to_attributes
+from pushreg.errors import MalformedError, UnauthenticatedError
+from pushreg.models.directory import TokenFamily
+from pushreg.stores.directory import Directory, to_item
+from pushreg.tokens import LEEWAY, TokenVerifier, is_token
 from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, AUTH_TOKEN, ENGAGEMENT_KEY, PLACE_ID, PLACES_KEY
+from tests.support.issuers import kazoo_issuer, kazoo_signer, places_issuer
 from tests.support.sizes import is_bounded
 
 METHODS = ("POST", "PUT", "GET", "DELETE", "PATCH")
@@ -175,9 +180,56 @@ def _check_request(family: str) -> Callable[[bytes], None]:
     return check
 
 
+def check_token(data: bytes) -> None:
+    """A token that nobody signed is refused; signed claims are accepted only for their account or roles, in time.
+
+    After a first byte that is even comes a whole token, else a header and a payload, on a line each, to be signed.
+    """
+    is_signed = bool(data) and data[0] % 2 == 1
+    header, _, payload = data[1:].partition(b"\n")
+    text = KAZOO_SIGNER.sign_bytes(header, payload) if is_signed else data[1:].decode("utf-8", "surrogateescape")
+    if not is_token(text):
+        return
+    store: Any = _IssuerStore()
+    session = Session(store, timer=lambda: 0.0)
+    verifier = TokenVerifier(Directory("DirectoryTable", lambda: 0.0))
+    for family in _TOKEN_FAMILIES:
+        try:
+            credentials = verifier.verify(session, family, text, EPOCH)
+        except UnauthenticatedError:
+            continue
+        _require(is_signed, "a token that nobody signed")
+        claims = json.loads(payload)
+        _require(json.loads(header)["alg"] == "RS256", "another algorithm")
+        _require(family == "kazoo", "another family's token")
+        _require(claims["exp"] + LEEWAY > EPOCH >= claims.get("nbf", 0) - LEEWAY, "out of time")
+        _require(claims["iss"] == "kazoo" and not claims.get("aud"), "another issuer or audience")
+        _require([each.account_id for each in credentials] == [claims["account_id"]], "another account")
+
+
+class _IssuerStore(Store):
+    """Holds the fuzzer's issuers."""
+
+    def __init__(self) -> None:
+        super().__init__(filled=False, refusals=0)
+
+    def get_item(self, *, TableName: str, Key: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803
+        """Return the issuer under `Item`."""
+        item = _ISSUERS.get(Key["record"]["S"])
+        return {} if item is None else {"Item": item}
+
+
+# The claims of one issuer's tokens are fuzzed; the other is there to be taken for it.
+EPOCH = 1_767_225_600
+KAZOO_SIGNER = kazoo_signer(EPOCH, ACCOUNT_ID)
+_TOKEN_FAMILIES: tuple[TokenFamily, ...] = ("kazoo", "places")
+_ISSUERS = {
+    item["record"]: to_attributes(item) for item in map(to_item, (kazoo_issuer(), places_issuer("Courier=write:all")))
+}
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "json": check_json,
     "xml": check_xml,
+    "token": check_token,
     **{family: _check_request(family) for family in _CHECKS},
 }
 
