@@ -38,6 +38,14 @@ def connect_stack(name: str, region: str | None) -> tuple[AdminClient, Mapping[s
     return client, outputs, parameters
 
 
+def identify(name: str, region: str | None) -> str:
+    """Return the ARN of the caller's IAM identity; OperatorError on failure."""
+    with explain(f"the stack {name}"):
+        tokens: Any = boto3.Session(region_name=region or None).client("sts", config=_CONFIG)
+        arn: str = tokens.get_caller_identity()["Arn"]
+    return arn
+
+
 def call_unless(call: Callable[..., dict[str, Any]], *codes: str, **parameters: Any) -> dict[str, Any] | None:
     """Return the call's response, None if it fails with one of the error codes."""
     try:

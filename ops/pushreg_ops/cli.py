@@ -15,6 +15,7 @@ from pushreg_local.errors import OperatorError, StoppedError
 from pushreg_ops.commands import (
     accounts,
     apps,
+    audit,
     console,
     demo_token,
     doctor,
@@ -63,6 +64,7 @@ app.command("doctor")(doctor.run)
 app.command("show")(show.run)
 app.command("remove")(remove.remove)
 app.command("erase")(remove.erase)
+app.command("audit")(audit.run)
 app.command("stats")(stats.run)
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(places.app, name="places")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 import shlex
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pushreg.clock import Clock, now, to_iso
@@ -27,11 +27,36 @@ from pushreg.models.directory import (
 from pushreg.schema import EntryKind, digest, entry_key, parse_record
 from pushreg.stores.directory import to_item
 from pushreg_local.errors import OperatorError
+from pushreg_ops.auditing import Action, Auditor
 from pushreg_ops.directory_writer import DirectoryWriter
 from pushreg_ops.jwks import PublicKey
 from pushreg_ops.registry import Registry
 
 SECRET_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class AddOutcome:
+    """What `add` did to an entry, in words."""
+
+    text: str
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the entry was added."""
+        return self.text == "added"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyOptions:
+    """What an operator may say of a new key: its secret, its name and when it expires, in seconds since 1970."""
+
+    value: str | None = None
+    name: str | None = None
+    expires_at: int | None = None
+
+
+RANDOM_KEY = KeyOptions()
 
 
 class Provisioner:
@@ -41,25 +66,39 @@ class Provisioner:
         self._registry = registry
         self._writer = DirectoryWriter(registry.client, registry.directory)
         self._clock = clock
+        self._auditor = Auditor(registry, clock)
 
-    def add(self, entry: Entry) -> bool:
-        """Store the entry unless its key is taken, and return whether it was stored."""
-        # Every entry has created_at, so its absence is the absence of the entry. The token of a transaction makes a
-        # retried call that had succeeded succeed again, where a plain conditional write would find itself.
-        write = put(self._registry.directory, to_item(entry), "attribute_not_exists(created_at)")
+    def add(self, entry: Entry, detail: str | None = None) -> bool:
+        """Store the entry with its audit entry unless its key is taken, and return whether it was stored."""
+        item = to_item(entry)
+        # Every entry has created_at, so its absence is the absence of the entry.
+        write = put(self._registry.directory, item, "attribute_not_exists(created_at)")
+        return self._change("add", item, write, detail)
+
+    def _change(self, action: Action, key: Mapping[str, str], write: dict[str, Any], detail: str | None = None) -> bool:
+        # The token of a transaction makes a retried call that had succeeded succeed again, where a plain conditional
+        # write would find itself.
+        writes = [write, self._auditor.record(action, key, detail)]
         try:
-            Session(self._registry.client).transact([write], uuid.uuid4().hex)
+            Session(self._registry.client).transact(writes, uuid.uuid4().hex)
         except ConditionFailedError:
             return False
         return True
 
-    def add_account(self, account_id: str) -> bool:
-        """Add the account and return whether it is new."""
-        return self.add(Account(account_id, self._now()))
+    def _delete(self, kind: EntryKind, entry_id: str) -> bool:
+        key = entry_key(kind, entry_id)
+        return self._change("remove", key, delete(self._registry.directory, key, "attribute_exists(created_at)"))
 
-    def add_place(self, place_id: str) -> bool:
-        """Add the place and return whether it is new."""
-        return self.add(Place(place_id, self._now()))
+    def add_account(self, account_id: str) -> AddOutcome:
+        """Add the account, unless there is one, and return what was done."""
+        return self._add_plain(Account(account_id, self._now()))
+
+    def add_place(self, place_id: str) -> AddOutcome:
+        """Add the place, unless there is one, and return what was done."""
+        return self._add_plain(Place(place_id, self._now()))
+
+    def _add_plain(self, entry: Entry) -> AddOutcome:
+        return AddOutcome("added" if self.add(entry) else "already exists, unchanged")
 
     def add_application(
         self,
@@ -67,52 +106,64 @@ class Provisioner:
         auth_token: str | None = None,
         duplicate_as_update: bool | None = None,
         is_strict: bool | None = None,
-    ) -> bool:
-        """Add the application and return whether it is new or changed; what is given replaces the current one."""
+    ) -> AddOutcome:
+        """Add the application, or change one that exists by what is given, and return what was done."""
         token = digest(auth_token) if auth_token is not None else None
-        if self.add(Application(application_id, self._now(), token, duplicate_as_update, bool(is_strict))):
-            return True
+        entry = Application(application_id, self._now(), token, duplicate_as_update, bool(is_strict))
+        if self.add(entry, "with authToken" if token else None):
+            return AddOutcome("added")
         given = {"auth_token_digest": token, "duplicate_as_update": duplicate_as_update, "strict": is_strict}
         changes = {name: value for name, value in given.items() if value is not None}
         if not changes:
-            return False
+            return AddOutcome("already exists, unchanged")
+        done = ", ".join(_describe_change(name, value) for name, value in changes.items())
         change = "SET " + ", ".join(f"{name} = :{name}" for name in changes)
         key = entry_key("application", application_id)
         write = update(self._registry.directory, key, change, "attribute_exists(created_at)", **changes)
-        try:
-            Session(self._registry.client).transact([write], uuid.uuid4().hex)
-        except ConditionFailedError as error:
-            raise OperatorError(f"the application {application_id} was removed meanwhile: add it again") from error
-        return True
+        if not self._change("change", key, write, done):
+            raise OperatorError(f"the application {application_id} was removed meanwhile: add it again")
+        return AddOutcome(f"already exists: {done}")
 
-    def issue_account_key(self, account_id: str, scope: Scope, value: str | None = None) -> tuple[Credential, str]:
+    def open_application(self, application_id: str) -> bool:
+        """Remove the application's authToken and return whether it had one; OperatorError if there is none."""
+        key = entry_key("application", application_id)
+        condition = "attribute_exists(auth_token_digest)"
+        write = update(self._registry.directory, key, "REMOVE auth_token_digest", condition)
+        if self._change("change", key, write, "authToken removed"):
+            return True
+        self._require("application", [application_id], noun="app")
+        return False
+
+    def issue_account_key(
+        self, account_id: str, scope: Scope, options: KeyOptions = RANDOM_KEY
+    ) -> tuple[Credential, str]:
         """Store a new key of the account and return it with its secret; OperatorError if the account does not exist."""
         self._require("account", [account_id])
-        return self._issue(value, family="kazoo", scope=scope, account_id=account_id)
+        return self._issue(options, family="kazoo", scope=scope, account_id=account_id)
 
     def issue_places_key(
-        self, places: frozenset[str], scope: Scope, value: str | None = None
+        self, places: frozenset[str], scope: Scope, options: KeyOptions = RANDOM_KEY
     ) -> tuple[Credential, str]:
         """Store a new key for the places and return it with its secret; OperatorError if a place does not exist."""
         self._require("place", sorted(places - {EVERY_PLACE}))
-        return self._issue(value, family="places", scope=scope, places=places)
+        return self._issue(options, family="places", scope=scope, places=places)
 
     def issue_applications_key(
-        self, applications: frozenset[str], scope: Scope, value: str | None = None
+        self, applications: frozenset[str], scope: Scope, options: KeyOptions = RANDOM_KEY
     ) -> tuple[Credential, str]:
         """Store a new management key for the applications and return it with its secret.
 
         OperatorError names an application unknown.
         """
         self._require("application", sorted(applications - {EVERY_APPLICATION}), noun="app")
-        return self._issue(value, family="engagement", scope=scope, applications=applications)
+        return self._issue(options, family="engagement", scope=scope, applications=applications)
 
     def issue_sender_key(
         self,
         account_id: str | None,
         places: frozenset[str],
         applications: frozenset[str],
-        value: str | None = None,
+        options: KeyOptions = RANDOM_KEY,
     ) -> tuple[Credential, str]:
         """Store a new sender's key for what is given, everything if nothing is, and return it with its secret.
 
@@ -125,12 +176,12 @@ class Provisioner:
         self._require("place", sorted(places - {EVERY_PLACE}))
         self._require("application", sorted(applications - {EVERY_APPLICATION}), noun="app")
         rights = {"account_id": account_id, "places": places, "applications": applications}
-        return self._issue(value, family="senders", scope="sender", **rights)
+        return self._issue(options, family="senders", scope="sender", **rights)
 
     def revoke(self, key_id: str) -> None:
         """Remove the key; OperatorError if there is none. Functions may have it cached for another 60 seconds."""
         digests = [key.secret_digest for key in self.list_keys() if key.key_id == key_id]
-        if not sum(self._writer.remove("credential", secret_digest) for secret_digest in digests):
+        if not sum(self._delete("credential", secret_digest) for secret_digest in digests):
             raise OperatorError(f"there is no key {key_id}: see `pushreg keys list`")
 
     def add_issuer(self, template: Issuer, keys: Sequence[PublicKey]) -> None:
@@ -146,7 +197,7 @@ class Provisioner:
             replace(template, kid=key.kid, algorithm=key.algorithm, public_key=key.pem, created_at=moment)
             for key in keys
         ]
-        self._change_issuers([self._put_issuer(issuer, None) for issuer in issuers])
+        self._change_issuers("add", template.name, [self._put_issuer(issuer, None) for issuer in issuers])
 
     def refresh_issuer(self, name: str, keys: Sequence[PublicKey]) -> tuple[list[str], list[str]]:
         """Give the issuer exactly these keys, and return the kids that were added or changed, and those removed.
@@ -166,7 +217,7 @@ class Provisioner:
                 added.append(key.kid)
         writes += [self._delete_issuer(old) for old in stored.values()]
         if writes:
-            self._change_issuers(writes)
+            self._change_issuers("change", name, writes)
         return added, sorted(stored)
 
     def remove_issuer(self, name: str) -> list[str]:
@@ -177,7 +228,7 @@ class Provisioner:
         stored = [entry for entry in self.list_issuers() if entry.name == name]
         if not stored:
             raise OperatorError(f"there is no issuer {name}: see `pushreg issuers list`")
-        self._change_issuers([self._delete_issuer(entry) for entry in stored])
+        self._change_issuers("remove", name, [self._delete_issuer(entry) for entry in stored])
         return [entry.kid for entry in stored]
 
     def list_issuers(self) -> list[Issuer]:
@@ -194,9 +245,10 @@ class Provisioner:
         key = entry_key("issuer", old.kid)
         return delete(self._registry.directory, key, "public_key = :old", old=old.public_key)
 
-    def _change_issuers(self, writes: Sequence[dict[str, Any]]) -> None:
+    def _change_issuers(self, action: Action, name: str, writes: Sequence[dict[str, Any]]) -> None:
+        audit = self._auditor.record(action, {"record": f"issuer#{name}"}, f"{len(writes)} keys")
         try:
-            Session(self._registry.client).transact(writes, uuid.uuid4().hex)
+            Session(self._registry.client).transact([*writes, audit], uuid.uuid4().hex)
         except ConditionFailedError as error:
             kids = [parse_record(str(item["record"]))[1] for item in error.items if item is not None]
             detail = (
@@ -206,7 +258,7 @@ class Provisioner:
 
     def remove(self, kind: EntryKind, key: str, noun: str) -> None:
         """Remove the entry; OperatorError if there is none."""
-        if not self._writer.remove(kind, key):
+        if not self._delete(kind, key):
             raise OperatorError(f"there is no {noun} {key}: see `pushreg {noun}s list`")
 
     def is_known(self, kind: EntryKind, key: str) -> bool:
@@ -221,10 +273,17 @@ class Provisioner:
         """Return all keys, oldest first."""
         return [entry for entry in self.list_entries("credential") if isinstance(entry, Credential)]
 
-    def _issue(self, value: str | None, **rights: Any) -> tuple[Credential, str]:
-        secret = secrets.token_urlsafe(SECRET_BYTES) if value is None else value
-        credential = Credential(secret_digest=digest(secret), created_at=self._now(), **rights)
-        if not self.add(credential):
+    def _issue(self, options: KeyOptions, **rights: Any) -> tuple[Credential, str]:
+        secret = options.value or secrets.token_urlsafe(SECRET_BYTES)
+        credential = Credential(
+            secret_digest=digest(secret),
+            created_at=self._now(),
+            expires_at=options.expires_at,
+            name=options.name,
+            issued_by=self._auditor.who,
+            **rights,
+        )
+        if not self.add(credential, options.name):
             raise OperatorError(
                 f"this value is already in use as key {credential.key_id}: revoke that key, or choose another value"
             )
@@ -240,3 +299,9 @@ class Provisioner:
 
     def _now(self) -> str:
         return to_iso(self._clock())
+
+
+def _describe_change(name: str, value: object) -> str:
+    if name == "auth_token_digest":
+        return "authToken replaced"
+    return f"{name} set to {'yes' if value else 'no'}"

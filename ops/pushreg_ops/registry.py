@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ from pushreg_local.errors import OperatorError
 from pushreg_local.ready_file import find_running
 from pushreg_local.tables import TABLES
 from pushreg_local.template import find_template, load_template
-from pushreg_ops.aws import connect_stack
+from pushreg_ops.aws import connect_stack, identify
 
 ENDPOINT_VARIABLE = "PUSHREG_ENDPOINT"
 STACK_VARIABLE = "PUSHREG_STACK"
@@ -45,6 +45,7 @@ class Registry:
     """The tables of one registry and a client for them.
 
     `address` is the API's URL, `stale_after_days` is by table, `fixes` are arguments of `explain`.
+    `identify` returns who the caller is, for audit entries.
     """
 
     description: str
@@ -53,6 +54,8 @@ class Registry:
     address: str = ""
     stale_after_days: Mapping[str, int] = field(default_factory=dict)
     fixes: Mapping[str, str] = field(default_factory=dict)
+    identify: Callable[[], str] = lambda: "local"
+    is_local: bool = False
 
     @property
     def directory(self) -> str:
@@ -99,7 +102,9 @@ def _open_stack(name: str, region: str | None) -> Registry:
         )
     tables = {table: outputs[table] for table in TABLES}
     days = {table: int(parameters.get(name, "0")) for table, name in STALE_PARAMETERS.items()}
-    return Registry(f"the stack {name}", client, tables, outputs.get("ApiUrl", ""), days)
+    return Registry(
+        f"the stack {name}", client, tables, outputs.get("ApiUrl", ""), days, identify=lambda: identify(name, region)
+    )
 
 
 def _open_local(endpoint: str | None, environ: Mapping[str, str]) -> Registry:
@@ -123,4 +128,4 @@ def _open_local(endpoint: str | None, environ: Mapping[str, str]) -> Registry:
         for each in variables
         if each.get("TABLE") == tables[table]
     }
-    return Registry(endpoint, connect_endpoint(endpoint), tables, address, days, LOCAL_FIXES)
+    return Registry(endpoint, connect_endpoint(endpoint), tables, address, days, LOCAL_FIXES, is_local=True)

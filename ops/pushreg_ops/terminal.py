@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 
@@ -39,7 +39,8 @@ class Terminal:
         if self._as_json:
             typer.echo(json.dumps(rows))
         elif self._out.is_terminal:
-            table = Table(*columns, box=None, pad_edge=False)
+            # Folded where the terminal is narrow: an id that is cut cannot be used.
+            table = Table(*(Column(name, overflow="fold") for name in columns), box=None, pad_edge=False)
             for row in rows:
                 table.add_row(*(Text(_cell(row.get(column))) for column in columns))
             self._out.print(table)

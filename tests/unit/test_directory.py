@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
 
 from pushreg.dynamodb import Session, to_attributes
-from pushreg.models.directory import Account, Application, Place
+from pushreg.models.directory import Account, Application, Credential, Place
 from pushreg.schema import digest
 from pushreg.stores.directory import Directory, to_item
 from pushreg_local.client import AdminClient
@@ -54,6 +55,18 @@ def test_directory_get_cached_makes_no_call(time: Time) -> None:
     directory.find(session, ("application", "app-0"))
     assert directory.get_cached("application", "app-0") == Application("app-0", MOMENT)
     assert client.calls == 1
+
+
+def test_directory_credential_is_absent_once_it_has_expired(time: Time) -> None:
+    key = Credential("d" * 64, "places", "write", MOMENT, expires_at=1000)
+    client = ReadOnlyClient([to_item(key)])
+    moments = iter([999, 999, 1000, 1000, 1000])
+    session = Session(client.client, 1e9, lambda: time.passed, time.sleep)
+    directory = Directory("directory", lambda: time.passed, lambda: datetime.fromtimestamp(next(moments), UTC))
+    assert directory.find(session, ("credential", "d" * 64)) == [key]
+    assert directory.get_cached("credential", "d" * 64) == key
+    assert directory.get_cached("credential", "d" * 64) is None
+    assert directory.find(session, ("credential", "d" * 64)) == [None]
 
 
 def test_directory_entry_is_cached_for_one_minute(time: Time) -> None:

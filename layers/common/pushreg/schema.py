@@ -29,6 +29,9 @@ DEVICE_PREFIX = "device#"
 KSID_PREFIX = "ksid#"
 REGISTRATION_PREFIXES: Mapping[str, str] = {DEVICES: DEVICE_PREFIX, SUBSCRIBERS: KSID_PREFIX}
 
+# Entries of the Directory table that no function reads: who changed it.
+AUDIT_PREFIX = "audit#"
+
 DIGEST = "[0-9a-f]{64}"
 UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 # Regular expressions of whole records, for readers that trust nothing. Application ids may hold line breaks.
@@ -38,6 +41,7 @@ SID_CLAIM_RECORD = rf"(?s)^sid#.+#{DIGEST}$"
 CREDENTIAL_RECORD = rf"^credential#{DIGEST}$"
 APPLICATION_RECORD = r"(?s)^application#.+$"
 PLACE_RECORD = rf"^place#{UUID}$"
+AUDIT_RECORD = r"^audit#[0-9TZ:-]{20}#[0-9a-f]+$"
 ACCOUNT_RECORD = r"^account#[^/]{32}$"
 ISSUER_RECORD = r"^issuer#[!-~]{1,255}$"
 

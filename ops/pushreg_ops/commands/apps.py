@@ -1,4 +1,4 @@
-"""`pushreg apps`: add, list, remove."""
+"""`pushreg apps`: add, list, open, remove."""
 
 from __future__ import annotations
 
@@ -8,10 +8,19 @@ import typer
 
 from pushreg.models.text import is_blank, is_placeholder
 from pushreg_ops.commands import entries
-from pushreg_ops.commands.options import Json, Local, Stack, WithRegistrations, Yes, parse_application_id, provision
+from pushreg_ops.commands.options import (
+    Json,
+    Local,
+    Stack,
+    WithRegistrations,
+    Yes,
+    parse_application_id,
+    provision,
+    read_secret,
+)
 from pushreg_ops.terminal import Terminal
 
-app = typer.Typer(help="Add, list and remove engagement applications.", no_args_is_help=True)
+app = typer.Typer(help="Add, list, open and remove engagement applications.", no_args_is_help=True)
 
 
 @app.command()
@@ -21,7 +30,10 @@ def add(
     ],
     auth_token: Annotated[
         str | None,
-        typer.Option(metavar="VALUE", help="The authToken that clients must send; replaces the current one."),
+        typer.Option(
+            metavar="VALUE|@FILE|-",
+            help="The authToken that clients must send; replaces the current one. - reads it from standard input.",
+        ),
     ] = None,
     duplicate_as_update: Annotated[
         bool | None,
@@ -44,6 +56,7 @@ def add(
 
     Options change existing applications too; what is not given is left unchanged.
     """
+    auth_token = None if auth_token is None else read_secret(auth_token, "--auth-token")
     if auth_token is not None and (is_blank(auth_token) or is_placeholder(auth_token)):
         raise typer.BadParameter("the token must not be empty, nor a word for none", param_hint="--auth-token")
     terminal = Terminal(as_json=json)
@@ -55,6 +68,20 @@ def add(
                 each,
                 provisioner.add_application(each, auth_token, duplicate_as_update, strict),
             )
+
+
+@app.command("open")
+def open_application(
+    id: Annotated[str, typer.Argument(parser=parse_application_id, metavar="ID")],  # noqa: A002
+    stack: Stack = None,
+    local: Local = False,
+    json: Json = False,
+) -> None:
+    """Remove an application's authToken: anyone who knows its id may subscribe."""
+    with provision(stack, local) as provisioner:
+        had_token = provisioner.open_application(id)
+    text = f"application {id}: {'authToken removed' if had_token else 'had no authToken, unchanged'}"
+    Terminal(as_json=json).show({"id": id, "auth_token_removed": had_token}, text)
 
 
 @app.command("list")

@@ -11,17 +11,16 @@ from pushreg.schema import EntryKind
 from pushreg_local.errors import OperatorError
 from pushreg_ops.commands.options import provision, reach
 from pushreg_ops.progress import meter
-from pushreg_ops.provision import Provisioner
+from pushreg_ops.provision import AddOutcome, Provisioner
 from pushreg_ops.records.inspection import owner_of
 from pushreg_ops.records.ownership import MAX_COUNTED, TABLE_OF_OWNER, count_owned, keys_of, read_owned
 from pushreg_ops.records.removal import Remover
 from pushreg_ops.terminal import Terminal, complain, confirm, count
 
 
-def show_added(terminal: Terminal, kind: EntryKind, key: str, is_new: bool) -> None:
-    """Report an entry as added, or as already there."""
-    outcome = "added" if is_new else "already exists, unchanged"
-    terminal.show({"id": key, "added": is_new}, f"{kind} {key} {outcome}")
+def show_added(terminal: Terminal, kind: EntryKind, key: str, outcome: AddOutcome) -> None:
+    """Report what was done to an entry."""
+    terminal.show({"id": key, "added": outcome.is_new, "outcome": outcome.text}, f"{kind} {key} {outcome.text}")
 
 
 def remove(kind: EntryKind, key: str, noun: str, stack: str | None, local: bool, terminal: Terminal) -> None:

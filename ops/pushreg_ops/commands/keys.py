@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 
+from pushreg.clock import now
 from pushreg.models.directory import EVERY_APPLICATION, EVERY_PLACE, Scope
 from pushreg.tokens import is_token
 from pushreg_ops.commands.options import (
@@ -16,9 +19,16 @@ from pushreg_ops.commands.options import (
     parse_application_id,
     parse_place_id,
     provision,
+    read_secret,
 )
+from pushreg_ops.provision import KeyOptions
 from pushreg_ops.records.wording import describe_key
-from pushreg_ops.terminal import Terminal
+from pushreg_ops.terminal import Terminal, note
+
+COLUMNS = ["key_id", "name", "family", "reach", "scope", "created_at", "issued_by", "expires_at"]
+# A guessed secret is worth as much as a stolen one; random ones have 43 characters.
+MIN_SECRET = 16
+_HEADER_VALUE = re.compile(r"[!-~]+", re.ASCII)
 
 app = typer.Typer(help="Issue, list and revoke API keys.", no_args_is_help=True)
 
@@ -40,7 +50,16 @@ def issue(
         typer.Option(help="read: GET only; write: what devices need; admin: everything; sender: look up and report."),
     ] = "write",
     value: Annotated[
-        str | None, typer.Option(metavar="SECRET", help="Use this secret instead of a random one.")
+        str | None,
+        typer.Option(
+            metavar="SECRET|@FILE|-",
+            help="Use this secret instead of a random one: as it is, of a file, or of standard input.",
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="A name for the key, such as the caller's.")] = None,
+    expires: Annotated[
+        str | None,
+        typer.Option(metavar="YYYY-MM-DD|DAYS", help="When the key stops working: a date (UTC), or days from now."),
     ] = None,
     stack: Stack = None,
     local: Local = False,
@@ -63,22 +82,25 @@ def issue(
         raise typer.BadParameter("give one of --account, --places and --apps")
     place_ids = frozenset[str]() if places is None else _parse_places(places)
     application_ids = frozenset[str]() if apps is None else _parse_applications(apps)
-    if value is not None and (not value or value != value.strip()):
-        raise typer.BadParameter("a secret must not be empty or have leading or trailing spaces", param_hint="--value")
-    if value is not None and is_token(value):
-        raise typer.BadParameter("a secret must not look like a signed token", param_hint="--value")
+    options = KeyOptions(
+        None if value is None else _check_secret(read_secret(value, "--value")),
+        name,
+        None if expires is None else _parse_expiry(expires, now()),
+    )
     with provision(stack, local) as provisioner:
         if scope == "sender":
-            key, secret = provisioner.issue_sender_key(account, place_ids, application_ids, value)
+            key, secret = provisioner.issue_sender_key(account, place_ids, application_ids, options)
         elif account is not None:
-            key, secret = provisioner.issue_account_key(account, scope, value)
+            key, secret = provisioner.issue_account_key(account, scope, options)
         elif apps is not None:
-            key, secret = provisioner.issue_applications_key(application_ids, scope, value)
+            key, secret = provisioner.issue_applications_key(application_ids, scope, options)
         else:
-            key, secret = provisioner.issue_places_key(place_ids, scope, value)
-    record = {**describe_key(key), "secret": secret}
-    text = f"key {key.key_id} issued; its secret is shown only once:\n{secret}"
-    Terminal(as_json=json).show(record, text)
+            key, secret = provisioner.issue_places_key(place_ids, scope, options)
+    terminal = Terminal(as_json=json)
+    if not json:
+        # The secret alone goes to standard output, so that it can be piped.
+        note(f"key {key.key_id} issued; its secret is shown only once:")
+    terminal.show({**describe_key(key), "secret": secret}, secret)
 
 
 @app.command("list")
@@ -86,7 +108,7 @@ def list_keys(stack: Stack = None, local: Local = False, json: Json = False) -> 
     """List the keys without their secrets, oldest first."""
     with provision(stack, local) as provisioner:
         records = [describe_key(key) for key in provisioner.list_keys()]
-    Terminal(as_json=json).list(["key_id", "family", "reach", "scope", "created_at"], records)
+    Terminal(as_json=json).list(COLUMNS, records)
 
 
 @app.command()
@@ -101,6 +123,33 @@ def revoke(
         provisioner.revoke(key_id)
     text = f"key {key_id} revoked; cached copies expire within 60 seconds"
     Terminal(as_json=json).show({"key_id": key_id, "revoked": True}, text)
+
+
+def _check_secret(secret: str) -> str:
+    if len(secret) < MIN_SECRET:
+        problem = f"a secret has at least {MIN_SECRET} characters, this one has {len(secret)}"
+    elif _HEADER_VALUE.fullmatch(secret) is None:
+        problem = "a secret is sent in a header: printable ASCII characters without spaces"
+    elif is_token(secret):
+        problem = "a secret must not look like a signed token"
+    else:
+        return secret
+    raise typer.BadParameter(problem, param_hint="--value")
+
+
+def _parse_expiry(text: str, moment: datetime) -> int:
+    """Return the epoch second at which the key expires."""
+    try:
+        if text.isdecimal():
+            expiry = moment + timedelta(days=int(text))
+        else:
+            expiry = datetime.fromisoformat(text)
+            expiry = expiry if expiry.tzinfo is not None else expiry.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(f"{text!r} is neither a date nor a number of days", param_hint="--expires") from error
+    if expiry <= moment:
+        raise typer.BadParameter(f"{text} is not in the future", param_hint="--expires")
+    return int(expiry.timestamp())
 
 
 def _parse_places(text: str) -> frozenset[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,6 +30,18 @@ WithRegistrations = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.")]
+
+
+def read_secret(text: str, option: str) -> str:
+    """Return the secret that an option gives: as it is, of `@FILE`, or of `-`, which prompts on a terminal."""
+    if text == "-":
+        return getpass.getpass("Secret: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    if not text.startswith("@"):
+        return text
+    try:
+        return Path(text[1:]).read_text("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{text[1:]} cannot be read", param_hint=option) from error
 
 
 @contextmanager

@@ -6,11 +6,12 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pushreg.clock import to_iso
+from pushreg.clock import Clock, now, to_iso
 from pushreg.models.directory import EVERY_APPLICATION, EVERY_PLACE, Account, Application, Credential, Entry, Place
-from pushreg.schema import PLACES, SUBSCRIBERS, TABLE_KEYS, EntryKind
+from pushreg.schema import DAY, PLACES, SUBSCRIBERS, TABLE_KEYS, EntryKind
 from pushreg_ops.aws import call_unless
 from pushreg_ops.directory_writer import DirectoryWriter
 from pushreg_ops.registry import STALE_PARAMETERS, Registry
@@ -18,6 +19,8 @@ from pushreg_ops.registry import STALE_PARAMETERS, Registry
 Verdict = Literal["good", "note", "bad"]
 ENTRY_KINDS: tuple[EntryKind, ...] = ("account", "application", "place", "credential")
 # Error codes with which DynamoDB Local and moto reject unsupported calls.
+# Seconds before a key expires from which the doctor tells of it.
+EXPIRY_NOTICE = 14 * DAY
 _UNKNOWN = ("UnknownOperationException", "ValidationException", "InvalidAction")
 
 
@@ -42,14 +45,20 @@ def check_tables(registry: Registry) -> Iterator[CheckResult]:
             continue
         description = answer["Table"]
         yield _check_form(table, description)
-        yield from _check_recovery(registry, table, description)
+        if not registry.is_local:
+            yield from _check_recovery(registry, table, description)
         if table in (SUBSCRIBERS, PLACES):
             yield from _check_expiry(registry, table)
 
+    if registry.is_local:
+        detail = "point-in-time recovery, encryption and deletion protection are not checked: a local engine has none"
+        yield CheckResult("good", "tables", detail)
 
-def check_directory(registry: Registry) -> Iterator[CheckResult]:
-    """Yield the directory's counts, keys for unknown owners and unprotected applications."""
+
+def check_directory(registry: Registry, clock: Clock = now) -> Iterator[CheckResult]:
+    """Yield the directory's counts, keys that expire or have unknown owners, and unprotected applications."""
     writer = DirectoryWriter(registry.client, registry.directory)
+    epoch = int(clock().timestamp())
     entries: list[Entry] = [entry for kind in ENTRY_KINDS for entry in writer.list(kind)]
     counts = Counter(type(entry).__name__ for entry in entries)
     accounts = {entry.account_id for entry in entries if isinstance(entry, Account)}
@@ -63,6 +72,11 @@ def check_directory(registry: Registry) -> Iterator[CheckResult]:
         None if entries else "add entries: `pushreg accounts add`, `pushreg apps add`, `pushreg places add`",
     )
     for key in (entry for entry in entries if isinstance(entry, Credential)):
+        if key.expires_at is not None and key.expires_at - epoch < EXPIRY_NOTICE:
+            moment = to_iso(datetime.fromtimestamp(key.expires_at, UTC))
+            detail = f"{'expired' if key.expires_at <= epoch else 'expires'} at {moment}"
+            fix = f"issue another one to its caller, then run `pushreg keys revoke {key.key_id}`"
+            yield CheckResult("note", f"key {key.key_id}", detail, fix)
         account = set() if key.account_id is None else {key.account_id}
         unknown = (key.places - places) | (key.applications - applications) | (account - accounts)
         unknown -= {EVERY_PLACE, EVERY_APPLICATION}

@@ -6,7 +6,16 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from pushreg.schema import DEVICES, DIRECTORY, PLACES, REGISTRATION_PREFIXES, SUBSCRIBERS, Item, entry_prefix
+from pushreg.schema import (
+    AUDIT_PREFIX,
+    DEVICES,
+    DIRECTORY,
+    PLACES,
+    REGISTRATION_PREFIXES,
+    SUBSCRIBERS,
+    Item,
+    entry_prefix,
+)
 from pushreg_ops.migrate.formats.pushreg import ENTRIES, to_line
 from pushreg_ops.records.entities import is_alive
 from pushreg_ops.records.items import StoredDevice, StoredItem, StoredSubscriber, StoredToken, UnreadableError, read
@@ -54,12 +63,12 @@ class Exporter:
         return scan(self._registry.client, table, self._progress, condition, prefix=prefix)
 
     def _read(self, family: str, item: Item) -> dict[str, Any] | None:
-        if (
-            family == "directory"
-            and not self._with_keys
-            and str(item.get("record")).startswith((entry_prefix("credential"), entry_prefix("issuer")))
-        ):
-            return None
+        if family == "directory":
+            record = str(item.get("record"))
+            is_key = record.startswith((entry_prefix("credential"), entry_prefix("issuer")))
+            # Audit entries tell of this registry's changes alone.
+            if record.startswith(AUDIT_PREFIX) or (is_key and not self._with_keys):
+                return None
         try:
             entity: Any = StoredToken.from_item(item) if family == "places" else read(item, _ITEM_TYPES[family])
             if not is_alive(entity, self._epoch):

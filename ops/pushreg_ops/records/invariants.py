@@ -35,6 +35,7 @@ from pushreg_ops.records.items import (
     SidClaim,
     StoredAccount,
     StoredApplication,
+    StoredAudit,
     StoredCredential,
     StoredDevice,
     StoredIssuer,
@@ -165,6 +166,7 @@ def check_directory(items: Iterable[Item]) -> Iterator[Violation]:
                     "application": StoredApplication,
                     "place": StoredPlace,
                     "account": StoredAccount,
+                    "audit": StoredAudit,
                     "issuer": StoredIssuer,
                 },
             )

@@ -164,6 +164,9 @@ class StoredCredential(StoredItem):
     account_id: Text | None = None
     places: frozenset[Text] | None = None
     applications: frozenset[Text] | None = None
+    expires_at: int | None = None
+    key_name: str | None = None
+    issued_by: str | None = None
     created_at: Moment
 
     @model_validator(mode="after")
@@ -189,6 +192,17 @@ class StoredApplication(StoredItem):
     duplicate_as_update: bool | None = None
     strict: bool | None = None
     created_at: Moment
+
+
+class StoredAudit(StoredItem):
+    """An audit entry: who changed the directory."""
+
+    record: Annotated[str, StringConstraints(pattern=schema.AUDIT_RECORD)]
+    created_at: Moment
+    who: Text
+    action: Text
+    kind: Text
+    entry: Text
 
 
 class StoredPlace(StoredItem):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+from pushreg.clock import to_iso
 from pushreg.models.directory import Credential
 from pushreg_ops.records.inspection import SEARCHED
 from pushreg_ops.records.scanning import measure
@@ -61,10 +63,13 @@ def describe_key(key: Credential) -> dict[str, Any]:
     reach = sorted(accounts | key.places | key.applications)
     return {
         "key_id": key.key_id,
+        "name": key.name,
         "family": key.family,
         "reach": reach,
         "scope": key.scope,
         "created_at": key.created_at,
+        "issued_by": key.issued_by,
+        "expires_at": None if key.expires_at is None else to_iso(datetime.fromtimestamp(key.expires_at, UTC)),
     }
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,12 +38,20 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[AdminClient]:
 
 def stored(client: AdminClient) -> dict[str, Any]:
     items = [from_attributes(each) for each in client.scan(TableName="DirectoryTable")["Items"]]
-    return {item["record"]: {k: v for k, v in item.items() if k not in ("record", "created_at")} for item in items}
+    hidden = ("record", "created_at", "issued_by")
+    entries = [item for item in items if not item["record"].startswith("audit#")]
+    return {item["record"]: {k: v for k, v in item.items() if k not in hidden} for item in entries}
+
+
+def audited(run: Run) -> list[tuple[str, str, str, str | None]]:
+    _, out, _ = run("audit", "--json")
+    return [(each["action"], each["kind"], each["entry"], each["detail"]) for each in json.loads(out)]
 
 
 def test_accounts_add_list_remove_round_trip(client: AdminClient, run: Run) -> None:
     assert run("accounts", "add", ACCOUNT) == (0, f"account {ACCOUNT} added\n", "")
     first = client.scan(TableName="DirectoryTable")["Items"]
+    assert len(first) == 2
     assert run("accounts", "add", ACCOUNT, "--local") == (0, f"account {ACCOUNT} already exists, unchanged\n", "")
     assert client.scan(TableName="DirectoryTable")["Items"] == first
     assert stored(client) == {f"account#{ACCOUNT}": {}}
@@ -68,7 +78,7 @@ def test_places_add_stores_lower_case(client: AdminClient, run: Run) -> None:
     code, out, _ = run("places", "add", PLACE, other, "--json")
     assert (code, [json.loads(line) for line in out.splitlines()]) == (
         0,
-        [{"id": PLACE, "added": True}, {"id": other.lower(), "added": True}],
+        [{"id": each, "added": True, "outcome": "added"} for each in (PLACE, other.lower())],
     )
     assert set(stored(client)) == {f"place#{PLACE}", f"place#{other.lower()}"}
 
@@ -95,6 +105,90 @@ def test_apps_add_stores_auth_token_digest_and_keeps_it(client: AdminClient, run
     assert set(stored(client)) == {"application#guarded"}
 
 
+def test_apps_add_says_what_it_changed_and_open_removes_token(client: AdminClient, run: Run) -> None:
+    assert run("apps", "add", "app", "--auth-token", "first")[1] == "application app added\n"
+    assert run("apps", "add", "app", "--auth-token", "second")[1] == (
+        "application app already exists: authToken replaced\n"
+    )
+    assert run("apps", "open", "app") == (0, "application app: authToken removed\n", "")
+    assert stored(client) == {"application#app": {}}
+    assert run("apps", "open", "app") == (0, "application app: had no authToken, unchanged\n", "")
+    assert run("apps", "open", "unknown")[0] == 1
+
+
+def test_audit_lists_every_change_without_secrets(client: AdminClient, run: Run) -> None:
+    secret, token = "a-secret-0123456789", "an-auth-token"
+    run("accounts", "add", ACCOUNT)
+    run("accounts", "add", ACCOUNT)
+    run("apps", "add", "app", "--auth-token", token)
+    run("apps", "add", "app", "--auth-token", f"{token}-2", "--strict")
+    run("apps", "open", "app")
+    run("keys", "issue", "--account", ACCOUNT, "--value", secret, "--name", "backend")
+    key_id = digest(secret)[:16]
+    run("keys", "revoke", key_id)
+    run("keys", "revoke", key_id)
+    run("accounts", "remove", ACCOUNT)
+    # Entries of one second are in no order.
+    assert sorted(audited(run), key=str) == sorted(
+        [
+            ("add", "account", ACCOUNT, None),
+            ("add", "application", "app", "with authToken"),
+            ("change", "application", "app", "authToken replaced, strict set to yes"),
+            ("change", "application", "app", "authToken removed"),
+            ("add", "key", key_id, "backend"),
+            ("remove", "key", key_id, None),
+            ("remove", "account", ACCOUNT, None),
+        ],
+        key=str,
+    )
+    code, out, _ = run("audit", key_id, "--json")
+    assert (code, {each["who"] for each in json.loads(out)}, len(json.loads(out))) == (0, {"local"}, 2)
+    everything = str(client.scan(TableName="DirectoryTable"))
+    assert [secret in everything, token in everything] == [False, False]
+    assert run("verify")[0] == 0
+    code, out, _ = run("export", "--directory", "--keys")
+    assert (code, "audit#" in out) == (0, False)
+
+
+def test_keys_issue_with_name_and_expiry_lists_them(client: AdminClient, run: Run) -> None:
+    code, out, note = run("keys", "issue", "--places", "all", "--name", "the app", "--expires", "2100-01-01")
+    assert (code, len(out.splitlines()), note) == (
+        0,
+        1,
+        f"key {digest(out.strip())[:16]} issued; its secret is shown only once:\n",
+    )
+    assert run("keys", "issue", "--places", "all", "--expires", "30")[0] == 0
+    _, listing, _ = run("keys", "list", "--json")
+    named, timed = sorted(json.loads(listing), key=lambda each: each["name"] is None)
+    assert (named["name"], named["expires_at"], named["issued_by"]) == ("the app", "2100-01-01T00:00:00Z", "local")
+    days = datetime.fromisoformat(timed["expires_at"]) - datetime.fromisoformat(timed["created_at"])
+    assert (timed["name"], round(days.total_seconds() / 86_400)) == (None, 30)
+
+
+def test_keys_issue_reads_secret_from_file_and_standard_input(
+    client: AdminClient, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "from-a-file-0123456789"
+    (tmp_path / "secret").write_text(f"{secret}\n")
+    assert run("keys", "issue", "--places", "all", "--value", f"@{tmp_path / 'secret'}")[:2] == (0, f"{secret}\n")
+    monkeypatch.setattr("sys.stdin", io.StringIO("from-a-pipe-0123456789\n"))
+    assert run("keys", "issue", "--places", "all", "--value", "-")[:2] == (0, "from-a-pipe-0123456789\n")
+    assert run("keys", "issue", "--places", "all", "--value", f"@{tmp_path / 'missing'}")[0] == 2
+    (tmp_path / "token").write_text("auth-token")
+    assert run("apps", "add", "app", "--auth-token", f"@{tmp_path / 'token'}")[0] == 0
+    assert stored(client)["application#app"] == {"auth_token_digest": digest("auth-token")}
+
+
+def test_doctor_tells_of_keys_about_to_expire(client: AdminClient, run: Run) -> None:
+    run("keys", "issue", "--places", "all", "--expires", "5")
+    run("keys", "issue", "--places", "all", "--expires", "50")
+    code, out, _ = run("doctor", "--no-calls", "--json")
+    # A memory engine without point-in-time recovery is healthy.
+    assert (code, [each for each in json.loads(out) if each["verdict"] == "bad"]) == (0, [])
+    notes = [each["detail"] for each in json.loads(out) if each["subject"].startswith("key ")]
+    assert [each.partition(" at ")[0] for each in notes] == ["expires"]
+
+
 def test_keys_issue_shows_secret_once_and_stores_digest(client: AdminClient, run: Run) -> None:
     run("accounts", "add", ACCOUNT)
     code, out, _ = run("keys", "issue", "--account", ACCOUNT, "--scope", "admin", "--json")
@@ -118,10 +212,13 @@ def test_keys_issue_shows_secret_once_and_stores_digest(client: AdminClient, run
 
 def test_keys_issue_for_places_stores_reach(client: AdminClient, run: Run) -> None:
     run("places", "add", PLACE)
-    assert run("keys", "issue", "--places", "all", "--value", "for-all")[0] == 0
-    code, out, _ = run("keys", "issue", "--places", PLACE.upper(), "--scope", "read", "--value", "for-one")
-    assert (code, out.splitlines()[1]) == (0, "for-one")
-    every, one = stored(client)[f"credential#{digest('for-all')}"], stored(client)[f"credential#{digest('for-one')}"]
+    assert run("keys", "issue", "--places", "all", "--value", "for-all-0123456789")[0] == 0
+    code, out, _ = run("keys", "issue", "--places", PLACE.upper(), "--scope", "read", "--value", "for-one-0123456789")
+    assert (code, out) == (0, "for-one-0123456789\n")
+    every, one = (
+        stored(client)[f"credential#{digest('for-all-0123456789')}"],
+        stored(client)[f"credential#{digest('for-one-0123456789')}"],
+    )
     assert (every["family"], every["places"], every["scope"]) == ("places", {"all"}, "write")
     assert (one["family"], one["places"], one["scope"]) == ("places", {PLACE}, "read")
 
@@ -129,9 +226,12 @@ def test_keys_issue_for_places_stores_reach(client: AdminClient, run: Run) -> No
 def test_keys_issue_for_applications_stores_reach(client: AdminClient, run: Run) -> None:
     run("apps", "add", "first")
     run("apps", "add", "an app")
-    assert run("keys", "issue", "--apps", "all", "--scope", "admin", "--value", "for-all")[0] == 0
-    assert run("keys", "issue", "--apps", "first, an app", "--scope", "read", "--value", "for-two")[0] == 0
-    every, two = stored(client)[f"credential#{digest('for-all')}"], stored(client)[f"credential#{digest('for-two')}"]
+    assert run("keys", "issue", "--apps", "all", "--scope", "admin", "--value", "for-all-0123456789")[0] == 0
+    assert run("keys", "issue", "--apps", "first, an app", "--scope", "read", "--value", "for-two-0123456789")[0] == 0
+    every, two = (
+        stored(client)[f"credential#{digest('for-all-0123456789')}"],
+        stored(client)[f"credential#{digest('for-two-0123456789')}"],
+    )
     assert (every["family"], every["applications"], every["scope"]) == ("engagement", {"all"}, "admin")
     assert (two["family"], two["applications"], two["scope"]) == ("engagement", {"first", "an app"}, "read")
     _, listing, _ = run("keys", "list", "--json")
@@ -139,11 +239,11 @@ def test_keys_issue_for_applications_stores_reach(client: AdminClient, run: Run)
 
 
 def test_keys_issue_existing_value_is_refused(client: AdminClient, run: Run) -> None:
-    run("keys", "issue", "--places", "all", "--scope", "read", "--value", "taken")
+    run("keys", "issue", "--places", "all", "--scope", "read", "--value", "taken-0123456789")
     before = stored(client)
-    code, out, problem = run("keys", "issue", "--places", "all", "--scope", "admin", "--value", "taken")
+    code, out, problem = run("keys", "issue", "--places", "all", "--scope", "admin", "--value", "taken-0123456789")
     assert (code, out) == (1, "")
-    assert f"already in use as key {digest('taken')[:16]}" in problem
+    assert f"already in use as key {digest('taken-0123456789')[:16]}" in problem
     assert stored(client) == before
 
 
@@ -164,11 +264,11 @@ def test_keys_issue_for_unknown_target_names_fix(
 
 
 def test_keys_revoke_removes_key_once(client: AdminClient, run: Run) -> None:
-    run("keys", "issue", "--places", "all", "--value", "short-lived")
-    run("keys", "issue", "--places", "all", "--value", "other")
-    key_id = digest("short-lived")[:16]
+    run("keys", "issue", "--places", "all", "--value", "short-lived-0123456789")
+    run("keys", "issue", "--places", "all", "--value", "other-0123456789")
+    key_id = digest("short-lived-0123456789")[:16]
     assert run("keys", "revoke", key_id)[0] == 0
-    assert set(stored(client)) == {f"credential#{digest('other')}"}
+    assert set(stored(client)) == {f"credential#{digest('other-0123456789')}"}
     code, _, problem = run("keys", "revoke", key_id)
     assert (code, problem) == (1, f"pushreg: there is no key {key_id}: see `pushreg keys list`\n")
 
@@ -194,6 +294,13 @@ def test_keys_revoke_removes_key_once(client: AdminClient, run: Run) -> None:
         ("keys", "issue", "--places", f"{PLACE},nonsense"),
         ("keys", "issue", "--places", "all", "--scope", "owner"),
         ("keys", "issue", "--places", "all", "--value", ""),
+        ("keys", "issue", "--places", "all", "--value", "fifteen-letters"),
+        ("keys", "issue", "--places", "all", "--value", "sixteen letters and blanks"),
+        ("keys", "issue", "--places", "all", "--value", "sixteen-letters-ü"),
+        ("keys", "issue", "--places", "all", "--expires", "2001-01-01"),
+        ("keys", "issue", "--places", "all", "--expires", "0"),
+        ("keys", "issue", "--places", "all", "--expires", "soon"),
+        ("keys", "issue", "--places", f"{PLACE},"),
         ("keys", "issue", "--places", "all", "--value", " x"),
         ("accounts", "list", "--local", "--stack", "prod"),
         ("nonsense",),

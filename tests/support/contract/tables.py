@@ -26,9 +26,9 @@ def install(stored: Stored, given: Given) -> None:
         flags = application.get("duplicate_as_update"), application.get("strict", False)
         entries.append(Application(application["id"], CREATED_AT, digest(token) if token else None, *flags))
     for key in given.keys:
-        reach = {name: frozenset(key.get(name, ())) for name in ("places", "applications")}
+        places, applications = frozenset(key.get("places", ())), frozenset(key.get("applications", ()))
         credential = Credential(
-            digest(key["value"]), key["family"], key["scope"], CREATED_AT, key.get("account"), **reach
+            digest(key["value"]), key["family"], key["scope"], CREATED_AT, key.get("account"), places, applications
         )
         entries.append(credential)
     writer = DirectoryWriter(stored.client, DIRECTORY)

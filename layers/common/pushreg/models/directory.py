@@ -19,7 +19,10 @@ EVERY_PLACE = EVERY_APPLICATION = EVERY_ACCOUNT = "all"
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """An API key, stored as the digest of its secret, and what it permits."""
+    """An API key, stored as the digest of its secret, and what it permits; `expires_at` is in seconds since 1970.
+
+    Name and issuer are for operators.
+    """
 
     secret_digest: str
     family: CredentialFamily
@@ -28,6 +31,9 @@ class Credential:
     account_id: str | None = None
     places: frozenset[str] = frozenset()
     applications: frozenset[str] = frozenset()
+    expires_at: int | None = None
+    name: str | None = None
+    issued_by: str | None = None
 
     @property
     def key_id(self) -> str:

@@ -5,26 +5,33 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from pushreg.clock import Clock, now
 from pushreg.dynamodb import Session
 from pushreg.models.directory import Account, Application, Credential, Entry, Grant, Issuer, Place
-from pushreg.schema import EntryKind, EntryName, Item, entry_key, parse_record
+from pushreg.schema import EntryKind, EntryName, Item, entry_key, is_alive, parse_record
 
 CACHE_SECONDS = 60.0
 CACHE_ENTRIES = 1000
 
 
 class Directory:
-    """Entries by kind and id, cached for at most CACHE_SECONDS; absent entries are not cached."""
+    """Entries by kind and id, cached for at most CACHE_SECONDS; absent entries are not cached.
 
-    def __init__(self, table: str, timer: Callable[[], float] = time.monotonic) -> None:
+    A credential is absent from the second at which it expires.
+    """
+
+    def __init__(self, table: str, timer: Callable[[], float] = time.monotonic, clock: Clock = now) -> None:
         self._table = table
         self._timer = timer
+        self._clock = clock
         self._cache: dict[EntryName, tuple[float, Entry]] = {}
 
     def get_cached(self, kind: EntryKind, entry_id: str) -> Entry | None:
         """Return the entry if it is cached; never calls the database."""
         cached = self._cache.get((kind, entry_id))
-        return cached[1] if cached is not None and self._timer() < cached[0] else None
+        if cached is None or self._timer() >= cached[0] or self._has_expired(cached[1]):
+            return None
+        return cached[1]
 
     def find(self, session: Session, *names: EntryName) -> list[Entry | None]:
         """Return the entries in the order of their names; one call fetches all that are not cached."""
@@ -37,7 +44,12 @@ class Directory:
             for name, item in zip(missing, items, strict=True):
                 if item is not None:
                     found[name] = self._remember(name, item, until)
-        return [found[name] for name in names]
+        return [None if self._has_expired(found[name]) else found[name] for name in names]
+
+    def _has_expired(self, entry: Entry | None) -> bool:
+        if not isinstance(entry, Credential) or entry.expires_at is None:
+            return False
+        return not is_alive(entry.expires_at, int(self._clock().timestamp()))
 
     def _remember(self, name: EntryName, item: Item, until: float) -> Entry:
         entry = to_entry(item)
@@ -60,6 +72,9 @@ def to_entry(item: Item) -> Entry:
             account_id=item.get("account_id"),
             places=item.get("places", frozenset()),
             applications=item.get("applications", frozenset()),
+            expires_at=item.get("expires_at"),
+            name=item.get("key_name"),
+            issued_by=item.get("issued_by"),
         )
     if kind == "application":
         return Application(
@@ -96,6 +111,10 @@ def to_item(entry: Entry) -> Item:
             "account_id": entry.account_id,
             "places": entry.places or None,
             "applications": entry.applications or None,
+            "expires_at": entry.expires_at,
+            # `name` is a reserved word of DynamoDB.
+            "key_name": entry.name,
+            "issued_by": entry.issued_by,
             "created_at": entry.created_at,
         }
     if isinstance(entry, Application):
