@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Any
@@ -12,7 +13,7 @@ from pushreg.models.kazoo import Content as StoredContent
 from pushreg.schema import DEVICE_PREFIX, Item
 from tests.linearizability import model_kazoo as model
 from tests.linearizability.model_kazoo import Answer, Call, Content, Revision, Row, State
-from tests.linearizability.stack import ACCOUNTS, key_of
+from tests.linearizability.stack import ACCOUNTS, key_of, to_day
 from tests.support.calls import Send, kazoo_data, kazoo_path
 
 DEVICES = ("desk", "lobby", "attic")
@@ -39,12 +40,15 @@ class Kazoo:
     name = "kazoo"
     initial: State = frozenset()
 
+    def __init__(self, lifetime: float = math.inf) -> None:
+        self._lifetime = lifetime
+
     def draw(self, random: Random, seen: Sequence[Answer], day: int = 0) -> Call:
         """Return a call; one in seven has a precondition, one in thirty another account's token."""
         account = random.choices(ACCOUNTS, (4, 1))[0]
         caller = account if random.random() < 0.97 else random.choice(ACCOUNTS)
         verb, device, content = random.choice(VERBS), random.choice(DEVICES), random.choice(CONTENTS)
-        call = Call(verb, caller, account, device, content)
+        call = Call(verb, caller, account, device, content, day=day)
         revisions = [answer.revision for answer in seen if answer.revision is not None]
         if revisions and random.random() < 0.15:
             chosen = frozenset(random.sample(revisions, min(len(revisions), 2)))
@@ -65,7 +69,7 @@ class Kazoo:
 
     def step(self, state: State, call: Call, answer: Answer | None, fresh: str) -> State | None:
         """Return the model's state after the call if it may have been answered so."""
-        return model.step(state, call, answer, fresh)
+        return model.step(state, call, answer, self._lifetime)
 
     def age(self, state: State, day: int) -> State:
         """Return what is left of a state on the day."""
@@ -78,7 +82,13 @@ class Kazoo:
     def load(self, items: Iterable[Item]) -> State:
         """Return the stored items as a state of the model."""
         return frozenset(
-            Row(item["account_id"], item["device_id"], Revision(item["writes"], _find(json.loads(item["document"]))))
+            Row(
+                item["account_id"],
+                item["device_id"],
+                Revision(item["writes"], _find(json.loads(item["document"]))),
+                # Version 1.0.0 lets nothing expire.
+                math.inf if self._lifetime == math.inf else to_day(item.get("expires_at")),
+            )
             for item in items
             if item["record"].startswith(DEVICE_PREFIX)
         )

@@ -47,7 +47,7 @@ class History:
 
 def list_dialects() -> list[AnyDialect]:
     """Return the families, expiring as in `make_client`."""
-    return [Kazoo(), Engagement(LIFETIME), Places(LIFETIME, has_senders=True)]
+    return [Kazoo(LIFETIME), Engagement(LIFETIME), Places(LIFETIME, has_senders=True)]
 
 
 def make_client(client: Any, day: int = 0) -> Send:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 
@@ -21,15 +22,16 @@ class Revision(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A device's subscription."""
+    """A device's subscription, until the day it expires."""
 
     account: str
     device: str
     revision: Revision
+    until: float = math.inf
 
 
 class Call(NamedTuple):
-    """One request; `wanted` is If-Match (None: not sent), `unwanted` is If-None-Match."""
+    """One request on the day named; `wanted` is If-Match (None: not sent), `unwanted` is If-None-Match."""
 
     verb: str
     caller: str
@@ -38,6 +40,7 @@ class Call(NamedTuple):
     content: Content
     wanted: frozenset[Revision] | None = None
     unwanted: frozenset[Revision] = frozenset()
+    day: int = 0
 
 
 class Answer(NamedTuple):
@@ -56,13 +59,15 @@ EXISTS = Answer(400, "subscription already exists for this device")
 FAILED = Answer(412)
 
 
-def apply(state: State, call: Call) -> tuple[State, Answer]:
-    """Return the state after the call, and its answer."""
+def apply(state: State, call: Call, lifetime: float = math.inf) -> tuple[State, Answer]:
+    """Return the state after the call, and its answer; subscriptions expire `lifetime` days after they were sent."""
+    state = age(state, call.day)
+    until = call.day + lifetime
     if call.caller != call.account:
         return state, FORBIDDEN
     row = next((row for row in state if (row.account, row.device) == (call.account, call.device)), None)
     if call.verb == "PUT":
-        return _create(state, row, call)
+        return _create(state, row, call, until)
     if row is None or (call.verb != "POST" and row.revision.content.app != call.content.app):
         return state, UNKNOWN
     if call.wanted is not None and row.revision not in call.wanted:
@@ -75,34 +80,34 @@ def apply(state: State, call: Call) -> tuple[State, Answer]:
         case "DELETE":
             return state - {row}, Answer(200, "deleted", row.revision)
         case _ if row.revision.content == call.content:
-            return state, Answer(200, "stored", row.revision)
-    return _store(state - {row}, call, Revision(row.revision.writes + 1, call.content), 200)
+            return state - {row} | {row._replace(until=until)}, Answer(200, "stored", row.revision)
+    return _store(state - {row}, call, Revision(row.revision.writes + 1, call.content), 200, until)
 
 
-def _create(state: State, row: Row | None, call: Call) -> tuple[State, Answer]:
+def _create(state: State, row: Row | None, call: Call, until: float) -> tuple[State, Answer]:
     if row is not None:
         return state, EXISTS
     if call.wanted is not None:
         return state, FAILED
-    return _store(state, call, Revision(1, call.content), 201)
+    return _store(state, call, Revision(1, call.content), 201, until)
 
 
-def _store(others: State, call: Call, revision: Revision, status: int) -> tuple[State, Answer]:
+def _store(others: State, call: Call, revision: Revision, status: int, until: float) -> tuple[State, Answer]:
     """Store the device's subscription; whichever device of the account had the mobile device loses its own."""
     holder = (call.account, call.content.mobile)
     kept = frozenset(row for row in others if (row.account, row.revision.content.mobile) != holder)
-    return kept | {Row(call.account, call.device, revision)}, Answer(status, "stored", revision)
+    return kept | {Row(call.account, call.device, revision, until)}, Answer(status, "stored", revision)
 
 
-def step(state: State, call: Call, answer: Answer | None, fresh: str) -> State | None:
+def step(state: State, call: Call, answer: Answer | None, lifetime: float = math.inf) -> State | None:
     """Return the state after the call if it may have been answered so; None for an answer is one never seen."""
-    after, expected = apply(state, call)
+    after, expected = apply(state, call, lifetime)
     return after if answer in (None, expected) else None
 
 
 def age(state: State, day: int) -> State:
-    """Return what is left of the state on the day: all of it, subscriptions do not expire."""
-    return state
+    """Return what is left of the state on the day."""
+    return frozenset(row for row in state if row.until > day)
 
 
 def agrees(state: State, stored: State) -> bool:

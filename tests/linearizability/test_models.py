@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from pushreg.dynamodb import to_attributes
-from pushreg.schema import SUBSCRIBERS, TABLE_KEYS, Item
-from pushreg_ops.records.invariants import Violation, check_subscribers
+from pushreg.schema import DEVICES, SUBSCRIBERS, TABLE_KEYS, Item
+from pushreg_ops.records.invariants import Violation, check_devices, check_subscribers
 from tests.linearizability.dialect_engagement import Engagement
 from tests.linearizability.dialect_kazoo import Kazoo
 from tests.linearizability.dialect_places import Places
@@ -91,7 +91,10 @@ def describe(item: Item) -> str:
 
 def check(table: str, items: list[Item], day: int) -> Iterable[Violation]:
     """Return what is wrong with the items on the day."""
-    return check_subscribers(items, int(to_moment(day).timestamp())) if table == SUBSCRIBERS else CHECKS[table](items)
+    epoch = int(to_moment(day).timestamp())
+    if table == DEVICES:
+        return check_devices(items, epoch)
+    return check_subscribers(items, epoch) if table == SUBSCRIBERS else CHECKS[table](items)
 
 
 @pytest.mark.parametrize("dialect", [Kazoo(), Engagement(), Places(has_senders=True)], ids=lambda dialect: dialect.name)
@@ -104,7 +107,9 @@ def test_family_sequential_calls_agree_with_model(dialect: AnyDialect, client: A
 
 
 @pytest.mark.parametrize(
-    "dialect", [Engagement(LIFETIME), Places(LIFETIME, has_senders=True)], ids=lambda dialect: dialect.name
+    "dialect",
+    [Kazoo(LIFETIME), Engagement(LIFETIME), Places(LIFETIME, has_senders=True)],
+    ids=lambda dialect: dialect.name,
 )
 def test_family_expiry_agrees_with_model(dialect: AnyDialect, client: Any, stored: Stored) -> None:
     class Machine(AgeingComparison):
