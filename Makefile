@@ -7,6 +7,14 @@ BIN := $(VENV)/bin
 INSTALL := -m pip --disable-pip-version-check install -qq --no-deps
 JAVA_FLOOR := 17
 
+# The programs of a virtual environment name its folder, so after a move they start nothing: make it again.
+ifneq ($(wildcard $(BIN)/pushreg),)
+ifeq ($(shell grep -qF "$(abspath $(BIN))/python" $(BIN)/pushreg && echo here),)
+$(info This folder was moved: making $(VENV) again)
+$(shell rm -rf $(VENV) $(VENV)-*)
+endif
+endif
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test quick bench test-sam test-browser fuzz test-schema soak check check-template check-workflows fix build \
@@ -19,8 +27,10 @@ run: $(VENV)/.project $(if $(filter memory http%,$(STORE)),,java) ## Serve the A
 	@exec $(BIN)/pushreg local $(if $(PORT),--port $(PORT)) $(if $(DYNAMODB_PORT),--dynamodb-port $(DYNAMODB_PORT)) \
 	  $(if $(STORE),--store $(STORE)) $(ARGS)
 
-test: $(VENV)/.project $(VENV)/.test java ## Run the tests (ARGS goes to pytest)
-	@$(BIN)/python -m pytest $(ARGS)
+# A later -n in ARGS goes before this one.
+test: $(VENV)/.project $(VENV)/.test java ## Run the tests on all cores (ARGS goes to pytest)
+	@echo "All tests take ten minutes or more on two cores; make quick takes one."
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 quick: $(VENV)/.project $(VENV)/.test ## Run the tests that need no engine, in under a minute
 	@$(BIN)/python -m pytest -q -n 2 -m "not (engine or docker or browser or slow)" tests/unit tests/meta tests/functional $(ARGS)
@@ -151,6 +161,7 @@ $(VENV)-%/.installed: requirements/%.txt | $(BIN)/python
 	@echo "Installing $<"
 	@$(BIN)/python -m venv --clear $(@D)
 	@$(@D)/bin/python $(INSTALL) --no-compile --require-hashes -r $<
+	@[ $* != sam ] || ln -sf $(abspath $(@D))/bin/sam $(BIN)/sam
 	@touch $@
 
 # The project itself, in place: its folders on the path and the pushreg command.

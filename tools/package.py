@@ -201,7 +201,7 @@ def main() -> int:
     except OperatorError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
-    lines = [f"Built for {build.architecture}."]
+    lines = []
     for part in build.parts():
         unpacked, zipped = measure(part)
         lines.append(f"{part.name:20} {unpacked:>12,} bytes {zipped:>12,} zipped")
@@ -211,6 +211,8 @@ def main() -> int:
         faults += import_handlers(build)
     else:
         lines.append(f"Handlers not imported: this is no Linux on {build.architecture}.")
+    if not faults:
+        lines.append(f"Built and checked for {build.architecture}.")
     print("\n".join([*lines, *faults]))  # noqa: T201
     return 1 if faults else 0
 

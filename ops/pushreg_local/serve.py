@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import platform
+import re
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -90,7 +91,8 @@ def serve(options: Options, say: Say, environ: Mapping[str, str], create_console
             app = create_app(
                 Gateway(template, handlers, port, answer_browser=answer_browser), template.cors, [*page, *console]
             )
-            _announce(address, console_path, engine, template, options, say)
+            document = (template_file.parent / "docs" / "openapi.yaml").read_text("utf-8")
+            _announce(address, console_path, engine, template, document, options, say)
             # The socket already listens: a request sent from now on waits for the server's first loop and is answered.
             write_running(address, engine.endpoint)
             write_ready_file(address, engine.endpoint)
@@ -146,14 +148,39 @@ def _prepare(engine: Engine, template: Template, handlers: Mapping[str, Handler]
         handler.prepare()
 
 
-def _announce(address: str, console_path: str, engine: Engine, template: Template, options: Options, say: Say) -> None:
+def list_routes(keys: Sequence[str], document: str) -> list[str]:
+    """Return the route keys with the methods of the OpenAPI document in place of ANY, where it has the path."""
+    methods: dict[str, list[str]] = {}
+    path = ""
+    for line in document.splitlines():
+        if match := _PATH.fullmatch(line):
+            path = _PARAMETER.sub("{}", match[1])
+        elif match := _METHOD.fullmatch(line):
+            methods.setdefault(path, []).append(match[1].upper())
+    lines = []
+    for key in keys:
+        method, _, route = key.partition(" ")
+        known = methods.get(_PARAMETER.sub("{}", route), [])
+        lines.append(f"{', '.join(sorted(known)) if method == 'ANY' and known else method} {route}".strip())
+    return lines
+
+
+# A path and a method of docs/openapi.yaml, by their indentation: parsing it all delays the start.
+_PATH = re.compile(r"  '?(/[^':]*)'?:")
+_METHOD = re.compile(r"    (get|put|post|delete|patch|head|options):")
+_PARAMETER = re.compile(r"\{[^}]*\}")
+
+
+def _announce(
+    address: str, console_path: str, engine: Engine, template: Template, document: str, options: Options, say: Say
+) -> None:
     say(f"\nPushreg answers at {address} (Ctrl-C stops it)", "bold green")
     say(f"Store: {engine.description}")
     say(f"Interactive documentation: {address}{PAGE_PATH}")
     say(f"Console: {address}{console_path}")
     say("\nRoutes", "bold")
-    for route in template.routes:
-        say(f"  {route.key}")
+    for line in list_routes([route.key for route in template.routes], document):
+        say(f"  {line}")
     if options.demo:
         say("\nDemo credentials", "bold")
         for family, text in list_credentials():

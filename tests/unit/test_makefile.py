@@ -50,3 +50,13 @@ def test_deploy_passes_arguments_to_their_commands(venv: Path) -> None:
     calls = deploy(venv, "ARGS=--no-disable-rollback --tags team=push", "BUILD_ARGS=--use-container")
     assert calls[0] == "sam build --config-env default --use-container"
     assert calls[-1] == "sam deploy --config-env default --no-disable-rollback --tags team=push"
+
+
+def test_make_in_moved_folder_makes_environment_again(venv: Path) -> None:
+    script = venv / "bin" / "pushreg"
+    for interpreter, stays in ((venv / "bin" / "python", True), (Path("/where/it/was/bin/python"), False)):
+        script.write_text(f"#!{interpreter}\n")
+        ran = subprocess.run(
+            ["make", "help", f"VENV={venv}"], cwd=PROJECT, capture_output=True, text=True, timeout=60, check=True
+        )
+        assert (venv.exists(), "was moved" in ran.stdout) == (stays, not stays)

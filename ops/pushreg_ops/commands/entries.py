@@ -87,19 +87,18 @@ def list_entries(kind: EntryKind, stack: str | None, local: bool, terminal: Term
     records = [_describe(entry) for entry in entries if isinstance(entry, Account | Application | Place)]
     columns = ["id", "created_at"]
     if kind == "application":
-        columns[1:1] = ["auth_token", "duplicates", "strict"]
+        columns[1:1] = ["auth_token_required", "duplicate_as_update", "strict"]
     terminal.list(columns, records)
 
 
 def _describe(entry: Account | Application | Place) -> dict[str, Any]:
     if isinstance(entry, Application):
-        token = "required" if entry.auth_token_digest else "not required"
-        duplicates = {True: "200", False: "201", None: "as the stack"}[entry.duplicate_as_update]
         return {
             "id": entry.application_id,
-            "auth_token": token,
-            "duplicates": duplicates,
-            "strict": "yes" if entry.is_strict else "no",
+            "auth_token_required": entry.auth_token_digest is not None,
+            # None: the stack's parameter decides.
+            "duplicate_as_update": entry.duplicate_as_update,
+            "strict": entry.is_strict,
             "created_at": entry.created_at,
         }
     key = entry.place_id if isinstance(entry, Place) else entry.account_id

@@ -92,8 +92,8 @@ def test_apps_add_stores_auth_token_digest_and_keeps_it(client: AdminClient, run
     assert stored(client)["application#guarded"] == {"auth_token_digest": digest("second")}
     _, out, _ = run("apps", "list")
     assert {tuple(line.split("\t")[:2]) for line in out.splitlines()} == {
-        ("Open App", "not required"),
-        ("guarded", "required"),
+        ("Open App", "no"),
+        ("guarded", "yes"),
     }
     assert run("apps", "add", "guarded", "--strict", "--duplicate-as-update")[0] == 0
     changed = {"auth_token_digest": digest("second"), "strict": True, "duplicate_as_update": True}

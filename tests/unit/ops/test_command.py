@@ -1,0 +1,128 @@
+"""The `pushreg` command without a registry, and with an address that is none."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from pushreg_local.ready_file import RUNNING, find_running, note_running
+from pushreg_local.serve import list_routes
+from pushreg_local.template import find_template, load_template
+from pushreg_ops.registry import NoTargetError, open_registry
+from tests.support.command import Run, make_run
+
+TEMPLATE = find_template(Path(__file__))
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    for name in ("PUSHREG_ENDPOINT", "PUSHREG_STACK", "DYNAMODB_PORT", "PORT"):
+        monkeypatch.delenv(name, raising=False)
+    return make_run(capsys)
+
+
+@pytest.fixture(params=[b"<html><body>404</body></html>", b'{"message":"Not Found"}', b""])
+def web_server(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a web server that is not DynamoDB, such as the API itself."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(404)
+            self.end_headers()
+            self.wfile.write(request.param)
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_command_prints_version_and_short_help(run: Run) -> None:
+    assert run("--version")[:2] == (0, "pushreg 1.0.0\n")
+    code, out, _ = run("keys", "issue", "-h")
+    assert (code, out.startswith("Usage:")) == (0, True)
+
+
+def test_command_address_of_something_else_is_one_line(
+    web_server: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUSHREG_ENDPOINT", web_server)
+    code, out, problem = run("stats", "--local")
+    assert (code, out, problem.count("\n")) == (1, "", 1)
+    assert "check the address and the port" in problem
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:8000", "localhost", "ftp://127.0.0.1:8000", "http://"])
+def test_command_endpoint_without_scheme_is_one_line(address: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUSHREG_ENDPOINT", address)
+    code, out, problem = run("stats", "--local")
+    assert (code, out, problem.count("\n")) == (2, "", 1)
+    assert "is no address" in problem
+
+
+def test_command_errors_are_json_if_asked_for(run: Run) -> None:
+    code, out, problem = run("stats", "--json")
+    assert (code, out, list(json.loads(problem))) == (2, "", ["error"])
+
+
+def test_command_terminal_without_our_characters_is_no_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii"))
+    code, _, _ = run("show", "-h")
+    assert code == 0
+    print("✓", flush=True)  # noqa: T201
+    assert written.getvalue().endswith(b"?\n")
+
+
+@pytest.mark.parametrize("problem", [PermissionError(13, "Permission denied", "x"), OSError(28, "No space left", "x")])
+def test_command_failure_on_own_file_is_one_line(problem: OSError, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise problem
+
+    monkeypatch.setattr("pushreg_ops.commands.stats.reach", fail)
+    code, out, complaint = run("stats", "--local")
+    assert (code, out, complaint.count("\n")) == (1, "", 1)
+    assert complaint.startswith("pushreg: x: ")
+
+
+def test_open_registry_takes_stack_from_environment_unless_ambiguous() -> None:
+    with pytest.raises(NoTargetError, match="are both set"):
+        open_registry(None, False, {"PUSHREG_STACK": "prod", "PUSHREG_ENDPOINT": "http://127.0.0.1:9"})
+
+
+def test_find_running_returns_stack_only_while_it_runs(tmp_path: Path) -> None:
+    with note_running(tmp_path) as write:
+        assert find_running(tmp_path) is None
+        write("http://127.0.0.1:3001", "http://127.0.0.1:8001")
+        found = find_running(tmp_path)
+        assert found is not None
+        assert (found["dynamodb_endpoint"], found["pid"]) == ("http://127.0.0.1:8001", os.getpid())
+    assert find_running(tmp_path) is None
+    # Left by a killed stack: no process has this id.
+    (tmp_path / RUNNING).write_text(json.dumps({**found, "pid": 2**22 + 1}))
+    assert find_running(tmp_path) is None
+    (tmp_path / RUNNING).write_text("[]")
+    assert find_running(tmp_path) is None
+
+
+def test_list_routes_names_methods_of_every_route() -> None:
+    keys = [route.key for route in load_template(TEMPLATE.read_text("utf-8")).routes]
+    document = (TEMPLATE.parent / "docs" / "openapi.yaml").read_text("utf-8")
+    lines = list_routes(keys, document)
+    assert len(lines) == len(keys)
+    assert [line for line in lines if line.startswith("ANY")] == []
+    assert "DELETE, GET, PUT /dts/places/{place_id}/subscriptions" in lines
+    assert list_routes(["ANY /unknown", "GET /x"], "") == ["ANY /unknown", "GET /x"]
