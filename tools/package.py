@@ -87,7 +87,11 @@ def find_faults(build: Build, requirements: str) -> Iterator[str]:
             if fault is not None:
                 yield f"{path.relative_to(build.folder)}: {fault}"
     wanted = _importable(requirements) | {"pushreg"}
-    found = {path.stem for path in build.layer.iterdir() if not path.name.endswith((".dist-info", "__pycache__"))}
+    found = {
+        path.name.partition(".")[0]
+        for path in build.layer.iterdir()
+        if not path.name.endswith((".dist-info", "__pycache__"))
+    }
     yield from (f"CommonLayer: {name} is not in requirements.txt" for name in sorted(found - wanted))
     yield from (f"CommonLayer: {name} is missing" for name in sorted(wanted - found))
     for function in build.functions:
