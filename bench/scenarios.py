@@ -116,7 +116,7 @@ def answer(target: str, body: bytes) -> tuple[int, bytes]:
         device = "device-2" if b"device-2" in body else "device-1"
         item = _device(device) if b'"Devices"' in body else _application()
         if wanted := json.loads(body).get("ProjectionExpression"):
-            item = {name: item[name] for name in wanted.split(", ")}
+            item = {name: item[name] for name in wanted.split(", ") if name in item}
         return 200, json.dumps({"Item": item}).encode()
     if target == "BatchGetItem":
         items = {"Subscribers": _claims()} if b'"Subscribers"' in body else {"Directory": directory()}

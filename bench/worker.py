@@ -27,6 +27,8 @@ MODULES = {
 }
 
 
+# DynamoDB's status and body for a call: its name and its body.
+Answer = Callable[[str, bytes], tuple[int, bytes]]
 # As much of Lambda's context as anybody reads.
 CONTEXT = SimpleNamespace(
     function_name="bench",
@@ -45,13 +47,13 @@ class Body(io.BytesIO):
         yield self.read()
 
 
-def answer_from_memory(variant: str) -> None:
+def answer_from_memory(variant: str, answer_call: Answer = scenarios.answer) -> None:
     """Answer in place of the HTTP client: what remains is the processor time of everything above it."""
     if variant == "pushreg":
         from pushreg import transport  # noqa: PLC0415 Only this variant has it.
 
         def exchange(_: Any, headers: Any, body: bytes) -> Any:
-            status, answer = scenarios.answer(headers["X-Amz-Target"].partition(".")[2], body)
+            status, answer = answer_call(headers["X-Amz-Target"].partition(".")[2], body)
             return transport.Answer(status, {"x-amz-crc32": str(zlib.crc32(answer))}, answer)
 
         connections: Any = transport.Connections
@@ -64,7 +66,7 @@ def answer_from_memory(variant: str) -> None:
         target = request.headers["X-Amz-Target"]
         name = (target.decode() if isinstance(target, bytes) else target).partition(".")[2]
         body = request.body if isinstance(request.body, bytes) else request.body.encode()
-        status, answer = scenarios.answer(name, body)
+        status, answer = answer_call(name, body)
         headers: Any = {"content-type": "application/x-amz-json-1.0", "content-length": str(len(answer))}
         return AWSResponse(request.url, status, headers, Body(answer))
 

@@ -21,9 +21,9 @@ UNWANTED = (
     "boto3/examples",
     "urllib3/contrib/emscripten",
     "bin",
-    # Headers and tables with which cffi and pycparser compile C.
-    "cffi/*.h",
-    "pycparser/*.cfg",
+    # cryptography needs the module `_cffi_backend` alone; these make such modules.
+    "cffi",
+    "pycparser*",
 )
 # Licences have to travel with the code; METADATA names the version.
 KEPT_RECORDS = ("METADATA", "LICEN", "NOTICE", "COPYING", "AUTHORS")

@@ -116,7 +116,7 @@ def _set_bytes(folder: Path, start: int, replacement: bytes) -> None:
             lambda folder: write_module(folder.parents[1] / "PlacesFunction" / "kazoo", "app"),
             "wanted places and settings, found kazoo, places, settings",
         ),
-        (lambda folder: (folder / "pushreg" / "big.json").write_bytes(bytes(42_500_001)), "is over the target"),
+        (lambda folder: (folder / "pushreg" / "big.json").write_bytes(bytes(41_000_001)), "is over the target"),
     ],
 )
 def test_package_fault_is_reported(build: Build, spoil: Callable[[Path], object], fault: str) -> None:

@@ -30,6 +30,8 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(DATA / service, data / service)
     for name in ("six.py", "bin/tool", "six/tests/test_six.py", "six/six.pyi", "six-1.0.dist-info/METADATA"):
         _write(packages / name)
+    for name in ("cffi/api.py", "pycparser/c_ast.py", "pycparser-3.dist-info/METADATA"):
+        _write(packages / name)
     for name in ("six-1.0.dist-info/RECORD", "six-1.0.dist-info/LICENSE.txt", "six-1.0.dist-info/licenses/LICENSE"):
         _write(packages / name)
     prune.prune(packages)
