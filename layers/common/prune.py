@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-SERVICE = "dynamodb"
-# What botocore reads to make any client, besides the service's own folder.
-DATA = {"_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json", SERVICE}
+# EventBridge is for the change feed.
+SERVICES = ("dynamodb", "events")
+# What botocore reads to make any client, besides the services' own folders.
+DATA = {"_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json", *SERVICES}
 UNWANTED = (
     "**/__pycache__",
     "**/tests",
@@ -36,10 +37,10 @@ def prune(packages: Path) -> None:
         *(path for pattern in UNWANTED for path in packages.glob(pattern)),
         *(path for path in packages.glob("*.dist-info/*") if not path.name.upper().startswith(KEPT_RECORDS)),
         *(path for path in data.iterdir() if path.name not in DATA),
-        *sorted((data / SERVICE).iterdir())[:-1],
-        *data.glob(f"{SERVICE}/*/examples-1.json"),
+        *(path for service in SERVICES for path in sorted((data / service).iterdir())[:-1]),
+        *(path for service in SERVICES for path in data.glob(f"{service}/*/examples-1.json")),
         # Without rules botocore takes a client's endpoint from endpoints.json, once (docs/decisions/endpoint-rules.md).
-        *data.glob(f"{SERVICE}/*/endpoint-rule-set-1.json.gz"),
+        *(path for service in SERVICES for path in data.glob(f"{service}/*/endpoint-rule-set-1.json.gz")),
     ]
     for path in unwanted:
         if path.is_dir():
@@ -47,8 +48,9 @@ def prune(packages: Path) -> None:
         elif path.exists():
             path.unlink()
     trim(data / "endpoints.json")
-    for model in data.glob(f"{SERVICE}/*/service-2.json.gz"):
-        silence(model)
+    for service in SERVICES:
+        for model in data.glob(f"{service}/*/service-2.json.gz"):
+            silence(model)
 
 
 def trim(endpoints: Path) -> None:
@@ -58,7 +60,7 @@ def trim(endpoints: Path) -> None:
     """
     content = json.loads(endpoints.read_text(encoding="utf-8"))
     for partition in content["partitions"]:
-        partition["services"] = {name: service for name, service in partition["services"].items() if name == SERVICE}
+        partition["services"] = {name: service for name, service in partition["services"].items() if name in SERVICES}
     endpoints.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
 
 

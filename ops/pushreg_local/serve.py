@@ -29,7 +29,7 @@ from pushreg_local.listening import bind, run_server, stoppable
 from pushreg_local.log import write_request
 from pushreg_local.ready_file import manage_ready_file, note_running
 from pushreg_local.tables import create_missing
-from pushreg_local.template import ENDPOINT_PARAMETER, Template, find_template, load_template
+from pushreg_local.template import ENDPOINT_PARAMETER, FEED_PARAMETER, Template, find_template, load_template
 
 DATA = Path(".data")
 DYNAMODB_LOCAL, MEMORY = "dynamodb-local", "memory"
@@ -69,7 +69,9 @@ def serve(options: Options, say: Say, environ: Mapping[str, str], create_console
         try:
             engine.start()
             # Import the functions while Java starts: the two take most of the start-up time.
-            parameters = {ENDPOINT_PARAMETER: engine.endpoint}
+            # For `pushreg tail`. moto would keep every record of a stream in memory.
+            has_streams = str(isinstance(engine, DynamoDbLocal)).lower()
+            parameters = {ENDPOINT_PARAMETER: engine.endpoint, FEED_PARAMETER: has_streams}
             template = load_template(template_file.read_text("utf-8"), parameters)
             handlers = load_handlers(template, write_request)
             try:

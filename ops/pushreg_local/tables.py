@@ -27,6 +27,8 @@ def create_missing(client: AdminClient, tables: Iterable[Table]) -> list[str]:
                     " so use another endpoint"
                 )
             _create_missing_indexes(client, table, described.get("GlobalSecondaryIndexes", []))
+            if "StreamSpecification" in table.definition and "StreamSpecification" not in described:
+                client.update_table(TableName=table.name, StreamSpecification=table.definition["StreamSpecification"])
             continue
         client.create_table(TableName=table.name, **table.definition)
         if table.expiry_attribute is not None:

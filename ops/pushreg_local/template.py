@@ -11,7 +11,7 @@ from pushreg_local.errors import TemplateError
 from pushreg_local.intrinsics import REGION, Resolver, parse, to_text
 
 FILE_NAME = "template.yaml"
-ENDPOINT_PARAMETER = "DynamoDbEndpoint"
+ENDPOINT_PARAMETER, FEED_PARAMETER = "DynamoDbEndpoint", "ChangeFeed"
 _TABLE_PROPERTIES = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "LocalSecondaryIndexes")
 
 
@@ -159,6 +159,9 @@ def _read_routes(resolver: Resolver, function: str, properties: Mapping[str, Any
 def _read_table(resolver: Resolver, logical_id: str, properties: Mapping[str, Any]) -> Table:
     definition = {name: resolver.resolve(properties[name]) for name in _TABLE_PROPERTIES if properties.get(name)}
     definition["BillingMode"] = "PAY_PER_REQUEST"
+    stream = resolver.resolve(properties.get("StreamSpecification"))
+    if stream:
+        definition["StreamSpecification"] = {"StreamEnabled": True, **stream}
     expiry = resolver.resolve(properties.get("TimeToLiveSpecification")) or {}
     enabled = to_text(expiry.get("Enabled", False)) == "true"
     return Table(

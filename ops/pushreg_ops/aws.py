@@ -46,6 +46,14 @@ def identify(name: str, region: str | None) -> str:
     return arn
 
 
+def connect_streams(client: Any) -> Any:
+    """Return a client of the streams beside a client of the tables, local or deployed."""
+    if client.meta.endpoint_url.startswith("http://"):
+        session = boto3.Session("local", "local", region_name=client.meta.region_name)
+        return session.client("dynamodbstreams", endpoint_url=client.meta.endpoint_url, config=_CONFIG)
+    return boto3.client("dynamodbstreams", region_name=client.meta.region_name, config=_CONFIG)
+
+
 def call_unless(call: Callable[..., dict[str, Any]], *codes: str, **parameters: Any) -> dict[str, Any] | None:
     """Return the call's response, None if it fails with one of the error codes."""
     try:

@@ -28,6 +28,7 @@ from pushreg_ops.commands import (
     remove,
     show,
     stats,
+    tail,
     verify,
 )
 from pushreg_ops.registry import NoTargetError
@@ -74,6 +75,7 @@ app.add_typer(issuers.app, name="issuers")
 app.command("import")(import_.run)
 app.command("export")(export.run)
 app.command("verify")(verify.run)
+app.command("tail")(tail.run)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

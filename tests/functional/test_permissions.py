@@ -7,11 +7,15 @@ their roles. These tests show that no right is unused.
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
 
+from pushreg.clock import to_iso
+from pushreg_local.demo import ACCOUNT_ID
 from pushreg_local.template import Function
+from tests.support.calls import Kazoo, Senders, kazoo_data
 from tests.support.contract.cases import load_cases
 from tests.support.contract.playing import run_case
 from tests.support.gateway import Gateway, read_template
@@ -30,7 +34,24 @@ def used(stored: Stored) -> dict[str, set[Grant]]:
     for case in load_cases():
         if case.kind.startswith(STORIES) and not case.given.special:
             run_case(case, gateway.send, stored)
-    return {name: client.used for name, client in gateway.clients.items()}
+    used = {name: client.used for name, client in gateway.clients.items()}
+    used["SendersFunction"] |= report_dead_tokens(stored)
+    return used
+
+
+def report_dead_tokens(stored: Stored) -> set[Grant]:
+    """Report tokens registered before, which no story of one moment can, and return what the function did."""
+    now = datetime.now(UTC)
+    kinds = {"one": ["chat"], "two": ["incoming_call"]}
+    ids = {name: {"notification_preferences": kind, "notification_type": "fcm"} for name, kind in kinds.items()}
+    kazoo = Kazoo(Gateway(stored.client, clock=lambda: now - timedelta(seconds=10)).send)
+    assert kazoo.call("PUT", "desk", kazoo_data("phone", notification_registration_ids=ids)).status == 201
+    gateway = Gateway(stored.client, clock=lambda: now)
+    for registration_id in ids:
+        address = {"account_id": ACCOUNT_ID, "device_id": "desk", "registration_id": registration_id}
+        verdict = {"provider": "fcm", "code": "UNREGISTERED", "at": to_iso(now)}
+        assert Senders(gateway.send).report(address | verdict).json["results"] == [{"status": "removed"}]
+    return gateway.clients["SendersFunction"].used
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ ORDER = (
     ("pushreg.tokens",),
     ("pushreg.credentials",),
     ("pushreg.http",),
-    ("kazoo", "engagement", "places", "senders", "smoke", "pushreg_local"),
+    ("kazoo", "engagement", "places", "senders", "smoke", "feed", "pushreg_local"),
     (
         "pushreg_ops.aws",
         "pushreg_ops.directory_writer",
@@ -25,7 +25,7 @@ ORDER = (
         "pushreg_ops.terminal",
     ),
     ("pushreg_ops.registry",),
-    ("pushreg_ops.records",),
+    ("pushreg_ops.records", "pushreg_ops.streams"),
     ("pushreg_ops.auditing",),
     ("pushreg_ops.provision",),
     ("pushreg_ops.migrate", "pushreg_ops.verify", "pushreg_ops.doctor", "pushreg_ops.console"),
@@ -50,7 +50,7 @@ FAMILIES = {
 
 HOMES = {
     # The functions' client, and the operators' ones.
-    "boto3": {"pushreg.dynamodb", "pushreg_local.client", "pushreg_ops.aws", "smoke.app"},
+    "boto3": {"pushreg.dynamodb", "pushreg_local.client", "pushreg_ops.aws", "smoke.app", "feed.app"},
     "botocore": {"pushreg.dynamodb", "pushreg.transport", "pushreg_local.client", "pushreg_ops.aws"},
     "defusedxml": {"pushreg.codecs.xml"},
     "lxml": {"pushreg.codecs.xml"},

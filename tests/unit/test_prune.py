@@ -26,7 +26,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data.mkdir(parents=True)
     for path in DATA.glob("*.json"):
         shutil.copy(path, data)
-    for service in ("dynamodb", "dynamodbstreams", "sqs"):
+    for service in ("dynamodb", "dynamodbstreams", "events", "sqs"):
         shutil.copytree(DATA / service, data / service)
     for name in ("six.py", "bin/tool", "six/tests/test_six.py", "six/six.pyi", "six-1.0.dist-info/METADATA"):
         _write(packages / name)
@@ -53,17 +53,35 @@ def test_prune_keeps_code_licences_and_metadata(packages: Path) -> None:
     }
 
 
-def test_prune_keeps_only_dynamodb_latest_model(packages: Path) -> None:
+def test_prune_keeps_only_latest_models_of_called_services(packages: Path) -> None:
     data = packages / "botocore" / "data"
-    assert [path.name for path in data.iterdir() if path.is_dir()] == ["dynamodb"]
+    assert {path.name for path in data.iterdir() if path.is_dir()} == {"dynamodb", "events"}
     assert [path.name for path in (data / "dynamodb").iterdir()] == ["2012-08-10"]
+    assert [path.name for path in (data / "events").iterdir()] == ["2015-10-07"]
+
+
+def test_prune_leaves_what_a_client_of_eventbridge_needs(packages: Path) -> None:
+    session = botocore.session.Session()
+    search = [str(packages / "botocore" / "data")]
+    session.register_component("data_loader", Loader(extra_search_paths=search, include_default_search_paths=False))
+    session.set_credentials("local", "local")
+    urls: list[str] = []
+
+    def answer(params: dict[str, Any], **_: Any) -> tuple[Any, dict[str, Any]]:
+        urls.append(params["url"])
+        return SimpleNamespace(status_code=200), {"Entries": []}
+
+    client: Any = session.create_client("events", region_name="eu-west-1")
+    client.meta.events.register("before-call", answer)
+    client.put_events(Entries=[{"Source": "pushreg", "DetailType": "x", "Detail": "{}"}])
+    assert urls == ["https://events.eu-west-1.amazonaws.com/"]
 
 
 def test_prune_keeps_every_partition(packages: Path) -> None:
     trimmed = json.loads((packages / "botocore" / "data" / "endpoints.json").read_bytes())
     stock = json.loads((DATA / "endpoints.json").read_bytes())
     assert [each["partition"] for each in trimmed["partitions"]] == [each["partition"] for each in stock["partitions"]]
-    assert {name for each in trimmed["partitions"] for name in each["services"]} == {"dynamodb"}
+    assert {name for each in trimmed["partitions"] for name in each["services"]} == {"dynamodb", "events"}
 
 
 def load_partitions() -> Any:

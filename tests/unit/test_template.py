@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import engagement.app
+import feed.app
 import kazoo.app
 import places.app
 import senders.app
@@ -252,6 +253,7 @@ def test_template_alarms_watch_emitted_metrics(name: str, emitted: set[tuple[str
                 ("AWS/Lambda", "Throttles", ("FunctionName",)),
                 ("AWS/DynamoDB", "ReadThrottleEvents", ("TableName",)),
                 ("AWS/DynamoDB", "WriteThrottleEvents", ("TableName",)),
+                ("AWS/SQS", "ApproximateNumberOfMessagesVisible", ("QueueName",)),
             }
 
 
@@ -332,8 +334,26 @@ def test_template_roles_take_permissions_boundary() -> None:
     for parameters, expected in (({}, None), ({"PermissionsBoundary": boundary}, boundary)):
         resolved = Resolver(DOCUMENT, parameters).resolve(DOCUMENT["Resources"])
         roles = [each["Properties"] for each in resolved.values() if each["Type"] == "AWS::IAM::Role"]
-        assert len(roles) == len(FUNCTIONS) + 2
+        assert len(roles) == len(FUNCTIONS) + 3
         assert {role.get("PermissionsBoundary") for role in roles} == {expected}
+
+
+def test_template_without_change_feed_has_none_of_it() -> None:
+    own = {name for name in DOCUMENT["Resources"] if name.startswith("Feed") or name.endswith("Feed")}
+    assert own == {
+        *("FeedFunction", "FeedRole", "FeedLog", "FeedBus", "FeedFailures", "FeedFailureAlarm"),
+        *("DevicesFeed", "SubscribersFeed", "PlacesFeed"),
+    }
+    assert {DOCUMENT["Resources"][name]["Condition"] for name in own} == {"HasChangeFeed"}
+    followed = {"DevicesTable", "SubscribersTable", "PlacesTable"}
+    for choice in ("true", "false"):
+        resolver = Resolver(DOCUMENT, {"ChangeFeed": choice})
+        assert resolver.holds("HasChangeFeed") is (choice == "true")
+        resolved = resolver.resolve(DOCUMENT["Resources"])
+        streams = {name for name in TABLES if resolved[name]["Properties"].get("StreamSpecification")}
+        assert streams == (followed if choice == "true" else set())
+    variables = RESOLVED["FeedFunction"]["Properties"]["Environment"]["Variables"]
+    assert {*feed.app.TABLES, "EVENT_BUS"} == set(variables)
 
 
 def test_template_tracing_is_a_parameter() -> None:
@@ -377,7 +397,7 @@ def test_template_has_alarms_for_every_family_and_table() -> None:
     families = {name.removesuffix("Function") for name in FUNCTIONS}
     kinds = ("Fault", "Canary", "Latency", "Throttle", "Denied", "Contended", "Registration")
     expected = {f"{family}{kind}Alarm" for family in families for kind in kinds} - {"SendersRegistrationAlarm"}
-    shared = {"TakeoverAlarm", "ApiFaultAlarm", "ApiThrottleAlarm", "HeartbeatAlarm"}
+    shared = {"TakeoverAlarm", "ApiFaultAlarm", "ApiThrottleAlarm", "HeartbeatAlarm", "FeedFailureAlarm"}
     assert set(ALARMS) == expected | shared | {f"{table}ThrottleAlarm" for table in TABLES}
     services = {name: each["Service"] for name, each in DOCUMENT["Mappings"]["Families"].items()}
     assert services == {

@@ -1,0 +1,64 @@
+"""Turns records of the tables' streams into events on the stack's bus (docs/sending.md#change-feed)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import boto3
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
+
+from pushreg.codecs import json
+from pushreg.errors import PushregError
+from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
+from pushreg.stores.changes import read_change
+
+SOURCE = "pushreg"
+TABLES = {"DEVICES_TABLE": DEVICES, "SUBSCRIBERS_TABLE": SUBSCRIBERS, "PLACES_TABLE": PLACES}
+
+
+class PublishError(PushregError):
+    """EventBridge did not take the event; `code` is its reason."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Feed:
+    """The handler; its client is made on first use. A record that fails is named in the answer and comes again."""
+
+    def __init__(self, environ: Mapping[str, str] | None = None, connect: Callable[[str], Any] | None = None) -> None:
+        self._environ = os.environ if environ is None else environ
+        self._connect: Any = connect or boto3.client
+        self._client: Any = None
+
+    def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """Publish the changes of an event's records; return those to try again."""
+        processor = BatchProcessor(event_type=EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
+        answer = process_partial_response(event, self._publish, processor, context)
+        return cast("dict[str, Any]", answer)
+
+    def _publish(self, record: DynamoDBRecord) -> None:
+        raw = record.raw_event
+        tables = {self._environ[name]: table for name, table in TABLES.items()}
+        # arn:aws:dynamodb:REGION:ACCOUNT:table/NAME/stream/LABEL
+        change = read_change(tables[raw["eventSourceARN"].split("/")[1]], raw)
+        if change is None:
+            return
+        if self._client is None:
+            self._client = self._connect("events")
+        entry = {
+            "EventBusName": self._environ["EVENT_BUS"],
+            "Source": SOURCE,
+            "DetailType": f"registration.{change.kind}",
+            "Detail": json.encode(change.detail).decode(),
+        }
+        (answer,) = self._client.put_events(Entries=[entry])["Entries"]
+        if "ErrorCode" in answer:
+            raise PublishError(answer["ErrorCode"])
+
+
+handler = Feed()

@@ -1,0 +1,134 @@
+"""What changed about a registration, from one record of a table's stream (docs/sending.md#change-feed).
+
+No token and no user leaves this module, only their digests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pushreg.clock import to_iso
+from pushreg.codecs import json
+from pushreg.dynamodb import from_attributes
+from pushreg.schema import DEVICE_PREFIX, DEVICES, KSID_PREFIX, PLACES, SUBSCRIBERS, Item, digest
+
+VERSION = 1
+# Who deletes expired items, in the record's `userIdentity` (DynamoDB Developer Guide, "DynamoDB Streams and Time to
+# Live").
+EXPIRER = "dynamodb.amazonaws.com"
+
+Kind = Literal["created", "changed", "moved", "removed"]
+Reason = Literal["request", "feedback", "takeover", "expired"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change; `detail` is that of the event `registration.<kind>`."""
+
+    kind: Kind
+    detail: dict[str, Any]
+
+
+def read_change(table: str, record: Mapping[str, Any]) -> Change | None:
+    """Return the change that a stream record of the table, by its logical id, tells of; None for a mere refresh."""
+    stream = record["dynamodb"]
+    old, new = (from_attributes(stream[name]) if stream.get(name) else None for name in ("OldImage", "NewImage"))
+    found = _READERS[table](old, new)
+    item = new or old
+    if found is None or item is None:
+        return None
+    kind, reason = found
+    identity = record.get("userIdentity") or {}
+    if kind == "removed" and identity.get("principalId", identity.get("PrincipalId")) == EXPIRER:
+        reason = "expired"
+    moment = stream["ApproximateCreationDateTime"]
+    at = moment if isinstance(moment, datetime) else datetime.fromtimestamp(moment, UTC)
+    detail = {
+        "version": VERSION,
+        **_describe(table, item),
+        "reason": reason,
+        "at": to_iso(at),
+        "sequence": stream["SequenceNumber"],
+    }
+    if kind == "moved" and old is not None and "device_id" in old:
+        detail["previous_device_id"] = old["device_id"]
+    return Change(kind, detail)
+
+
+def _read_place(old: Item | None, new: Item | None) -> tuple[Kind, Reason] | None:
+    if new is None:
+        return "removed", "request"
+    # A PUT over an expired row that is still there registers anew.
+    return ("created", "request") if old is None or old["created_at"] != new["created_at"] else None
+
+
+def _read_subscriber(old: Item | None, new: Item | None) -> tuple[Kind, Reason] | None:
+    item: Item = new or old or {}
+    if not item["record"].startswith(KSID_PREFIX):
+        return None
+    was_living, is_living = _is_living(old), _is_living(new)
+    if not is_living:
+        is_verdict = new is not None and new["active"] and not new.get("cloud", True)
+        return ("removed", "feedback" if is_verdict else "request") if was_living else None
+    if old is None or new is None or not was_living:
+        return "created", "request"
+    differing = {name for name in ("sid", "deviceId", "osType", "ufid", "deviceName") if old.get(name) != new.get(name)}
+    if not differing:
+        return None
+    return ("moved" if differing == {"deviceId"} else "changed"), "request"
+
+
+def _read_device(old: Item | None, new: Item | None) -> tuple[Kind, Reason] | None:
+    item: Item = new or old or {}
+    if not item["record"].startswith(DEVICE_PREFIX):
+        # The claim tells of a takeover: it names another device from now on.
+        is_takeover = old is not None and new is not None and old["device_id"] != new["device_id"]
+        return ("moved", "takeover") if is_takeover else None
+    if old is None:
+        return "created", "request"
+    if new is None:
+        return "removed", "request"
+    if (old["digest"], old["app_name"]) == (new["digest"], new["app_name"]):
+        return None
+    # Feedback leaves the time of the registration.
+    is_verdict = old["updated_at"] == new["updated_at"] and _list_tokens(new) < _list_tokens(old)
+    return "changed", "feedback" if is_verdict else "request"
+
+
+_READERS = {PLACES: _read_place, SUBSCRIBERS: _read_subscriber, DEVICES: _read_device}
+
+
+def _describe(table: str, item: Item) -> dict[str, Any]:
+    if table == PLACES:
+        return _detail("places", {"place_id": item["place_id"]}, [item["token_digest"]])
+    if table == SUBSCRIBERS:
+        ufid = item.get("ufid")
+        digests = [digest(item["sid"])] if item["sid"] else []
+        return _detail("engagement", {"ksid": item["ksid"]}, digests, item["appId"], ufid and digest(ufid))
+    key = {"account_id": item["account_id"], "device_id": item["device_id"]}
+    return _detail("kazoo", key, sorted(_list_tokens(item)), item.get("app_name"))
+
+
+def _detail(
+    family: str, key: dict[str, str], digests: list[str], application: str | None = None, ufid: str | None = None
+) -> dict[str, Any]:
+    return {
+        "family": family,
+        "key": key,
+        "token_digests": digests,
+        "application": application,
+        "ufid_digest": ufid,
+    }
+
+
+def _is_living(item: Item | None) -> bool:
+    return item is not None and bool(item["active"]) and bool(item.get("cloud", True))
+
+
+def _list_tokens(item: Item) -> frozenset[str]:
+    if "document" not in item:
+        return frozenset()
+    return frozenset(map(digest, json.decode(item["document"].encode())["notification_registration_ids"]))
