@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -11,12 +10,11 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
 from pushreg.codecs import json
+from pushreg.config import FeedSettings
 from pushreg.errors import PushregError
-from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
 from pushreg.stores.changes import read_change
 
 SOURCE = "pushreg"
-TABLES = {"DEVICES_TABLE": DEVICES, "SUBSCRIBERS_TABLE": SUBSCRIBERS, "PLACES_TABLE": PLACES}
 
 
 class PublishError(PushregError):
@@ -31,7 +29,8 @@ class Feed:
     """The handler; its client is made on first use. A record that fails is named in the answer and comes again."""
 
     def __init__(self, environ: Mapping[str, str] | None = None, connect: Callable[[str], Any] | None = None) -> None:
-        self._environ = os.environ if environ is None else environ
+        self._environ = environ
+        self._settings: FeedSettings | None = None
         self._connect: Any = connect or boto3.client
         self._client: Any = None
 
@@ -43,15 +42,16 @@ class Feed:
 
     def _publish(self, record: DynamoDBRecord) -> None:
         raw = record.raw_event
-        tables = {self._environ[name]: table for name, table in TABLES.items()}
+        if self._settings is None:
+            self._settings = FeedSettings.from_environ(self._environ)
         # arn:aws:dynamodb:REGION:ACCOUNT:table/NAME/stream/LABEL
-        change = read_change(tables[raw["eventSourceARN"].split("/")[1]], raw)
+        change = read_change(self._settings.tables[raw["eventSourceARN"].split("/")[1]], raw)
         if change is None:
             return
         if self._client is None:
             self._client = self._connect("events")
         entry = {
-            "EventBusName": self._environ["EVENT_BUS"],
+            "EventBusName": self._settings.event_bus,
             "Source": SOURCE,
             "DetailType": f"registration.{change.kind}",
             "Detail": json.encode(change.detail).decode(),

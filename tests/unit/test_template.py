@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 import engagement.app
-import feed.app
 import kazoo.app
 import places.app
 import senders.app
-from pushreg.config import Settings
+from pushreg.config import FeedSettings, Settings
 from pushreg.http import TIME_LIMIT, TIME_RESERVE
 from pushreg.metrics import RequestLog
 from pushreg.schema import USER_INDEX, USER_INDEX_PARTITION, USER_INDEX_SORT
@@ -352,8 +351,9 @@ def test_template_without_change_feed_has_none_of_it() -> None:
         resolved = resolver.resolve(DOCUMENT["Resources"])
         streams = {name for name in TABLES if resolved[name]["Properties"].get("StreamSpecification")}
         assert streams == (followed if choice == "true" else set())
-    variables = RESOLVED["FeedFunction"]["Properties"]["Environment"]["Variables"]
-    assert {*feed.app.TABLES, "EVENT_BUS"} == set(variables)
+    variables = Watched(RESOLVED["FeedFunction"]["Properties"]["Environment"]["Variables"])
+    assert set(FeedSettings.from_environ(variables).tables) == followed
+    assert variables.asked == set(variables)
 
 
 def test_template_tracing_is_a_parameter() -> None:

@@ -76,6 +76,21 @@ def read_trace_id(environ: Mapping[str, str] | None = None) -> str | None:
     return fields.get("Root") if fields.get("Sampled") == "1" else None
 
 
+@dataclass(frozen=True, slots=True)
+class FeedSettings:
+    """The change feed's settings: the logical ids of the followed tables by their names, and the bus."""
+
+    tables: Mapping[str, str]
+    event_bus: str
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Read the settings from a mapping, the process environment by default; ConfigurationError names a bad one."""
+        variables = os.environ if environ is None else environ
+        tables = {_required(variables, name): table for table, name in _TABLES.items()}
+        return cls(tables, _required(variables, "EVENT_BUS"))
+
+
 def _required(variables: Mapping[str, str], name: str) -> str:
     value = variables.get(name)
     if not value:
