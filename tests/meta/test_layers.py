@@ -86,8 +86,8 @@ def test_import_of_deployed_code_does_no_io() -> None:
         (
             "places.app",
             "import boto3",
-            "places.app:1 imports boto3, which belongs to pushreg.dynamodb, pushreg_local.client, pushreg_ops.aws,"
-            " smoke.app",
+            "places.app:1 imports boto3, which belongs to feed.app, pushreg.dynamodb, pushreg_local.client,"
+            " pushreg_ops.aws, smoke.app",
         ),
         (
             "pushreg.http",
