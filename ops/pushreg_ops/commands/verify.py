@@ -53,7 +53,11 @@ def run(
         epoch = int(now().timestamp())
         verifier, findings = _verify(registry, epoch)
         repairer = Repairer(registry, epoch, _save_to(keep))
-        proposals = [repairer.propose(each) for each in findings]
+        with meter("Planning repairs", len(findings)) as bar:
+            proposals = []
+            for each in findings:
+                proposals.append(repairer.propose(each))
+                bar.advance(1)
         counts = _count(verifier)
         expired = sum(each["expired"] for each in counts.values())
         report: dict[str, Any] = {"tables": counts, "violations": [_describe(each) for each in proposals]}
@@ -61,8 +65,10 @@ def run(
         if repair and (expired or any(each.repair for each in proposals)):
             if not yes:
                 confirm(_confirmation(proposals, expired))
-            repaired, removed = _repair(registry, repairer, proposals)
-            _, findings = _verify(registry, epoch)
+            repaired, removed = _repair(registry, repairer, proposals, expired)
+            # Not the whole registry again: a repair changes only the items around its finding.
+            with meter("Checking again", len(findings)) as bar:
+                findings = repairer.find_left(findings, bar.advance)
             report |= {"repaired": repaired, "expired_removed": removed, "left": len(findings)}
             terminal.say(f"{repaired:,} repaired, {count(removed, 'expired item')} removed")
         terminal.show(report, f"{count(len(findings), 'violation')}{' left' if repair else ''}")
@@ -79,9 +85,11 @@ def _verify(registry: Registry, epoch: int) -> tuple[Verifier, list[Finding]]:
         return verify(registry, epoch, bar.advance)
 
 
-def _repair(registry: Registry, repairer: Repairer, proposals: Sequence[Proposal]) -> tuple[int, int]:
+def _repair(registry: Registry, repairer: Repairer, proposals: Sequence[Proposal], expired: int) -> tuple[int, int]:
     with meter("Repairing", len(proposals)) as bar:
         repaired = repairer.apply(proposals, bar.advance)
+    if not expired:
+        return repaired, 0
     total = sum(estimate(registry.client, registry.tables[table]) for table in EXPIRING)
     with meter("Removing expired items", total) as bar:
         return repaired, repairer.remove_expired(bar.advance)

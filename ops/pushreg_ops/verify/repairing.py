@@ -101,6 +101,15 @@ class Repairer:
             progress(1)
         return done
 
+    def find_left(self, findings: Sequence[Finding], progress: ReportCount = ignore) -> list[Finding]:
+        """Return what is still violated around the findings, each violation once."""
+        left: dict[str, Finding] = {}
+        for finding in findings:
+            for violation in self._reader.check_again(finding.table, finding.violation):
+                left[f"{finding.table} {violation!r}"] = Finding(finding.table, violation)
+            progress(1)
+        return list(left.values())
+
     def remove_expired(self, progress: ReportCount = ignore) -> int:
         """Delete expired items, as DynamoDB would later, and return how many."""
         count = 0

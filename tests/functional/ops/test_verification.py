@@ -7,6 +7,7 @@ import pytest
 from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, digest
 from pushreg_ops.records.invariants import Rule
 from pushreg_ops.verify.checking import verify
+from pushreg_ops.verify.repairing import Repairer
 from tests.support.damage import EPOCH, REPAIRABLE, UNREPAIRABLE, Damage, Verification, hold_one_mobile_twice
 
 pytestmark = pytest.mark.engine
@@ -84,6 +85,19 @@ def test_verify_repair_restores_key_id(damage: Damage, verification: Verificatio
     assert verification.rules() == [Rule.DIGEST]
     assert verification.repair() == []
     assert damage.stored.get(DIRECTORY, key) == item
+
+
+@pytest.mark.parametrize("kind", REPAIRABLE)
+def test_repairer_find_left_is_what_a_whole_verification_finds(
+    damage: Damage, verification: Verification, kind: str
+) -> None:
+    REPAIRABLE[kind][0](damage)
+    findings = verify(verification.registry, EPOCH)[1]
+    repairer = Repairer(verification.registry, EPOCH, lambda entity: None)
+    assert repairer.find_left(findings) == findings
+    repairer.apply([repairer.propose(each) for each in findings])
+    left = repairer.find_left(findings)
+    assert {repr(each) for each in left} == {repr(each) for each in verify(verification.registry, EPOCH)[1]}
 
 
 def test_verify_expired_items_are_counted_and_removed(damage: Damage, verification: Verification) -> None:
