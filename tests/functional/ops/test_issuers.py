@@ -245,6 +245,26 @@ def test_issuers_refresh_replaces_keys_by_those_of_the_url(
     assert stored(client) == after
 
 
+def test_issuers_changes_leave_audit_entries(
+    key_server: KeyServer, client: AdminClient, run: Run, tmp_path: Path
+) -> None:
+    key_server.content = json.dumps({"keys": [to_jwk("one")]}).encode()
+    add_places(run, f"http://127.0.0.1:{key_server.server_port}/keys")
+    # Refused, and a refresh that changes nothing.
+    add_places(run, write_set(tmp_path / "keys.json", to_jwk("two")))
+    run("issuers", "refresh", "azure")
+    key_server.content = json.dumps({"keys": [to_jwk("two")]}).encode()
+    run("issuers", "refresh", "azure")
+    run("issuers", "remove", "azure")
+    records = json.loads(run("audit", "azure", "--json")[1])
+    # Entries of one second are in no order.
+    assert sorted((each["action"], each["kind"], each["entry"]) for each in records) == [
+        ("add", "issuer", "azure"),
+        ("change", "issuer", "azure"),
+        ("remove", "issuer", "azure"),
+    ]
+
+
 def test_issuers_refresh_without_url_is_refused(client: AdminClient, run: Run, tmp_path: Path) -> None:
     assert add_places(run, write_set(tmp_path / "keys.json", to_jwk("one")))[0] == 0
     for name in ("azure", "other"):
