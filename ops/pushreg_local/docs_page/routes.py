@@ -19,6 +19,15 @@ from pushreg_local.events import HttpResponse
 PAGE_PATH = "/docs"
 DOCUMENT = "/openapi.json"
 _OWN = Path(__file__).parent
+# Among the documents beside the OpenAPI document; browsers show Markdown as text.
+_GUIDES = (
+    "migrate-kazoo.md",
+    "migrate-engagement.md",
+    "migrate-places.md",
+    "sending.md",
+    "operations.md",
+    "compatibility.md",
+)
 # The files that the console uses too.
 SHARED = {name: _OWN / name for name in ("style.css", "copy.js", "icon.svg")}
 # Own resources only and no inline code, so that the page can never send a request to another host.
@@ -59,8 +68,10 @@ def create_routes(
         "/swagger-ui.css": vendor / "swagger-ui.css",
         "/swagger-ui-bundle.js": vendor / "swagger-ui-bundle.js",
     }
+    guides = {f"{PAGE_PATH}/{name}": _serve_file(document_file.parent / name, "text/plain") for name in _GUIDES}
     return [
         *(Route(f"{PAGE_PATH}{path}", _serve_file(file)) for path, file in files.items()),
+        *(Route(path, serve_guide) for path, serve_guide in guides.items()),
         Route(f"{PAGE_PATH}/settings.json", _serve_json(lambda: _to_json(settings))),
         Route(DOCUMENT, _serve_json(read_document)),
     ]
@@ -76,8 +87,8 @@ def answer_browser(request: Request) -> HttpResponse | None:
     return HttpResponse(404, (_OWN / "not_found.html").read_bytes(), tuple(headers.items()))
 
 
-def _serve_file(file: Path) -> Callable[[Request], Response]:
-    return lambda _: FileResponse(file, headers=_HEADERS)
+def _serve_file(file: Path, media_type: str | None = None) -> Callable[[Request], Response]:
+    return lambda _: FileResponse(file, headers=_HEADERS, media_type=media_type)
 
 
 def _serve_json(read: Callable[[], bytes]) -> Callable[[Request], Response]:
