@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.support.browser import run_browser
 from tests.support.stack import DYNAMODB_LOCAL, MEMORY, Stack, run_stack
 
 FOLDER = Path(__file__).parent
@@ -36,4 +38,11 @@ def engine(request: pytest.FixtureRequest) -> str:
 def stack(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack with the demo data, shared by all tests that only add to it."""
     with run_stack(tmp_path_factory.mktemp(engine), engine=engine) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """The machine's Chromium."""
+    with run_browser() as running:
         yield running

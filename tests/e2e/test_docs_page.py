@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,39 +11,20 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.browser import SCHEMES, WIDTHS, Tab
 from tests.support.stack import MEMORY, PATIENCE, Stack, run_stack
 
 pytestmark = pytest.mark.browser
 
-WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
-# As root there is no sandbox to be had; the others keep Chromium from calling home.
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 # What no two answers share.
 CHANCE = {"node", "request_id", "timestamp", "revision", "ksid"}
 
 
-class Tab:
-    """One opened page and what the browser said of it."""
+class DocsTab(Tab):
+    """The documentation page in a tab."""
 
-    def __init__(self, browser: Any, url: str, size: tuple[int, int]) -> None:
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page = browser.new_page(viewport={"width": size[0], "height": size[1]})
-        self.page.set_default_timeout(PATIENCE * 1000)
-        self.page.on(
-            "console", lambda message: self.complaints.append(message.text) if message.type == "error" else None
-        )
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(f"{url}/docs")
+    def __init__(self, browser: Any, url: str, size: tuple[int, int], scheme: str = "light") -> None:
+        super().__init__(browser, f"{url}/docs", size, scheme)
         self.page.wait_for_selector("body[data-ready]")
         self.page.wait_for_selector(".opblock")
 
@@ -68,21 +47,6 @@ class Tab:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    try:
-        playwright = importlib.import_module("playwright.sync_api")
-    except ImportError:
-        playwright = None
-    if chromium is None or playwright is None:
-        pytest.skip("needs Chromium on the PATH, and Playwright as `make test-browser` installs it")
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield running
-        running.close()
-
-
-@pytest.fixture(scope="module")
 def fresh_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with run_stack(tmp_path_factory.mktemp("docs-page"), engine=MEMORY) as running:
         yield running
@@ -95,19 +59,20 @@ def document(fresh_stack: Stack) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def tab(browser: Any, fresh_stack: Stack) -> Iterator[Tab]:
-    opened = Tab(browser, fresh_stack.url, WIDTHS["desktop"])
+def tab(browser: Any, fresh_stack: Stack) -> Iterator[DocsTab]:
+    opened = DocsTab(browser, fresh_stack.url, WIDTHS["desktop"])
     yield opened
     # The browser itself complains of each 4xx.
     assert [text for text in opened.complaints if "Failed to load resource" not in text] == []
     opened.page.close()
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_docs_page_loads_without_errors_or_external_requests(
-    browser: Any, fresh_stack: Stack, width: str, tmp_path: Path
+    browser: Any, fresh_stack: Stack, width: str, scheme: str, tmp_path: Path
 ) -> None:
-    tab = Tab(browser, fresh_stack.url, WIDTHS[width])
+    tab = DocsTab(browser, fresh_stack.url, WIDTHS[width], scheme)
     tab.page.screenshot(path=tmp_path / f"{width}.png", full_page=True)
     for section in tab.page.locator(".opblock-tag-section").all():
         section.locator(".opblock-summary-control").first.click()
@@ -115,18 +80,29 @@ def test_docs_page_loads_without_errors_or_external_requests(
     assert tab.complaints == []
     assert [url for url in tab.requests if not url.startswith((f"{fresh_stack.url}/", "data:"))] == []
     assert tab.page.title() == "Pushreg"
+    is_dark = tab.page.evaluate("document.documentElement.classList.contains('dark-mode')")
+    assert is_dark == (scheme == "dark")
     assert tab.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     tab.page.close()
 
 
-def test_docs_page_shows_every_operation_and_command(tab: Tab, document: dict[str, Any]) -> None:
-    operations = [item for path in document["paths"].values() for item in path.values() if "operationId" in item]
-    assert tab.page.locator(".opblock").count() == len(operations)
-    assert tab.page.locator("#commands h2").all_inner_texts() == ["Kazoo", "Engagement", "Places"]
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_docs_page_has_no_serious_accessibility_violations(browser: Any, fresh_stack: Stack, scheme: str) -> None:
+    tab = DocsTab(browser, fresh_stack.url, WIDTHS["desktop"], scheme)
+    for section in tab.page.locator(".opblock-tag-section").all():
+        section.locator(".opblock-summary-control").first.click()
+        section.locator(".opblock-body").first.wait_for()
+    assert tab.find_violations() == []
+    tab.page.close()
+
+
+def test_docs_page_shows_every_operation_and_command(tab: DocsTab, document: dict[str, Any]) -> None:
+    assert tab.page.locator(".opblock").count() == len(list_operations(document))
+    assert tab.page.locator("#commands h2").all_inner_texts() == ["Kazoo", "Engagement", "Places", "Senders"]
     assert all(text.startswith("curl ") for text in tab.page.locator(".command pre").all_inner_texts())
 
 
-def test_docs_page_kazoo_operations_return_documented_answers(tab: Tab, document: dict[str, Any]) -> None:
+def test_docs_page_kazoo_operations_return_documented_answers(tab: DocsTab, document: dict[str, Any]) -> None:
     for operation, status in [
         ("createSubscription", 201),
         ("fetchSubscription", 200),
@@ -138,7 +114,7 @@ def test_docs_page_kazoo_operations_return_documented_answers(tab: Tab, document
         assert settle(answer[1]) == settle(find_example(document, operation, status))
 
 
-def test_docs_page_engagement_operations_return_documented_answers(tab: Tab, document: dict[str, Any]) -> None:
+def test_docs_page_engagement_operations_return_documented_answers(tab: DocsTab, document: dict[str, Any]) -> None:
     created, updated, duplicate, gone, already = (
         "subscription-successful",
         "update-successful",
@@ -161,7 +137,7 @@ def test_docs_page_engagement_operations_return_documented_answers(tab: Tab, doc
             assert settle(text) == settle(find_example(document, operation, expected, media_type, told))
 
 
-def test_docs_page_places_operations_return_documented_answers(tab: Tab, document: dict[str, Any]) -> None:
+def test_docs_page_places_operations_return_documented_answers(tab: DocsTab, document: dict[str, Any]) -> None:
     for operation in ("registerDevice", "unregisterDevice"):
         status, text = tab.execute(operation)
         assert status == 200
@@ -170,19 +146,23 @@ def test_docs_page_places_operations_return_documented_answers(tab: Tab, documen
 
 def test_docs_page_without_demo_data_has_no_credentials(browser: Any, tmp_path: Path) -> None:
     with run_stack(tmp_path, "--no-demo", engine=MEMORY) as bare:
-        tab = Tab(browser, bare.url, WIDTHS["desktop"])
+        tab = DocsTab(browser, bare.url, WIDTHS["desktop"])
         assert tab.page.locator(".command").count() == 0
         assert "no demo data" in tab.page.locator("#state").inner_text()
         assert tab.execute("createSubscription")[0] == 401
         tab.page.close()
 
 
+def list_operations(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the operations; a path's parameters are no operation."""
+    return [item for path in document["paths"].values() for item in path.values() if "operationId" in item]
+
+
 def find_example(
     document: dict[str, Any], operation: str, status: int, media_type: str = "application/json", name: str = ""
 ) -> str:
     """Return the documented body of the operation's answer, as text."""
-    items = [item for path in document["paths"].values() for item in path.values()]
-    (found,) = [item for item in items if item.get("operationId") == operation]
+    (found,) = [each for each in list_operations(document) if each["operationId"] == operation]
     answer = follow(document, found["responses"][str(status)])["content"][media_type]
     if "example" in answer:
         value = answer["example"]
