@@ -168,7 +168,7 @@ def find_example(
         value = answer["example"]
     else:
         examples = answer["examples"]
-        value = examples[name or next(iter(examples))]["value"]
+        value = follow(document, examples[name or next(iter(examples))])["value"]
     return value if isinstance(value, str) else json.dumps(value)
 
 
