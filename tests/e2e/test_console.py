@@ -39,7 +39,7 @@ def address(filled_stack: Stack) -> str:
 
 def test_console_command_serves_until_signal(filled_stack: Stack, tmp_path: Path) -> None:
     environ = {**clean_environ(), "PUSHREG_ENDPOINT": filled_stack.endpoint}
-    command = [PUSHREG, "console", "--local"]
+    command = [str(PUSHREG), "console", "--local"]
     process = subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
