@@ -38,7 +38,7 @@ quick: $(VENV)/.project $(VENV)/.test ## Run the tests that need no engine, in u
 test-sam: $(VENV)/.project $(VENV)/.test $(VENV)-sam/.installed java ## Run the tests of the built functions in Docker
 	@$(BIN)/python -m pytest -m docker tests/e2e/sam $(ARGS)
 
-test-browser: $(VENV)/.project $(VENV)/.test $(VENV)/.browser ## Run the tests of the documentation page in Chromium
+test-browser: $(VENV)/.project $(VENV)/.test $(VENV)/.browser ## Run the tests of the documentation page and the console in Chromium
 	@$(BIN)/python -m pytest -m browser tests/e2e $(ARGS)
 
 FUZZ_TARGETS := json xml kazoo engagement modern places token
