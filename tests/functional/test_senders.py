@@ -17,7 +17,7 @@ from tests.support.gateway import Gateway
 from tests.support.stored import Stored
 from tests.support.time import Time
 
-DAYS = {f"{family}_STALE_AFTER_DAYS": "270" for family in ("ENGAGEMENT", "PLACES")}
+DAYS = {f"{family}_STALE_AFTER_DAYS": "270" for family in ("KAZOO", "ENGAGEMENT", "PLACES")}
 ENVIRONMENT = {"STALE_AFTER_DAYS": "270", **DAYS}
 DEAD = {"provider": "fcm", "code": "UNREGISTERED"}
 
@@ -204,6 +204,22 @@ def test_feedback_on_kazoo_device_registered_since_keeps_it(api: Api, empty: Sto
     assert api.report(**kazoo_report("one", code="ok")) == {"status": "renewed"}
     assert api.report(**kazoo_report("none", code="ok")) == {"status": "absent"}
     assert empty.snapshot(DEVICES) == before
+
+
+def test_feedback_ok_on_kazoo_device_renews_it_with_claim(api: Api, empty: Stored) -> None:
+    subscribe_desk(api, "one")
+    before = {item["record"]: item["expires_at"] for item in empty.settled(DEVICES)}
+    api.wait(3600)
+    assert api.report(**kazoo_report("one", code="ok")) == {"status": "renewed"}
+    assert {item["record"]: item["expires_at"] for item in empty.settled(DEVICES)} == before
+    api.wait(DAY)
+    assert api.report(**kazoo_report("one", code="ok")) == {"status": "renewed"}
+    renewed = {record: expires_at + DAY + 3600 for record, expires_at in before.items()}
+    assert {item["record"]: item["expires_at"] for item in empty.settled(DEVICES)} == renewed
+    assert len(renewed) == 2
+    api.wait(271 * DAY)
+    assert api.report(**kazoo_report("one", code="ok")) == {"status": "absent"}
+    assert api.find(account_id=ACCOUNT_ID, device_id="desk") == []
 
 
 def test_feedback_on_kazoo_leaves_revision_of_full_replacement(api: Api) -> None:

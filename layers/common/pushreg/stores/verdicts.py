@@ -145,16 +145,35 @@ class Verdicts:
                 return "removed"
 
     def renew_registration(self, account_id: str, device_id: str, registration_id: str) -> str:
-        """Tell whether the device still has the registration id; Kazoo subscriptions do not expire."""
-        item = self._session.get(self._tables[DEVICES], device_key(account_id, device_id))
-        return "absent" if self._find_registration(item, registration_id) is None else "renewed"
+        """Renew the expiry of a device's subscription and of its claim, at most once a day, if it still has the id."""
+        table, key = self._tables[DEVICES], device_key(account_id, device_id)
+        change, _, values = self._renewal(DEVICES)
+        item = self._session.get(table, key)
+        # Each round follows a change of the subscription; the session's limits end them.
+        while True:
+            if item is None or self._find_registration(item, registration_id) is None:
+                return "absent"
+            if not self._is_due(DEVICES, item):
+                return "renewed"
+            own = {name: value for name, value in values.items() if name in change}
+            claim = mobile_claim_key(account_id, digest(item["mobile_device_id"]))
+            writes = [
+                update(table, key, change, f"{_UNCHANGED} AND {ALIVE}", epoch=self._epoch, **_pin(item), **own),
+                update(table, claim, change, "device_id = :device", device=device_id, **own),
+            ]
+            try:
+                self._session.transact(writes)
+            except ConditionFailedError as error:
+                item = _refusing(error)
+            else:
+                return "renewed"
 
     def _drop(self, item: Item, kept: Content | None, at: str) -> list[dict[str, object]]:
         table = self._tables[DEVICES]
         key = device_key(item["account_id"], item["device_id"])
         # The same content may have been deleted and registered anew since it was read, hence the time as well.
         condition = f"{_UNCHANGED} AND {_OLDER_DEVICE}"
-        values = {"mobile": item["mobile_device_id"], "digest": item["digest"], "writes": item["writes"], "at": at}
+        values = {**_pin(item), "at": at}
         if kept is None:
             claim = mobile_claim_key(item["account_id"], digest(item["mobile_device_id"]))
             is_own = "attribute_not_exists(device_id) OR device_id = :device"
@@ -195,6 +214,10 @@ class Verdicts:
         if subscriber is None or self._is_absent(subscriber):
             return True
         return self._reaches is not None and not self._reaches(subscriber["appId"])
+
+
+def _pin(item: Item) -> dict[str, str | int]:
+    return {"mobile": item["mobile_device_id"], "digest": item["digest"], "writes": item["writes"]}
 
 
 def _refusing(error: ConditionFailedError) -> Item | None:
