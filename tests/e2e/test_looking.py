@@ -103,7 +103,9 @@ def test_verify_reports_and_repairs_damage(running: tuple[Stack, Path]) -> None:
     assert not (folder / "pushreg-removed.jsonl").exists()
 
 
-@pytest.mark.parametrize("command", [["show", "x"], ["stats"], ["verify"], ["doctor"], ["export"], ["import", "x.csv"]])
+@pytest.mark.parametrize(
+    "command", [["show", "x"], ["stats"], ["verify"], ["doctor"], ["export"], ["import", "x.csv", "--from=places"]]
+)
 def test_command_without_registry_names_fix(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("place_id,device_token\n")
     ran = run_pushreg(*command, cwd=tmp_path)
