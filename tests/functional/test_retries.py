@@ -69,6 +69,9 @@ def assert_failed(family: str, reply: Reply) -> None:
             "Failed to update subscriber status",
             "Failed to delete the subscriber",
         )
+    elif family == "senders":
+        assert reply.status == 503
+        assert reply.json == {"error": "Service Unavailable", "message": "Database error, try again"}
     else:
         assert reply.status == 500
         assert reply.json == {"error": "Internal Server Error", "message": "Database error"}
@@ -129,6 +132,15 @@ def test_transient_error_at_any_call_does_not_change_answer(
             wire.fail_at(index, PASSING[name], 2)
             assert tell(scenario.call(api, prepared), empty) == undisturbed, (index, name)
             assert wire.pending == 0
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+def test_undisturbed_request_never_pauses(scenario: Scenario, client: Any, empty: Stored, time: Time) -> None:
+    api = Api.over(Gateway(client, **time.options()).send)
+    prepared = scenario.prepare(api)
+    time.delays.clear()
+    assert scenario.call(api, prepared).status == scenario.status
+    assert time.delays == []
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)

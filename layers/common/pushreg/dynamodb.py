@@ -134,9 +134,10 @@ class Session:
     def fork(self) -> Session:
         """Return a session with the same deadline for one part of a request, which may run in a thread of its own.
 
-        Its calls and its contention count on their own.
+        It may make as many calls as are left; they and its contention count on their own.
         """
-        return Session(self._client, self._deadline - self._timer(), self._timer, self._sleep, self._max_calls)
+        remaining = self._max_calls - self.calls
+        return Session(self._client, self._deadline - self._timer(), self._timer, self._sleep, remaining)
 
     def get(self, table: str, key: Key, *names: str) -> Item | None:
         """Return the item at the key by a strongly consistent read, or None; `names` restricts its attributes."""

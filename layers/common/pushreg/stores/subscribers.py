@@ -268,7 +268,11 @@ class Subscribers:
             self._session.transact(writes)
         except ConditionFailedError as error:
             if error.failed[_SUBSCRIBER]:
-                raise WriteConflictError(self._to_subscriber(error.items[_SUBSCRIBER])) from error
+                stored = self._to_subscriber(error.items[_SUBSCRIBER])
+                if ufid is None and stored is not None and stored.ufid is not None:
+                    # The write asked whether there is a ufid, and this is the answer.
+                    self._session.expect_refusal()
+                raise WriteConflictError(stored) from error
             claimed = error.items[_DEVICE]
             if claimed is not None and claimed["ksid"] == ksid and claimed[OTHER_CLAIM_DIGEST] != sid_digest:
                 raise WriteConflictError(self.get(ksid)) from error
