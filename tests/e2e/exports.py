@@ -24,11 +24,11 @@ def rows(count: int) -> Iterator[dict[str, Any]]:
             case 0:
                 data = kazoo_data(f"m{number}", app_name=APP)
                 device = {"account_id": ACCOUNT_ID, "device_id": f"d{number}", "writes": number % 7 + 1}
-                yield {"family": "kazoo", **device, **TIMES, "data": data}
+                yield {"family": "kazoo", **device, **TIMES, "refreshed_at": MOMENT, "data": data}
             case 1:
                 form = engagement_form(f"d{number}", f"s{number}")
-                ends = {"active": number % 2 == 0, "expires_at": 4_000_000_000}
-                yield {"family": "engagement", "ksid": str(10**18 + number), **form, **ends, **TIMES}
+                active = number % 2 == 0
+                yield {"family": "engagement", "ksid": str(10**18 + number), **form, "active": active, **TIMES}
             case _:
                 row = {"place_id": PLACE_ID, "device_token": f"t{number}", "expires_at": 4_000_000_000}
                 yield {"family": "places", **row, **TIMES}

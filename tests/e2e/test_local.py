@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from pushreg_local.client import connect_endpoint
-from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY, list_entries
+from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID, PLACES_KEY, list_commands, list_entries
 from tests.e2e.conftest import NEEDS_JAVA
 from tests.support.calls import Kazoo, Places
 from tests.support.stack import (
@@ -36,7 +36,7 @@ from tests.support.stack import (
 def test_local_stack_printed_commands_succeed_twice(stack: Stack, tmp_path: Path) -> None:
     (tmp_path / ".curlrc").write_text('write-out = "\\n%{http_code}"\n')
     commands = [line for line in stack.output.splitlines() if line.startswith("curl ")]
-    assert len(commands) == 3
+    assert len(commands) == len(list_commands(stack.url))
     for command in commands * 2:
         second = int(time.time())
         run = subprocess.run(
@@ -90,7 +90,7 @@ def test_local_stack_path_without_route_returns_404(stack: Stack) -> None:
 
 def test_local_stack_wrong_method_returns_405(stack: Stack) -> None:
     response = httpx.patch(f"{stack.url}/dts/places/{PLACE_ID}/subscriptions", timeout=PATIENCE)
-    assert (response.status_code, response.headers["allow"]) == (405, "PUT, DELETE")
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, PUT, DELETE")
 
 
 def test_local_stack_binds_only_loopback(stack: Stack) -> None:
@@ -113,7 +113,7 @@ def test_local_stack_restart_keeps_data(tmp_path: Path) -> None:
     with run_stack(tmp_path, engine=DYNAMODB_LOCAL) as stack:
         assert Kazoo(stack.send).get("kept").json["data"]["mobile_device_id"] == "phone-kept"
         after = connect_endpoint(stack.endpoint).scan(TableName="DirectoryTable")["Items"]
-    assert len(before) == len(list_entries())
+    assert len(before) >= len(list_entries())
     assert sorted(map(repr, after)) == sorted(map(repr, before))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
+from pushreg_local.client import connect_endpoint
 from tests.support.clients import connect_functions
 from tests.support.engine import endpoint
 from tests.support.gateway import Gateway
@@ -26,8 +27,8 @@ def transport(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def stored(endpoint: str) -> Stored:
-    """The tables, seen through a client that nobody disturbs."""
-    return Stored.create(connect_functions(endpoint))
+    """The tables, seen through a client of the tests' own, which waits longer than the functions' client."""
+    return Stored.create(connect_endpoint(endpoint))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pushreg_local.client import connect_endpoint
 from tests.linearizability.stack import connect_to, install
 from tests.support.engine import endpoint
 from tests.support.stored import Stored
@@ -18,10 +19,9 @@ CLIENTS = 6
 
 
 @pytest.fixture(scope="session")
-def stored(endpoint: str) -> Iterator[Stored]:
-    """The tables, seen through a client that nobody disturbs."""
-    with connect_to(endpoint) as client:
-        yield install(client)
+def stored(endpoint: str) -> Stored:
+    """The tables, seen through a client of the tests' own, which waits longer than the functions' client."""
+    return install(connect_endpoint(endpoint))
 
 
 @pytest.fixture(scope="session")

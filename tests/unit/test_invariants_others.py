@@ -208,7 +208,7 @@ def test_check_directory_valid_entries_have_no_violation() -> None:
         (0, {"record": "credential#secret"}, Rule.READABLE),
         (0, {"scope": "all"}, Rule.READABLE),
         (1, {"account_id": ACCOUNT}, Rule.READABLE),
-        (1, {"family": "engagement"}, Rule.READABLE),
+        (1, {"family": "fax"}, Rule.READABLE),
         (4, {"auth_token_digest": "secret"}, Rule.READABLE),
         (5, {"record": "place#here"}, Rule.READABLE),
         (6, {"record": "account#a"}, Rule.READABLE),
