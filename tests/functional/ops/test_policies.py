@@ -37,7 +37,7 @@ def called() -> Iterator[set[str]]:
             actions.update(f"dynamodb:{MEMBERS[kind]}" for each in params["TransactItems"] for kind in each)
         elif model.name == "TransactGetItems":
             actions.add("dynamodb:GetItem")
-        else:
+        elif model.name != "GetCallerIdentity":  # Needs no permission (AWS STS API reference).
             actions.add(f"{model.service_model.service_name}:{model.name}")
 
     handler = ("provide-client-params", note)
@@ -99,6 +99,10 @@ def run_all(run: Run, folder: Path) -> None:
         ("places", "remove", "00000000-0000-4000-8000-000000000000"),
         ("apps", "add", "an-app"),
         ("apps", "list"),
+        ("apps", "open", "an-app"),
+        ("audit",),
+        ("issuers", "list"),
+        ("erase", "--ufid", "nobody", "--yes"),
         ("apps", "remove", "an-app"),
         ("keys", "issue", "--account", ACCOUNT),
         ("keys", "list"),

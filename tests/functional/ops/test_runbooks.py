@@ -155,8 +155,8 @@ def test_smoke_test_credentials_are_issued_as_written(aws: Any, run: Run) -> Non
     create_old_stack(aws)
     section = RUNBOOKS.partition("## Give the smoke test credentials")[2].partition("\n## ")[0]
     commands = [line.strip() for line in section.splitlines() if line.strip().startswith("pushreg ")]
-    assert len(commands) == 5
+    assert len(commands) == 6
     for command in commands:
         code, _, problem = run(*shlex.split(command.replace("$stack", "pushreg"))[1:])
         assert code == 0, problem
-    assert len(list_keys(run, "pushreg")) == 2
+    assert len(list_keys(run, "pushreg")) == 3
