@@ -68,7 +68,10 @@ def find(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
 
 def test_transform_makes_a_deployment_for_each_family(translated: dict[str, Any]) -> None:
     groups = find(translated, "AWS::CodeDeploy::DeploymentGroup")
-    functions = {name for name in translated["Resources"] if name.endswith("Function")} - {"SmokeFunction", "FeedFunction"}
+    functions = {name for name in translated["Resources"] if name.endswith("Function")} - {
+        "SmokeFunction",
+        "FeedFunction",
+    }
     assert len(groups) == len(functions)
     for group in groups:
         # No role of SAM's own, which would have no permissions boundary.
