@@ -7,6 +7,7 @@ from showing twice.
 
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -57,14 +58,17 @@ class Sender:
         self._sleep = sleep
         key = {"authorization": f"Bearer {secrets['pushreg']}"}
         self._pushreg = httpx.Client(base_url=pushreg, headers=key, timeout=30)
-        self._fcm = httpx.Client(base_url=fcm, http2=True, timeout=10)
-        # APNs speaks nothing but HTTP/2.
-        self._apns = httpx.Client(base_url=apns, http1=False, http2=True, timeout=10)
+        self._fcm = httpx.Client(base_url=fcm, timeout=10)
+        # APNs speaks nothing but HTTP/2, whose connections httpx cannot share between threads.
+        self._pool = ThreadPoolExecutor(PARALLEL)
+        self._apns_url, self._of_thread = apns, threading.local()
+        self._apns: list[httpx.Client] = []
         self._credentials: dict[str, tuple[float, str]] = {}
 
     def close(self) -> None:
         """Close the connections."""
-        for client in (self._pushreg, self._fcm, self._apns):
+        self._pool.shutdown()
+        for client in (self._pushreg, self._fcm, *self._apns):
             client.close()
 
     def send(self, messages: list[Message]) -> list[str]:
@@ -77,8 +81,7 @@ class Sender:
             jobs = [(message, token) for message, tokens in zip(pending, found, strict=True) for token in tokens]
             jobs = [(message, token) for message, token in jobs if name_of(token) not in message.sent_to]
             self._renew_credentials({token["provider"] for _, token in jobs})
-            with ThreadPoolExecutor(PARALLEL) as pool:
-                results = list(pool.map(lambda job: self._deliver(*job), jobs))
+            results = list(self._pool.map(lambda job: self._deliver(*job), jobs))
             reports = []
             for (message, token), result in zip(jobs, results, strict=True):
                 if result["code"] == "ok":
@@ -165,7 +168,15 @@ class Sender:
             "apns-collapse-id": message.record_id,
         }
         body = {"aps": {"alert": {"title": message.title, "body": message.body}}}
-        return self._post(self._apns, f"/3/device/{token}", headers, body)
+        return self._post(self._get_apns_client(), f"/3/device/{token}", headers, body)
+
+    def _get_apns_client(self) -> httpx.Client:
+        """Return the calling thread's own client, kept for the next message."""
+        if not hasattr(self._of_thread, "apns"):
+            self._of_thread.apns = httpx.Client(base_url=self._apns_url, http1=False, http2=True, timeout=10)
+            self._apns.append(self._of_thread.apns)
+        client: httpx.Client = self._of_thread.apns
+        return client
 
     def _post(self, client: httpx.Client, path: str, headers: dict[str, str], body: Any) -> httpx.Response:
         """Post, again after 429 and 5xx: after Retry-After if given, else with growing pauses."""
