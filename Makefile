@@ -7,9 +7,10 @@ BIN := $(VENV)/bin
 INSTALL := -m pip --disable-pip-version-check install -qq --no-deps
 JAVA_FLOOR := 17
 
-# The programs of a virtual environment name its folder, so after a move they start nothing: make it again.
+# The programs of a virtual environment name its folder, so after a move they start nothing: make it again,
+# unless it is a link, which somebody made on purpose.
 ifneq ($(wildcard $(BIN)/pushreg),)
-ifeq ($(shell grep -qF "$(abspath $(BIN))/python" $(BIN)/pushreg && echo here),)
+ifeq ($(shell { [ -L $(VENV) ] || grep -qF "$(abspath $(BIN))/python" $(BIN)/pushreg; } && echo here),)
 $(info This folder was moved: making $(VENV) again)
 $(shell rm -rf $(VENV) $(VENV)-*)
 endif
