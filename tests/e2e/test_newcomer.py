@@ -62,7 +62,11 @@ def test_clone_to_second_registry_path_works(clone: Path, first: Stack, tmp_path
 
     account_key = pushreg(first, "keys", "issue", "--account", ACCOUNT_ID)["secret"]
     places_key = pushreg(first, "keys", "issue", "--places", PLACE_ID)["secret"]
-    assert pushreg(first, "apps", "add", "my-app", "--auth-token", "my-auth-token") == {"id": "my-app", "added": True}
+    assert pushreg(first, "apps", "add", "my-app", "--auth-token", "my-auth-token") == {
+        "id": "my-app",
+        "added": True,
+        "outcome": "added",
+    }
 
     kept = Kazoo(first.send, account_key).put("phone-1", "mobile-1")
     assert kept.status == 201
@@ -72,7 +76,7 @@ def test_clone_to_second_registry_path_works(clone: Path, first: Stack, tmp_path
     assert Places(first.send, places_key).put(TOKEN).status == 200
     for text, family in (("mobile-1", "kazoo"), (ksid, "engagement"), (TOKEN, "places")):
         (record,) = pushreg(first, "show", text)
-        assert (record["family"], record["in_order"], record["reachable"]) == (family, "yes", "yes")
+        assert (record["family"], record["problems"], record["owner_known"]) == (family, [], True)
 
     assert pushreg(first, "export", "all.jsonl", "--keys")["kazoo"] == 1
     with run_stack(tmp_path, "--no-demo", engine=DYNAMODB_LOCAL, environ=own_code(clone)) as second:
