@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.stack import clean_environ
+
 PROJECT = Path(__file__).parents[2]
 
 
@@ -26,7 +28,14 @@ def deploy(venv: Path, *variables: str) -> list[str]:
     """Run `make deploy` without a terminal and return the calls of the programs."""
     command = ["make", "--no-print-directory", "deploy", f"VENV={venv}", *variables]
     ran = subprocess.run(
-        command, cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=PROJECT,
+        env=clean_environ(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert ran.returncode == 0, ran.stderr
     return (venv.parent / "calls").read_text().splitlines()
@@ -57,6 +66,12 @@ def test_make_in_moved_folder_makes_environment_again(venv: Path) -> None:
     for interpreter, stays in ((venv / "bin" / "python", True), (Path("/where/it/was/bin/python"), False)):
         script.write_text(f"#!{interpreter}\n")
         ran = subprocess.run(
-            ["make", "help", f"VENV={venv}"], cwd=PROJECT, capture_output=True, text=True, timeout=60, check=True
+            ["make", "help", f"VENV={venv}"],
+            cwd=PROJECT,
+            env=clean_environ(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
         )
         assert (venv.exists(), "was moved" in ran.stdout) == (stays, not stays)
