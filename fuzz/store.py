@@ -14,6 +14,8 @@ from pushreg_local.demo import list_entries
 
 KSID, DEVICE_ID, APP, SID = "1000000000000000001", "device-1", "com.example.app", "sid-1"
 Attributes = dict[str, Any]
+# Holds for every registration that a claim leads to.
+_EXISTS = "attribute_exists(ksid)"
 
 _DIRECTORY = {item["record"]: to_attributes(item) for item in map(to_item, list_entries())}
 
@@ -48,14 +50,19 @@ class Store:
         return {}
 
     def transact_write_items(self, *, TransactItems: list[dict[str, Any]], **_: Any) -> dict[str, Any]:  # noqa: N803
-        """Accept or refuse the writes, the first of them by its condition."""
-        (first,) = TransactItems[0].values()
-        # What has no condition cannot be refused.
-        if "ConditionExpression" in first and self._refuses():
-            item = self._find(first["TableName"], first.get("Key") or first["Item"])
-            reason = {"Code": "ConditionalCheckFailed", **({"Item": item} if item else {})}
-            others = [{"Code": "None"}] * (len(TransactItems) - 1)
-            raise _error("TransactionCanceledException", CancellationReasons=[reason, *others])
+        """Accept the writes, or refuse the first of them whose condition can fail on what this store holds."""
+        bodies = [body for each in TransactItems for body in each.values()]
+        conditions = [body.get("ConditionExpression", _EXISTS) for body in bodies]
+        position = next((index for index, each in enumerate(conditions) if not each.startswith(_EXISTS)), None)
+        if position is not None and self._refuses():
+            body = bodies[position]
+            item = self._find(body["TableName"], body.get("Key") or body["Item"])
+            if item is not None and OTHER_CLAIM_DIGEST in item:
+                # What another caller made of the claim meanwhile, or the condition would have held.
+                item |= {"osType": {"S": "ipad" if self._refusals % 2 else "ipod"}}
+            reasons: list[dict[str, Any]] = [{"Code": "None"} for _ in bodies]
+            reasons[position] = {"Code": "ConditionalCheckFailed", **({"Item": item} if item else {})}
+            raise _error("TransactionCanceledException", CancellationReasons=reasons)
         return {}
 
     def query(self, *, TableName: str, Select: str | None = None, **_: Any) -> dict[str, Any]:  # noqa: N803
