@@ -14,14 +14,16 @@ from pathlib import Path
 
 import httpx
 
-from pushreg_local.demo import ACCOUNT_TOKEN, PLACES_KEY
-from tests.support.calls import kazoo_data, kazoo_path
+from pushreg_local.demo import ACCOUNT_TOKEN, ENGAGEMENT_KEY, PLACES_KEY, SENDER_KEY
+from tests.support.calls import engagement_form, kazoo_data, kazoo_path
 from tests.support.stack import run_temporary_stack
 
 PROJECT = Path(__file__).parents[1]
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 CREDENTIALS = {
     "with credentials": [f"X-Auth-Token: {ACCOUNT_TOKEN}", f"Authorization: Bearer {PLACES_KEY}"],
+    "with a manager's key": [f"Authorization: Bearer {ENGAGEMENT_KEY}"],
+    "with a sender's key": [f"Authorization: Bearer {SENDER_KEY}"],
     "without credentials": [],
 }
 
@@ -59,8 +61,11 @@ def run(tool: Path, credentials: str, examples: int, seed: int) -> bool:
     passed = True
     with run_temporary_stack() as stack, tempfile.TemporaryDirectory() as folder:
         for start in range(0, examples, TURN):
-            plant(stack.url)
-            command: list[str | Path] = [tool, "--config-file", CONFIGURATION, "run"]
+            configuration = Path(folder, CONFIGURATION.name)
+            configuration.write_text(
+                CONFIGURATION.read_text("utf-8").replace("PLANTED_KSID", plant(stack.url)), "utf-8"
+            )
+            command: list[str | Path] = [tool, "--config-file", configuration, "run"]
             command += [PROJECT / "docs" / "openapi.yaml", f"--url={stack.url}", *fixed]
             # The other phases come out the same each time.
             command += [f"--phases={'fuzzing' if start else 'examples,coverage,fuzzing'}"]
@@ -76,14 +81,19 @@ def run(tool: Path, credentials: str, examples: int, seed: int) -> bool:
     return passed
 
 
-def plant(url: str) -> None:
-    """Subscribe the devices that the configuration names, all of which the turn before may have removed."""
+def plant(url: str) -> str:
+    """Subscribe the devices that the configuration names, which the turn before may have removed; return a KSID."""
     ids = tomllib.loads(CONFIGURATION.read_text("utf-8"))["dictionaries"]["ids"]["values"]
-    for device_id in ids:
-        body = {"data": kazoo_data(f"planted {device_id}")}
-        answer = httpx.put(url + kazoo_path(device_id), headers={"X-Auth-Token": ACCOUNT_TOKEN}, json=body, timeout=60)
-        if answer.status_code != 201 and "already exists" not in answer.text:
-            raise RuntimeError(f"{device_id} was not planted: {answer.text}")
+    with httpx.Client(base_url=url, timeout=60) as client:
+        for device_id in ids:
+            body = {"data": kazoo_data(f"planted {device_id}")}
+            answer = client.put(kazoo_path(device_id), headers={"X-Auth-Token": ACCOUNT_TOKEN}, json=body)
+            if answer.status_code != 201 and "already exists" not in answer.text:
+                raise RuntimeError(f"{device_id} was not planted: {answer.text}")
+        subscribe = engagement_form(ids[0], ids[0], "demo-app", ufid="user@example.com")
+        answer = client.post("/api/v1/subscribers", json={"subscriptionService": {"subscribe": subscribe}})
+        ksid: str = answer.raise_for_status().json()["id"]
+        return ksid
 
 
 if __name__ == "__main__":

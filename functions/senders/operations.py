@@ -99,7 +99,7 @@ def report(caller: Caller, entries: Sequence[Any]) -> list[Outcome]:
 def look_up(caller: Caller, entries: Sequence[Any], cursor: str | None) -> tuple[list[Found], str | None]:
     """Return the living tokens of each address in order, and a cursor if the answer ends before the addresses do.
 
-    CursorError if the cursor is not one of these addresses.
+    CursorError if the cursor is not one of these addresses; StoreError if nothing at all could be read.
     """
     addresses = [_read_address(caller.credential, entry) for entry in entries]
     first, after = _read_cursor(cursor, addresses)
@@ -107,7 +107,13 @@ def look_up(caller: Caller, entries: Sequence[Any], cursor: str | None) -> tuple
     size = 0
     for start in range(first, len(addresses), WAVE):
         wave = range(start, min(start + WAVE, len(addresses)))
-        parts = _read_wave(caller, {index: addresses[index] for index in wave}, {first: after})
+        try:
+            parts = _read_wave(caller, {index: addresses[index] for index in wave}, {first: after})
+        except StoreError:
+            # What was read is true; the cursor has the rest asked for again, with time of its own.
+            if not found:
+                raise
+            return found, f"{start}."
         for index in wave:
             address = addresses[index]
             if isinstance(address, Outcome):

@@ -53,7 +53,7 @@ def decode(body: bytes, member: str) -> tuple[Sequence[Any], str | None]:
     cursor = data.get("cursor")
     if not isinstance(cursor, str | None):
         raise CursorError
-    return entries, cursor
+    return entries, cursor or None
 
 
 def succeed_report(outcomes: Sequence[Outcome]) -> Response:

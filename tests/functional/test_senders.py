@@ -16,6 +16,7 @@ from tests.support.calls import APPLICATION, Engagement, Kazoo, Places, Senders,
 from tests.support.gateway import Gateway
 from tests.support.stored import Stored
 from tests.support.time import Time
+from tests.support.wire import Wire, refuse
 
 DAYS = {f"{family}_STALE_AFTER_DAYS": "270" for family in ("KAZOO", "ENGAGEMENT", "PLACES")}
 ENVIRONMENT = {"STALE_AFTER_DAYS": "270", **DAYS}
@@ -471,10 +472,35 @@ def test_lookup_of_many_tokens_is_paged_without_loss(api: Api, empty: Stored) ->
     assert [seen[number + 1] for number in range(30)] == [[ksid] for ksid in ksids]
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "1.", "-1.", "0", "0.x", "0." + "g" * 64, "1." + "0" * 64, "0.1", "99.1"])
+@pytest.mark.parametrize("cursor", ["x", "1.", "-1.", "0", "0.x", "0." + "g" * 64, "1." + "0" * 64, "0.1", "99.1"])
 def test_lookup_with_foreign_cursor_returns_400(cursor: str, api: Api) -> None:
     reply = api.senders.look_up({"place_id": PLACE_ID}, cursor=cursor)
     assert (reply.status, reply.json["message"]) == (400, "cursor must be the one of the answer before")
+
+
+def test_lookup_that_fails_midway_returns_cursor_for_the_rest(api: Api, empty: Stored, wire: Wire) -> None:
+    tokens = store_tokens(empty, 2)
+    addresses = [{"place_id": PLACE_ID}] * 30
+    wire.fail(lambda _: None, "Query", 25)
+    wire.fail(refuse("AccessDeniedException"), "Query", 1000)
+    cut = api.senders.look_up(*addresses)
+    assert (cut.status, cut.json["cursor"]) == (200, "25.")
+    failed = api.senders.look_up(*addresses, cursor="25.")
+    assert failed.status == 503
+    wire.clear()
+    rest = api.senders.look_up(*addresses, cursor="25.")
+    assert rest.json["cursor"] is None
+    results = [*cut.json["results"], *rest.json["results"]]
+    assert [result["address"] for result in results] == list(range(30))
+    assert all({token["device_token"] for token in result["tokens"]} == tokens for result in results)
+
+
+def test_lookup_and_list_with_empty_cursor_return_first_page(api: Api, empty: Stored) -> None:
+    tokens = store_tokens(empty, 2)
+    reply = api.senders.look_up({"place_id": PLACE_ID}, cursor="")
+    assert {token["device_token"] for token in reply.json["results"][0]["tokens"]} == tokens
+    listed = api.senders.list_place(query="?limit=&cursor=").json["message"]["data"]
+    assert {row["device_token"] for row in listed} == tokens
 
 
 def test_places_list_is_paged_and_skips_expired(api: Api, empty: Stored) -> None:
