@@ -106,8 +106,10 @@ class Gateway:
 
     async def _answer(self, request: Request) -> HttpResponse:
         match = self._router.match(request.method, request.scope["path"])
+        if (match is None or match[0].path == "$default") and (page := self._answer_browser(request)) is not None:
+            return page
         if match is None:
-            return self._answer_browser(request) or _message(404, "Not Found")
+            return _message(404, "Not Found")
         body = await _read(request)
         if body is None:
             return _message(413, "Request Entity Too Large")

@@ -96,6 +96,17 @@ def test_docs_page_has_no_serious_accessibility_violations(browser: Any, fresh_s
     tab.page.close()
 
 
+def test_root_and_unknown_path_lead_browser_to_docs_page(browser: Any, fresh_stack: Stack) -> None:
+    tab = DocsTab(browser, fresh_stack.url, WIDTHS["desktop"])
+    tab.page.goto(f"{fresh_stack.url}/")
+    assert tab.page.url == f"{fresh_stack.url}/docs"
+    answer = tab.page.goto(f"{fresh_stack.url}/no/such")
+    assert answer.status == 404
+    tab.page.get_by_role("link").first.click()
+    tab.page.wait_for_url(f"{fresh_stack.url}/docs")
+    tab.page.close()
+
+
 def test_docs_page_shows_every_operation_and_command(tab: DocsTab, document: dict[str, Any]) -> None:
     assert tab.page.locator(".opblock").count() == len(list_operations(document))
     assert tab.page.locator("#commands h2").all_inner_texts() == ["Kazoo", "Engagement", "Places", "Senders"]

@@ -15,23 +15,29 @@ from pushreg_local.template import Function, Route, Template
 DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi.yaml"
 COMMANDS = [("kazoo", "curl 'one'")]
 CREDENTIALS = {"kazooToken": "a-token"}
-ROUTED = Template(
-    (Function("Worker", "worker.app", {}, timeout=7, memory=256),), (Route("ANY", "/{id}", "Worker"),), ()
-)
+WORKER = (Function("Worker", "worker.app", {}, timeout=7, memory=256),)
+ROUTED = Template(WORKER, (Route("ANY", "/{id}", "Worker"), Route("ANY", "$default", "Worker")), ())
+WITHOUT_DEFAULT = Template(WORKER, (Route("ANY", "/{id}", "Worker"),), ())
 
 
 class FakeHandler:
     def __call__(self, event: dict[str, Any], context: Any) -> object:
+        if event["routeKey"] == "$default":
+            return {"statusCode": 404, "body": '{"message":"Not Found"}'}
         return {"statusCode": 200, "body": event["rawPath"]}
 
     def prepare(self) -> None: ...
 
 
 def fetch(
-    path: str, credentials: Mapping[str, str] = CREDENTIALS, accept: str = "*/*", method: str = "GET"
+    path: str,
+    credentials: Mapping[str, str] = CREDENTIALS,
+    accept: str = "*/*",
+    method: str = "GET",
+    template: Template = ROUTED,
 ) -> httpx.Response:
     async def send() -> httpx.Response:
-        gateway = Gateway(ROUTED, {"Worker": FakeHandler()}, 3000, answer_browser=answer_browser)
+        gateway = Gateway(template, {"Worker": FakeHandler()}, 3000, answer_browser=answer_browser)
         app = create_app(gateway, routes=create_routes(DOCUMENT, COMMANDS, credentials))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
             return await client.request(method, path, headers={"Accept": accept})
@@ -91,8 +97,9 @@ def test_root_leads_browser_to_docs_page() -> None:
     assert (answer.status_code, answer.headers["location"]) == (303, "/docs")
 
 
-def test_unknown_path_returns_page_to_browser() -> None:
-    answer = fetch("/no/such", accept=BROWSER)
+@pytest.mark.parametrize("template", [ROUTED, WITHOUT_DEFAULT], ids=["with default route", "without"])
+def test_unknown_path_returns_page_to_browser(template: Template) -> None:
+    answer = fetch("/no/such", accept=BROWSER, template=template)
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in answer.headers["content-security-policy"]
@@ -102,6 +109,7 @@ def test_unknown_path_returns_page_to_browser() -> None:
 
 @pytest.mark.parametrize(("accept", "method"), [("*/*", "GET"), ("application/json", "GET"), (BROWSER, "POST")])
 @pytest.mark.parametrize("path", ["/", "/no/such"])
-def test_unknown_path_returns_json_to_other_clients(path: str, accept: str, method: str) -> None:
-    answer = fetch(path, accept=accept, method=method)
+@pytest.mark.parametrize("template", [ROUTED, WITHOUT_DEFAULT], ids=["with default route", "without"])
+def test_unknown_path_returns_json_to_other_clients(template: Template, path: str, accept: str, method: str) -> None:
+    answer = fetch(path, accept=accept, method=method, template=template)
     assert (answer.status_code, answer.json()) == (404, {"message": "Not Found"})
