@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
-from pushreg.schema import PLACES, digest
+from pushreg.models.directory import Account, Application, Credential, Entry, Place
+from pushreg.schema import DIRECTORY, PLACES, digest
+from pushreg.stores.directory import to_item
 from pushreg_local.demo import PLACE_ID
 from pushreg_ops.migrate.exporting import Exporter
 from pushreg_ops.migrate.formats.pushreg import PushregConverter
 from pushreg_ops.registry import Registry
 from tests.support.calls import Engagement, Kazoo, Places, answered
 from tests.support.gateway import Gateway
+from tests.support.issuers import kazoo_issuer, places_issuer
 from tests.support.stored import Stored
 from tests.support.transfer import EPOCH, create_job, read_all, run, write_lines
 
@@ -45,6 +48,74 @@ def test_export_then_import_copies_registry_exactly(
     assert _read_directory(other) == _read_directory(registry)
     dry = create_job(other, path, PushregConverter, stale_after_days={PLACES: 270}, dry_run=True)
     assert run(dry) == {"unchanged": lines}
+
+
+def test_export_then_import_keeps_subscribers_whose_claims_were_taken(
+    registry: Registry, other: Registry, gateway: Gateway, tmp_path: Path
+) -> None:
+    engagement = Engagement(gateway.send)
+    inactive, active = (
+        [answered(engagement.subscribe(f"{kind}-dev{number}", f"{kind}-sid{number}"))[1] for number in range(3)]
+        for kind in ("old", "new")
+    )
+    for ksid in inactive:
+        assert answered(engagement.unsubscribe(ksid=ksid))[0] == "200"
+    # The active ones take the sid of the first, the device of the second, and both of the third.
+    for number, (device_id, sid) in enumerate(
+        [("new-dev0", "old-sid0"), ("old-dev1", "new-sid1"), ("old-dev2", "new-sid2"), ("old-dev2", "old-sid2")]
+    ):
+        assert answered(engagement.subscribe(device_id, sid))[1] == active[min(number, 2)]
+    lines = list(Exporter(registry, 0, lambda count: None).read(("engagement",)))
+    kept = {line["ksid"]: (line["deviceId"], line["sid"]) for line in lines}
+    assert [kept[ksid] for ksid in inactive] == [("old-dev0", ""), ("", "old-sid1"), ("", "")]
+    path = write_lines(tmp_path / "all.jsonl", lines)
+    assert run(create_job(other, path, PushregConverter, adds_missing=True)) == {"created": len(lines)}
+    assert read_all(other) == read_all(registry)
+    absent = [{name: value for name, value in line.items() if value != ""} for line in lines]
+    path = write_lines(tmp_path / "absent.jsonl", absent)
+    assert run(create_job(other, path, PushregConverter)) == {"unchanged": len(lines)}
+
+
+def _every_entry() -> list[Entry]:
+    """Return entries of every kind, with every attribute set and with none."""
+    moment = "2026-01-01T00:00:00Z"
+    issuer = places_issuer("Courier=write:all", f"Manager=admin:{PLACE_ID}", source="https://login.example.com/keys")
+    reach: dict[str, Any] = {"account_id": "a" * 32, "places": frozenset({PLACE_ID}), "applications": frozenset({"x"})}
+    return [
+        Account("a" * 32, moment),
+        Place(PLACE_ID.replace("1", "2"), moment),
+        Application("plain", moment),
+        Application("full#1", moment, digest("token"), duplicate_as_update=False, is_strict=True),
+        Credential(digest("1"), "kazoo", "write", moment, account_id="a" * 32),
+        Credential(digest("2"), "places", "read", moment, places=frozenset({"all"}), expires_at=EPOCH, name="till 1"),
+        Credential(digest("3"), "engagement", "admin", moment, applications=frozenset({"x", "y"}), issued_by="me"),
+        Credential(digest("4"), "senders", "sender", moment, **reach),
+        kazoo_issuer(),
+        issuer,
+    ]
+
+
+@pytest.mark.parametrize("entry", _every_entry(), ids=lambda entry: type(entry).__name__)
+def test_export_then_import_keeps_directory_entry(
+    registry: Registry, other: Registry, stored: Stored, tmp_path: Path, entry: Entry
+) -> None:
+    stored.put(DIRECTORY, to_item(entry))
+    (line,) = [
+        line
+        for line in Exporter(registry, 0, lambda count: None, with_keys=True).read(("directory",))
+        if line["entry"]["record"] == to_item(entry)["record"]
+    ]
+    path = write_lines(tmp_path / "all.jsonl", [line])
+    for outcome in ("created", "unchanged"):
+        assert run(create_job(other, path, PushregConverter)) == {outcome: 1}
+    (item,) = _read_directory(other).values()
+    assert item in stored.items(DIRECTORY)
+    # Another entry at the same key stays as it is.
+    line["entry"]["created_at"] = "2027-01-01T00:00:00Z"
+    line["entry"] |= {"public_key": "another"} if "public_key" in item else {"auth_token_digest": digest("another")}
+    path = write_lines(tmp_path / "changed.jsonl", [line])
+    run(create_job(other, path, PushregConverter))
+    assert list(_read_directory(other).values()) == [item]
 
 
 def _read_directory(registry: Registry) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def create_subscriber(
 ) -> Candidate:
     """Return the subscriber of a row with the wire's names; RowError if the API would refuse it.
 
-    An inactive one may have an empty sid or deviceId.
+    An inactive one may lack its sid or deviceId, which another subscriber took.
     """
     ksid = row.get("ksid")
     if isinstance(ksid, int) and not isinstance(ksid, bool):
@@ -130,7 +130,7 @@ def create_subscriber(
     if not isinstance(ksid, str) or not is_ksid(ksid):
         raise RowError("ksid: not a positive signed 64-bit integer")
     try:
-        taken = {name for name in ("sid", "deviceId") if not active and row.get(name) == TAKEN}
+        taken = {name for name in ("sid", "deviceId") if not active and row.get(name) in (TAKEN, None)}
         form = Subscribe.model_validate({**row, **dict.fromkeys(taken, "taken")})
         entity = StoredSubscriber(
             record=ksid_key(ksid)["record"],
