@@ -86,13 +86,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
             # A terminal's encoding may lack some of our characters.
             stream.reconfigure(errors="replace")
     try:
-        app(arguments)
+        # In standalone mode Typer prints usage errors as text.
+        code = app(arguments, standalone_mode=not as_json)
+    except typer.TyperException as error:
+        complain(error.format_message(), as_json=as_json)
+        sys.exit(error.exit_code)
     except OperatorError as error:
         complain(str(error), as_json=as_json)
         sys.exit(_EXIT_CODES.get(type(error), 1))
+    except typer.Abort:
+        complain("the input ended before it was complete", as_json=as_json)
+        sys.exit(1)
     except OSError as error:
         complain(_explain(error), as_json=as_json)
         sys.exit(1)
+    # Without standalone mode Typer returns the code of typer.Exit.
+    sys.exit(code)
 
 
 _EXIT_CODES: dict[type[OperatorError], int] = {NoTargetError: 2, StoppedError: 130}

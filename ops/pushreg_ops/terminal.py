@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from pushreg_local.errors import OperatorError
+
 
 class Terminal:
     """Writes results to standard output."""
@@ -32,6 +34,27 @@ class Terminal:
             typer.echo(json.dumps(record))
         else:
             self._out.print(Text(text))
+
+    def complain(self, problem: str) -> None:
+        """Print the problem to standard error; see the function of the same name."""
+        complain(problem, as_json=self._as_json)
+
+    def note(self, text: str) -> None:
+        """Print the text to standard error, where it cannot be mixed into results, unless the output is JSON."""
+        if not self._as_json:
+            Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False).print(text)
+
+    def confirm(self, question: str, option: str = "--yes") -> None:
+        """Ask on standard error and raise typer.Exit(1) unless the answer is yes.
+
+        OperatorError names the option that makes the question unnecessary if the output is JSON.
+        """
+        if self._as_json:
+            raise OperatorError(f"{question} With --json nothing is asked: add {option}")
+        typer.echo(f"{question} [y/N]: ", nl=False, err=True)
+        # Not typer.confirm(), which makes Ctrl-C and the end of the input alike.
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise typer.Exit(1)
 
     def list(self, columns: Sequence[str], records: Iterable[Mapping[str, Any]]) -> None:
         """Print results: as a JSON array, as a table on a terminal, or as tab-separated lines."""
@@ -61,19 +84,6 @@ def complain(problem: str, *, as_json: bool = False) -> None:
         return
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
     console.print(Text.assemble(("pushreg: ", "bold red"), problem))
-
-
-def confirm(question: str) -> None:
-    """Ask on standard error and raise typer.Exit(1) unless the answer is yes."""
-    typer.echo(f"{question} [y/N]: ", nl=False, err=True)
-    # Not typer.confirm(), which makes Ctrl-C and the end of the input alike.
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise typer.Exit(1)
-
-
-def note(text: str) -> None:
-    """Print the text to standard error, where it cannot be mixed into results."""
-    Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False).print(text)
 
 
 def _cell(value: object) -> str:

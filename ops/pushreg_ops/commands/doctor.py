@@ -11,7 +11,7 @@ from pushreg_ops.commands.options import Json, Local, Stack, reach
 from pushreg_ops.doctor.checks import CheckResult, check_directory, check_revoked, check_tables
 from pushreg_ops.doctor.smoke_test import SmokeTest
 from pushreg_ops.progress import meter
-from pushreg_ops.terminal import Terminal, complain, count
+from pushreg_ops.terminal import Terminal, count
 
 _MARKS = {"good": ("✓", "green"), "note": ("!", "yellow"), "bad": ("✗", "bold red")}
 
@@ -68,6 +68,6 @@ def run(
             terminal.say(f"  {each.fix}")
     bad = sum(each.verdict == "bad" for each in results)
     if bad:
-        complain(f"{bad} of {count(len(results), 'check')} failed")
+        terminal.complain(f"{bad} of {count(len(results), 'check')} failed")
         raise typer.Exit(1)
     terminal.say(f"Healthy: {count(len(results), 'check')} made.", "bold green")

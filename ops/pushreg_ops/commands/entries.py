@@ -15,7 +15,7 @@ from pushreg_ops.provision import AddOutcome, Provisioner
 from pushreg_ops.records.inspection import owner_of
 from pushreg_ops.records.ownership import MAX_COUNTED, TABLE_OF_OWNER, count_owned, keys_of, read_owned
 from pushreg_ops.records.removal import Remover
-from pushreg_ops.terminal import Terminal, complain, confirm, count
+from pushreg_ops.terminal import Terminal, count
 
 
 def show_added(terminal: Terminal, kind: EntryKind, key: str, outcome: AddOutcome) -> None:
@@ -47,7 +47,7 @@ def remove_with_registrations(
         if not (is_known or number or keys):
             raise OperatorError(f"there is no {noun} {key}, nor a registration of it: see `pushreg {noun}s list`")
         if not yes:
-            confirm(f"Remove {kind} {key} with {_count_left(number, len(keys))}?")
+            terminal.confirm(f"Remove {kind} {key} with {_count_left(number, len(keys))}?")
         # The entry goes first: without it, functions accept no more registrations once their caches have expired.
         if is_known:
             provisioner.remove(kind, key, noun)
@@ -69,7 +69,7 @@ def remove_with_registrations(
         )
     terminal.show(record, text)
     if unreadable:
-        complain(f"{count(unreadable, 'item')} unreadable, not removed: run `pushreg verify`")
+        terminal.complain(f"{count(unreadable, 'item')} unreadable, not removed: run `pushreg verify`")
         raise typer.Exit(1)
 
 

@@ -15,7 +15,7 @@ from pushreg_ops.migrate.exporting import TABLE_OF_FAMILY, Exporter
 from pushreg_ops.migrate.streams import STANDARD, open_output
 from pushreg_ops.progress import meter
 from pushreg_ops.records.scanning import estimate
-from pushreg_ops.terminal import Terminal, complain, note
+from pushreg_ops.terminal import Terminal
 
 
 class FamilyOption(StrEnum):
@@ -74,9 +74,9 @@ def run(
     counts = {name: exporter.counts[name] for name in (*wanted, "expired", "unreadable")}
     summary = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "nothing to export"
     if target == STANDARD:
-        note(f"exported: {summary}")
+        terminal.note(f"exported: {summary}")
     else:
         terminal.show(counts, f"{target}: {summary}")
     if counts["unreadable"]:
-        complain(f"{counts['unreadable']:,} items are unreadable and were skipped: run `pushreg verify`")
+        terminal.complain(f"{counts['unreadable']:,} items are unreadable and were skipped: run `pushreg verify`")
         raise typer.Exit(1)

@@ -14,7 +14,7 @@ from pushreg_ops.records.entities import StoredRegistration
 from pushreg_ops.records.inspection import Inspector
 from pushreg_ops.records.wording import NO_KEY, describe_scan, to_lines
 from pushreg_ops.registry import Registry
-from pushreg_ops.terminal import Terminal, confirm
+from pushreg_ops.terminal import Terminal
 
 
 def read_argument(text: str, name: str) -> str:
@@ -25,7 +25,9 @@ def read_argument(text: str, name: str) -> str:
     return text
 
 
-def search(registry: Registry, inspector: Inspector, text: str, scans: bool) -> list[StoredRegistration]:
+def search(
+    registry: Registry, inspector: Inspector, text: str, scans: bool, terminal: Terminal
+) -> list[StoredRegistration]:
     """Return the registrations found by a scan, after asking for it unless `scans` is true.
 
     OperatorError if nothing is found, or if nobody can be asked.
@@ -35,7 +37,7 @@ def search(registry: Registry, inspector: Inspector, text: str, scans: bool) -> 
         question = f"{NO_KEY} {scan_in_words}"
         if not sys.stdin.isatty():
             raise OperatorError(f"{question}: add --scan")
-        confirm(f"{question}. Scan?")
+        terminal.confirm(f"{question}. Scan?", "--scan")
     with meter("Scanning", items) as bar:
         found = list(inspector.search(text, bar.advance))
     if not found:

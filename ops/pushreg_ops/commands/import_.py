@@ -23,7 +23,7 @@ from pushreg_ops.migrate.listing import ListingSource
 from pushreg_ops.migrate.sources import FileSource, Source, recognize
 from pushreg_ops.progress import meter
 from pushreg_ops.registry import STALE_PARAMETERS
-from pushreg_ops.terminal import Terminal, complain, count, note
+from pushreg_ops.terminal import Terminal, count
 
 _ZONE = re.compile(r"([A-Za-z]{1,8})=([+-][0-9]{2}:?[0-9]{2})", re.ASCII)
 
@@ -158,15 +158,15 @@ def _report(terminal: Terminal, job: ImportJob, counts: Mapping[str, int], check
     record["reasons"] = checkpoint.reasons
     terminal.show(record, f"{count(rows, 'row')}{' checked, nothing written' if job.dry_run else ''}: {summary}")
     if record["refused"]:
-        complain(f"{count(record['refused'], 'row')} rejected: the reasons are in {job.rejects_path}")
+        terminal.complain(f"{count(record['refused'], 'row')} rejected: the reasons are in {job.rejects_path}")
         for reason, number in [*checkpoint.reasons.items()][:MAX_REASONS]:
             hint = ": add them with --add-missing" if reason in _UNKNOWN else ""
-            note(f"  {number:,} {reason}{hint}")
+            terminal.note(f"  {number:,} {reason}{hint}")
         if len(checkpoint.reasons) > MAX_REASONS:
-            note(f"  and {len(checkpoint.reasons) - MAX_REASONS} other reasons, which --json lists")
+            terminal.note(f"  and {len(checkpoint.reasons) - MAX_REASONS} other reasons, which --json lists")
     if record["displaced"]:
         verb = "would be removed" if job.dry_run else f"removed: saved in {job.superseded_path}"
-        complain(f"{count(record['displaced'], 'older registration')} of the same devices {verb}")
+        terminal.complain(f"{count(record['displaced'], 'older registration')} of the same devices {verb}")
     if record["refused"] or record["displaced"]:
         raise typer.Exit(1)
 

@@ -23,7 +23,7 @@ from pushreg_ops.commands.options import (
 )
 from pushreg_ops.provision import KeyOptions
 from pushreg_ops.records.wording import describe_key
-from pushreg_ops.terminal import Terminal, note
+from pushreg_ops.terminal import Terminal
 
 COLUMNS = ["key_id", "name", "family", "reach", "scope", "created_at", "issued_by", "expires_at"]
 # A guessed secret is worth as much as a stolen one; random ones have 43 characters.
@@ -97,9 +97,8 @@ def issue(
         else:
             key, secret = provisioner.issue_places_key(place_ids, scope, options)
     terminal = Terminal(as_json=json)
-    if not json:
-        # The secret alone goes to standard output, so that it can be piped.
-        note(f"key {key.key_id} issued; its secret is shown only once:")
+    # The secret alone goes to standard output, so that it can be piped.
+    terminal.note(f"key {key.key_id} issued; its secret is shown only once:")
     terminal.show({**describe_key(key), "secret": secret}, secret)
 
 

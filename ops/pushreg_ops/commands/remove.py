@@ -18,7 +18,7 @@ from pushreg_ops.records.inspection import Inspector
 from pushreg_ops.records.items import StoredSubscriber
 from pushreg_ops.records.removal import Remover
 from pushreg_ops.records.scanning import estimate, scan
-from pushreg_ops.terminal import Terminal, complain, confirm, count
+from pushreg_ops.terminal import Terminal, count
 
 NAME = "ID|TOKEN"
 
@@ -63,18 +63,20 @@ def remove(
                 "this is an account, application or place: use"
                 " `pushreg accounts|apps|places remove ID --with-registrations`"
             )
-        found = found or search(registry, inspector, text, scan_all)
+        found = found or search(registry, inspector, text, scan_all, terminal)
         for each in found:
             print_registration(terminal, inspector.describe(each))
             terminal.say("")
         if not yes:
-            confirm(f"Remove {count(len(found), 'registration')}?")
+            terminal.confirm(f"Remove {count(len(found), 'registration')}?")
         remover = Remover(registry)
         outcomes = [remover.remove(each, _equals(each)) for each in found]
     removed = outcomes.count("removed")
     terminal.show({"found": len(found), "removed": removed}, f"{count(removed, 'registration')} removed")
     if "changed" in outcomes:
-        complain(f"{count(outcomes.count('changed'), 'registration')} changed after being shown: run the command again")
+        terminal.complain(
+            f"{count(outcomes.count('changed'), 'registration')} changed after being shown: run the command again"
+        )
         raise typer.Exit(1)
 
 
@@ -108,7 +110,7 @@ def erase(
             raise OperatorError("no subscriber has this ufid")
         applications = sorted({str(item["appId"]) for item in found})
         if not yes:
-            confirm(f"Remove {count(len(found), 'subscriber')} of this user ({', '.join(applications)})?")
+            terminal.confirm(f"Remove {count(len(found), 'subscriber')} of this user ({', '.join(applications)})?")
         with meter("Removing", len(found)) as bar:
             outcomes = Remover(registry).remove_all(
                 [found], SUBSCRIBERS, lambda each: isinstance(each, StoredSubscriber) and each.ufid == user, bar.advance
@@ -119,7 +121,7 @@ def erase(
         f"{count(removed, 'subscriber')} removed",
     )
     if unreadable:
-        complain(f"{count(unreadable, 'item')} of this user unreadable, not removed: run `pushreg verify`")
+        terminal.complain(f"{count(unreadable, 'item')} of this user unreadable, not removed: run `pushreg verify`")
         raise typer.Exit(1)
 
 

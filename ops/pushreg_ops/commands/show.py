@@ -44,7 +44,7 @@ def run(
     terminal = Terminal(as_json=json)
     with reach(stack, local) as registry:
         inspector = Inspector(registry, int(now().timestamp()))
-        registrations = inspector.find(text) or search(registry, inspector, text, scan)
+        registrations = inspector.find(text) or search(registry, inspector, text, scan, terminal)
         records = [inspector.describe(registration) for registration in registrations]
     if json:
         terminal.list([], records)

@@ -26,6 +26,7 @@ def run(stack: Stack = None, local: Local = False, json: Json = False) -> None:
     """
     with reach(stack, local) as registry:
         follower = Follower(registry, connect_streams(registry.client))
+        # With --json too: what changes before this line may be missed.
         typer.echo("following changes; Ctrl-C stops", err=True)
         for change in follower.follow():
             typer.echo(codec.dumps(_to_event(change)) if json else _format(change))

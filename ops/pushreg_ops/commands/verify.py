@@ -18,7 +18,7 @@ from pushreg_ops.records.entities import StoredEntity
 from pushreg_ops.records.redaction import shorten
 from pushreg_ops.records.scanning import estimate
 from pushreg_ops.registry import Registry
-from pushreg_ops.terminal import Terminal, complain, confirm, count
+from pushreg_ops.terminal import Terminal, count
 from pushreg_ops.verify.checking import MAX_FINDINGS, Finding, Verifier, verify
 from pushreg_ops.verify.repairing import EXPIRING, Proposal, Repairer
 
@@ -64,7 +64,7 @@ def run(
         _show(terminal, counts, proposals)
         if repair and (expired or any(each.repair for each in proposals)):
             if not yes:
-                confirm(_confirmation(proposals, expired))
+                terminal.confirm(_confirmation(proposals, expired))
             repaired, removed = _repair(registry, repairer, proposals, expired)
             # Not the whole registry again: a repair changes only the items around its finding.
             with meter("Checking again", len(findings)) as bar:
@@ -75,7 +75,7 @@ def run(
     if findings:
         more = " or more" if len(findings) >= MAX_FINDINGS else ""
         again = "run it again and look into what cannot be repaired" if repair else "see `pushreg verify --repair`"
-        complain(f"{count(len(findings), 'violation')}{more}: {again}")
+        terminal.complain(f"{count(len(findings), 'violation')}{more}: {again}")
         raise typer.Exit(1)
 
 

@@ -73,9 +73,36 @@ def test_command_endpoint_without_scheme_is_one_line(address: str, run: Run, mon
     assert "is no address" in problem
 
 
-def test_command_errors_are_json_if_asked_for(run: Run) -> None:
-    code, out, problem = run("stats", "--json")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("stats",),
+        ("show",),
+        ("frob",),
+        ("show", "x", "--frob"),
+        ("keys", "issue", "--places", "x"),
+        ("issuers", "add", "x", "--family", "kazoo"),
+        ("export",),
+    ],
+)
+def test_command_usage_error_is_json_if_asked_for(run: Run, arguments: tuple[str, ...]) -> None:
+    code, out, problem = run(*arguments, "--json")
     assert (code, out, list(json.loads(problem))) == (2, "", ["error"])
+    assert "Usage:" not in problem
+
+
+def test_command_without_json_prints_usage(run: Run) -> None:
+    code, out, problem = run("show")
+    assert (code, out, problem.startswith("Usage: ")) == (2, "", True)
+
+
+def test_command_end_of_input_at_prompt_is_json_if_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(*_: object) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("pushreg_ops.commands.stats.reach", end)
+    code, out, problem = run("stats", "--json")
+    assert (code, out, list(json.loads(problem.strip()))) == (1, "", ["error"])
 
 
 def test_command_terminal_without_our_characters_is_no_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from pushreg_local.errors import OperatorError
 from pushreg_local.log import format_request
 from pushreg_ops.terminal import Terminal, complain
 
@@ -19,6 +20,19 @@ def test_terminal_json_prints_only_json(capsys: pytest.CaptureFixture[str]) -> N
     terminal.say("for people")
     terminal.list(["id"], RECORDS)
     assert json.loads(capsys.readouterr().out) == RECORDS
+
+
+def test_terminal_json_notes_nothing_and_complains_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal = Terminal(as_json=True)
+    terminal.note("for people")
+    terminal.complain("3 rows rejected")
+    printed = capsys.readouterr()
+    assert (printed.out, json.loads(printed.err)) == ("", {"error": "3 rows rejected"})
+
+
+def test_terminal_json_asks_nothing_and_names_option() -> None:
+    with pytest.raises(OperatorError, match="add --scan"):
+        Terminal(as_json=True).confirm("Scan?", "--scan")
 
 
 def test_terminal_long_line_is_not_wrapped(capsys: pytest.CaptureFixture[str]) -> None:
