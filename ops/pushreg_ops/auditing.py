@@ -14,6 +14,8 @@ from pushreg.schema import AUDIT_PREFIX, Item, key_id_of, parse_record
 from pushreg_ops.records.scanning import scan
 from pushreg_ops.registry import Registry
 
+# The detail of entries that an import adds.
+IMPORTED = "by import"
 Action = Literal["add", "change", "remove"]
 
 
@@ -32,12 +34,17 @@ class Auditor:
             self._who = self._registry.identify()
         return self._who
 
-    def record(self, action: Action, key: Mapping[str, str], detail: str | None = None) -> dict[str, Any]:
-        """Return the write of the audit entry for a change of the directory entry; `detail` holds no secret."""
+    def record(
+        self, action: Action, key: Mapping[str, str], detail: str | None = None, audit_id: str | None = None
+    ) -> dict[str, Any]:
+        """Return the write of the audit entry for a change of the directory entry; `detail` holds no secret.
+
+        `audit_id` is given where a repeated transaction must contain the same writes; by default it is random.
+        """
         moment = to_iso(self._clock())
         kind, entry_id = parse_record(key["record"])
         item: Item = {
-            "record": f"{AUDIT_PREFIX}{moment}#{uuid.uuid4().hex[:12]}",
+            "record": f"{AUDIT_PREFIX}{moment}#{(audit_id or uuid.uuid4().hex)[:12]}",
             "created_at": moment,
             "who": self.who,
             "machine_user": _name_user(),

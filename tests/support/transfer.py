@@ -12,6 +12,7 @@ from typing import Any
 from pushreg.dynamodb import Client
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
+from pushreg_ops.auditing import Auditor
 from pushreg_ops.migrate.formats.candidates import Candidate
 from pushreg_ops.migrate.formats.engagement import EngagementConverter, create_subscriber
 from pushreg_ops.migrate.formats.kazoo import GREGORIAN_EPOCH, MEMBER, KazooConverter, create_device, read_content
@@ -73,7 +74,12 @@ class Merge:
     def __init__(self, registry: Registry, client: Client | None = None, dry_run: bool = False) -> None:
         self.superseded: list[StoredEntity] = []
         self._merger = Merger(
-            client or registry.client, registry.tables, EPOCH, self.superseded.append, dry_run=dry_run
+            client or registry.client,
+            registry.tables,
+            EPOCH,
+            self.superseded.append,
+            Auditor(registry),
+            dry_run=dry_run,
         )
 
     def __call__(self, *candidates: Candidate, token: str | None = None) -> list[str]:

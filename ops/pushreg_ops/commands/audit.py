@@ -13,13 +13,13 @@ from pushreg_ops.terminal import Terminal
 
 def run(
     entry: Annotated[
-        str | None, typer.Argument(metavar="ID", help="Only changes of this key, account, application or place.")
+        str | None, typer.Argument(metavar="ID", help="Only changes of this key, issuer, account, application or place.")
     ] = None,
     stack: Stack = None,
     local: Local = False,
     json: Json = False,
 ) -> None:
-    """List who changed keys, accounts, applications and places, oldest first.
+    """List who changed keys, issuers, accounts, applications and places, oldest first.
 
     \b
     Examples:

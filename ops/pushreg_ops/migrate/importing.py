@@ -43,17 +43,18 @@ class Batch:
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     names: set[ItemName] = field(default_factory=set)
     needs: set[ItemName] = field(default_factory=set)
+    writes: int = 0
     size: int = 0
 
     def add(self, row: Row, candidate: Candidate | None, outcome: Outcome | None) -> bool:
         """Add the row if its writes fit into the batch, and return whether they did."""
         names: set[ItemName] = set()
         needs: frozenset[ItemName] = frozenset()
-        size = 0
+        writes = size = 0
         if candidate is not None:
             names, needs = {name_of(record) for record in candidate.records}, candidate.needs
-            size = sum(map(measure, candidate.records))
-        fits = len(self.names) + len(names) <= MAX_WRITES and self.size + size <= MAX_BYTES
+            writes, size = candidate.writes, sum(map(measure, candidate.records))
+        fits = self.writes + writes <= MAX_WRITES and self.size + size <= MAX_BYTES
         if self.rows and not (fits and len(self.rows) < MAX_ROWS and self.names.isdisjoint(names | needs)):
             return False
         if candidate is not None:
@@ -63,6 +64,7 @@ class Batch:
         self.rows.append(row)
         self.names |= names
         self.needs |= needs
+        self.writes += writes
         self.size += size
         return True
 

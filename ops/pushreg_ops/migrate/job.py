@@ -6,12 +6,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pushreg.clock import Clock, now
 from pushreg.schema import DAY
 from pushreg_local.errors import OperatorError, StoppedError
+from pushreg_ops.auditing import Auditor
 from pushreg_ops.migrate.files import Checkpoint, RejectFile, SupersededFile
 from pushreg_ops.migrate.formats.pushreg import to_line
 from pushreg_ops.migrate.formats.rows import Converter, ImportRun
@@ -80,8 +82,11 @@ class ImportJob:
         def keep(entity: StoredEntity) -> None:
             superseded.write({"reason": f"superseded by {self.source.name}", "row": None, "record": to_line(entity)})
 
-        merger = Merger(client, self.registry.tables, run.epoch, keep, dry_run=self.dry_run)
-        owners = Owners(client, self.registry.directory, run.moment, adds=self.adds_missing, dry_run=self.dry_run)
+        auditor = Auditor(self.registry, lambda: datetime.fromtimestamp(run.epoch, UTC))
+        merger = Merger(client, self.registry.tables, run.epoch, keep, auditor, dry_run=self.dry_run)
+        owners = Owners(
+            client, self.registry.directory, run.moment, auditor, adds=self.adds_missing, dry_run=self.dry_run
+        )
         rejects = RejectFile(self.rejects_path, checkpoint.rejects_size)
         path = None if self.dry_run else self.checkpoint_path
         importer = Importer(

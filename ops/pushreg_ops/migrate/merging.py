@@ -9,11 +9,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pushreg.dynamodb import Client, Session
 from pushreg.errors import ConditionFailedError, StaleReadError, StoreError, WriteConflictError
-from pushreg.schema import Item, Key
+from pushreg.schema import Item, Key, digest
+from pushreg_ops.auditing import IMPORTED, Auditor
 from pushreg_ops.migrate.conflicts import plan
 from pushreg_ops.migrate.formats.candidates import Candidate, is_merged
 from pushreg_ops.records.entities import (
@@ -59,6 +60,7 @@ class Merger:
         tables: Mapping[str, str],
         epoch: int,
         keep: Callable[[StoredEntity], None],
+        auditor: Auditor,
         *,
         dry_run: bool = False,
     ) -> None:
@@ -66,6 +68,7 @@ class Merger:
         self._tables = tables
         self._epoch = epoch
         self._keep = keep
+        self._auditor = auditor
         self._dry_run = dry_run
         # After a batch that existed already, read before writing: the next one probably exists too.
         self._reads_first = dry_run
@@ -94,7 +97,10 @@ class Merger:
     def _create(self, candidates: Iterable[Candidate], token: str) -> bool:
         if self._dry_run:
             return True
-        writes = [create(self._tables[table_of(record)], record) for each in candidates for record in each.records]
+        writes = []
+        for each in candidates:
+            writes += [create(self._tables[table_of(record)], record) for record in each.records]
+            writes += self._audit(each, token)
         try:
             self._session().transact(writes, token)
         except ConditionFailedError:
@@ -155,11 +161,19 @@ class Merger:
                 for entity in step.superseded:
                     self._keep(entity)
                 try:
-                    self._session().transact(step.writes, uuid.uuid4().hex)
+                    token = uuid.uuid4().hex
+                    self._session().transact([*step.writes, *self._audit(candidate, token)], token)
                 except ConditionFailedError:
                     continue
             return Outcome("updated", superseded=len(step.superseded))
         raise StoreError("TooMuchTraffic")
+
+    def _audit(self, candidate: Candidate, token: str) -> list[dict[str, Any]]:
+        if not candidate.is_audited:
+            return []
+        key = key_of(candidate.entity)
+        # Derived from the token: a transaction that repeats it must contain the same writes.
+        return [self._auditor.record("add", key, IMPORTED, digest(f"{token} {key['record']}"))]
 
     def _read(self, table: str, keys: Sequence[Key]) -> list[Item | None]:
         return self._session().get_snapshot(table, keys)

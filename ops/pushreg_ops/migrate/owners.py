@@ -12,6 +12,7 @@ from pushreg.errors import ConditionFailedError
 from pushreg.models.directory import Account, Application, Place
 from pushreg.schema import entry_key
 from pushreg.stores.directory import to_item
+from pushreg_ops.auditing import IMPORTED, Auditor
 from pushreg_ops.migrate.formats.candidates import Candidate
 from pushreg_ops.records.entities import CALL_SECONDS, Owner, owned_by
 
@@ -23,10 +24,13 @@ _COMMANDS = {"account": "accounts", "application": "apps", "place": "places"}
 class Owners:
     """Looks up owners in the directory and optionally adds missing ones. Thread-safe."""
 
-    def __init__(self, client: Client, table: str, moment: str, *, adds: bool, dry_run: bool = False) -> None:
+    def __init__(
+        self, client: Client, table: str, moment: str, auditor: Auditor, *, adds: bool, dry_run: bool = False
+    ) -> None:
         self._client = client
         self._table = table
         self._moment = moment
+        self._auditor = auditor
         self._adds = adds
         self._dry_run = dry_run
         self._known: set[Owner] = set()
@@ -64,7 +68,8 @@ class Owners:
             write = put(self._table, to_item(types[kind](key, self._moment)), "attribute_not_exists(created_at)")
             # A failed condition means that it was added concurrently.
             with suppress(ConditionFailedError):
-                Session(self._client, CALL_SECONDS).transact([write], uuid.uuid4().hex)
+                audit = self._auditor.record("add", entry_key(kind, key), IMPORTED)
+                Session(self._client, CALL_SECONDS).transact([write, audit], uuid.uuid4().hex)
         self._remember([owner])
 
     def _remember(self, owners: Iterable[Owner]) -> None:

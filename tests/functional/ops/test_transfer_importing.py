@@ -12,6 +12,7 @@ import pytest
 from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
 from pushreg_local.demo import PLACE_ID
 from pushreg_local.errors import OperatorError
+from pushreg_ops.auditing import read_audit
 from pushreg_ops.migrate.files import Checkpoint, RejectFile
 from pushreg_ops.migrate.formats.candidates import Candidate
 from pushreg_ops.migrate.formats.engagement import EngagementConverter
@@ -23,7 +24,7 @@ from pushreg_ops.migrate.merging import Outcome
 from pushreg_ops.migrate.sources import Row
 from pushreg_ops.registry import Registry
 from tests.support.stored import Stored
-from tests.support.transfer import create_job, document, read_all, read_lines, run, write_dump, write_lines
+from tests.support.transfer import EARLIER, create_job, document, read_all, read_lines, run, write_dump, write_lines
 
 pytestmark = pytest.mark.engine
 
@@ -175,3 +176,24 @@ def test_import_memory_is_independent_of_source_size(tmp_path: Path) -> None:
 
     measure(300)
     assert measure(5000) < 1.5 * measure(1500)
+
+
+def test_import_writes_audit_entries_for_what_it_adds_to_directory(registry: Registry, tmp_path: Path) -> None:
+    place = PLACE_ID.replace("1", "2")
+    accounts = [f"{number:032x}" for number in range(120)]
+    rows = [
+        *({"family": "directory", "entry": {"record": f"account#{each}", "created_at": EARLIER}} for each in accounts),
+        {"family": "places", "place_id": place, "device_token": "t1"},
+    ]
+    path = write_lines(tmp_path / "all.jsonl", rows)
+    dry = create_job(registry, path, PushregConverter, adds_missing=True, dry_run=True)
+    assert run(dry) == {"created": 121}
+    assert read_audit(registry) == []
+    assert run(create_job(registry, path, PushregConverter, adds_missing=True)) == {"created": 121}
+    written = {(each["action"], each["kind"], each["entry"], each["detail"]) for each in read_audit(registry)}
+    assert written == {("add", "account", each, "by import") for each in accounts} | {
+        ("add", "place", place, "by import")
+    }
+    assert len(read_audit(registry)) == 121
+    assert run(create_job(registry, path, PushregConverter, adds_missing=True)) == {"unchanged": 121}
+    assert len(read_audit(registry)) == 121

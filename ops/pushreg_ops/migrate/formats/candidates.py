@@ -13,6 +13,7 @@ from pushreg_ops.records.entities import (
     StoredRecord,
     claims_of,
     refreshed_at,
+    table_of,
 )
 from pushreg_ops.records.items import ExpiringItem, StoredDevice, StoredSubscriber, StoredToken
 
@@ -57,6 +58,16 @@ class Candidate:
     def records(self) -> tuple[StoredRecord, ...]:
         """The entity and its claims."""
         return (self.entity, *self.claims)
+
+    @property
+    def is_audited(self) -> bool:
+        """Whether an audit entry is written with it."""
+        return table_of(self.entity) == DIRECTORY
+
+    @property
+    def writes(self) -> int:
+        """The number of writes that store it."""
+        return len(self.records) + self.is_audited
 
     def is_newer(self, existing: StoredEntity) -> bool:
         """Whether it was refreshed after the existing entity."""
