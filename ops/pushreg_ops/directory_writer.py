@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from pushreg.dynamodb import from_attributes, to_attributes
 from pushreg.models.directory import Entry
-from pushreg.schema import EntryKind, entry_key, entry_prefix
+from pushreg.schema import EntryKind, Item, entry_key, entry_prefix
 from pushreg.stores.directory import to_entry, to_item
 from pushreg_local.client import AdminClient
+from pushreg_local.errors import OperatorError
 
 
 class DirectoryWriter:
@@ -30,7 +31,7 @@ class DirectoryWriter:
         return "Attributes" in answer
 
     def list(self, kind: EntryKind) -> Iterator[Entry]:
-        """Yield all entries of the kind in no order."""
+        """Yield all entries of the kind in no order; OperatorError if one is unreadable."""
         start: dict[str, object] = {}
         while True:
             page = self._client.scan(
@@ -41,7 +42,14 @@ class DirectoryWriter:
                 ConsistentRead=True,
                 **start,
             )
-            yield from (to_entry(from_attributes(attributes)) for attributes in page["Items"])
+            yield from (_read(from_attributes(attributes)) for attributes in page["Items"])
             if "LastEvaluatedKey" not in page:
                 return
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+
+def _read(item: Item) -> Entry:
+    try:
+        return to_entry(item)
+    except (KeyError, TypeError, ValueError) as error:
+        raise OperatorError(f"the directory's item {item['record']} is unreadable: run `pushreg verify`") from error

@@ -51,6 +51,17 @@ def read_pem(path: Path, kid: str | None, algorithm: str) -> PublicKey:
     return _to_public_key(path.stem if kid is None else kid, key, algorithm, str(path))
 
 
+def check_key(kid: str, algorithm: str, pem: str) -> None:
+    """Raise OperatorError unless the PEM form holds a public key that the algorithm can be used with."""
+    try:
+        key = load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise OperatorError(f"{kid} is no public key in PEM form") from error
+    usable = _to_public_key(kid, key, algorithm, "the directory")
+    if usable.algorithm != algorithm:
+        raise OperatorError(f"{kid} is for {usable.algorithm}, not for {algorithm}")
+
+
 def read_key_set(source: str) -> list[PublicKey]:
     """Return the signature keys of a JSON Web Key Set in a file or at an https URL; OperatorError if there is none."""
     if "://" in source:

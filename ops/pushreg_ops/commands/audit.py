@@ -13,7 +13,8 @@ from pushreg_ops.terminal import Terminal
 
 def run(
     entry: Annotated[
-        str | None, typer.Argument(metavar="ID", help="Only changes of this key, issuer, account, application or place.")
+        str | None,
+        typer.Argument(metavar="ID", help="Only changes of this key, issuer, account, application or place."),
     ] = None,
     stack: Stack = None,
     local: Local = False,

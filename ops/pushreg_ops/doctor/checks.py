@@ -10,17 +10,40 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pushreg.clock import Clock, now, to_iso
-from pushreg.models.directory import EVERY_APPLICATION, EVERY_PLACE, Account, Application, Credential, Entry, Place
-from pushreg.schema import DAY, PLACES, SUBSCRIBERS, TABLE_KEYS, EntryKind
+from pushreg.models.directory import (
+    EVERY_APPLICATION,
+    EVERY_PLACE,
+    Account,
+    Application,
+    Credential,
+    Entry,
+    Issuer,
+    Place,
+)
+from pushreg.schema import (
+    AUDIT_PREFIX,
+    DAY,
+    PLACES,
+    SUBSCRIBERS,
+    TABLE_KEYS,
+    USER_INDEX,
+    USER_INDEX_PARTITION,
+    USER_INDEX_SORT,
+)
+from pushreg.stores.directory import to_entry
+from pushreg_local.errors import OperatorError
 from pushreg_ops.aws import call_unless
 from pushreg_ops.directory_writer import DirectoryWriter
+from pushreg_ops.jwks import check_key
+from pushreg_ops.records.invariants import check_directory as find_violations
+from pushreg_ops.records.scanning import scan
 from pushreg_ops.registry import STALE_PARAMETERS, Registry
+from pushreg_ops.terminal import count
 
 Verdict = Literal["good", "note", "bad"]
-ENTRY_KINDS: tuple[EntryKind, ...] = ("account", "application", "place", "credential")
-# Error codes with which DynamoDB Local and moto reject unsupported calls.
 # Seconds before a key expires from which the doctor tells of it.
 EXPIRY_NOTICE = 14 * DAY
+# Error codes with which DynamoDB Local and moto reject unsupported calls.
 _UNKNOWN = ("UnknownOperationException", "ValidationException", "InvalidAction")
 
 
@@ -35,7 +58,7 @@ class CheckResult:
 
 
 def check_tables(registry: Registry) -> Iterator[CheckResult]:
-    """Yield the results for each table: keys, recovery, encryption, deletion protection and TTL."""
+    """Yield the results for each table: keys, indexes, recovery, encryption, deletion protection and TTL."""
     for table in TABLE_KEYS:
         name = registry.tables[table]
         answer = call_unless(registry.client.describe_table, "ResourceNotFoundException", TableName=name)
@@ -45,6 +68,8 @@ def check_tables(registry: Registry) -> Iterator[CheckResult]:
             continue
         description = answer["Table"]
         yield _check_form(table, description)
+        if table == SUBSCRIBERS:
+            yield _check_index(description)
         if not registry.is_local:
             yield from _check_recovery(registry, table, description)
         if table in (SUBSCRIBERS, PLACES):
@@ -56,10 +81,12 @@ def check_tables(registry: Registry) -> Iterator[CheckResult]:
 
 
 def check_directory(registry: Registry, clock: Clock = now) -> Iterator[CheckResult]:
-    """Yield the directory's counts, keys that expire or have unknown owners, and unprotected applications."""
-    writer = DirectoryWriter(registry.client, registry.directory)
+    """Yield the directory's counts and what an operator should know of its entries.
+
+    Unreadable entries, keys that expire or have unknown owners, unusable issuers, and unprotected applications.
+    """
     epoch = int(clock().timestamp())
-    entries: list[Entry] = [entry for kind in ENTRY_KINDS for entry in writer.list(kind)]
+    entries, unreadable = _read_entries(registry)
     counts = Counter(type(entry).__name__ for entry in entries)
     accounts = {entry.account_id for entry in entries if isinstance(entry, Account)}
     places = {entry.place_id for entry in entries if isinstance(entry, Place)}
@@ -68,9 +95,12 @@ def check_directory(registry: Registry, clock: Clock = now) -> Iterator[CheckRes
         "good" if entries else "note",
         "directory",
         f"accounts {counts['Account']:,}, applications {counts['Application']:,}, places {counts['Place']:,},"
-        f" keys {counts['Credential']:,}",
+        f" keys {counts['Credential']:,}, keys of issuers {counts['Issuer']:,}",
         None if entries else "add entries: `pushreg accounts add`, `pushreg apps add`, `pushreg places add`",
     )
+    if unreadable:
+        yield CheckResult("bad", "directory", f"unreadable entries: {unreadable:,}", "run `pushreg verify`")
+    yield from _check_issuers([entry for entry in entries if isinstance(entry, Issuer)], places)
     for key in (entry for entry in entries if isinstance(entry, Credential)):
         if key.expires_at is not None and key.expires_at - epoch < EXPIRY_NOTICE:
             moment = to_iso(datetime.fromtimestamp(key.expires_at, UTC))
@@ -90,6 +120,39 @@ def check_directory(registry: Registry, clock: Clock = now) -> Iterator[CheckRes
             name = shlex.quote(application.application_id)
             fix = f"run `pushreg apps add {name} --auth-token VALUE`, if its clients send an authToken"
             yield CheckResult("note", f"application {application.application_id}", detail, fix)
+
+
+def _read_entries(registry: Registry) -> tuple[list[Entry], int]:
+    """Return the directory's entries, and how many items are unreadable."""
+    entries, unreadable = [], 0
+    for page in scan(registry.client, registry.directory):
+        for item in page:
+            if any(find_violations([item])):
+                unreadable += 1
+            elif not str(item["record"]).startswith(AUDIT_PREFIX):
+                entries.append(to_entry(item))
+    return entries, unreadable
+
+
+def _check_issuers(issuers: list[Issuer], places: set[str]) -> Iterator[CheckResult]:
+    kids_by_key: dict[str, list[str]] = {}
+    for issuer in issuers:
+        subject = f"issuer {issuer.name}"
+        again = f"run `pushreg issuers remove {issuer.name}`, then add it again"
+        try:
+            check_key(issuer.kid, issuer.algorithm, issuer.public_key)
+        except OperatorError as error:
+            yield CheckResult("bad", subject, f"its tokens are refused: {error}", again)
+        kids_by_key.setdefault(issuer.public_key, []).append(issuer.kid)
+        unknown = {each for grant in issuer.grants for each in grant.places} - places - {EVERY_PLACE}
+        if unknown:
+            detail = f"permits {', '.join(sorted(unknown))}, which does not exist"
+            yield CheckResult("note", subject, detail, f"add it with `pushreg places add`, or {again}")
+    for kids in kids_by_key.values():
+        if len(kids) > 1:
+            detail = f"is stored under {count(len(kids), 'id')}: {', '.join(sorted(kids))}"
+            fix = "remove one of their issuers, unless the issuer really uses one key under several ids"
+            yield CheckResult("note", "issuer key", detail, fix)
 
 
 def check_revoked(registry: Registry, table: str) -> Iterator[CheckResult]:
@@ -119,6 +182,24 @@ def _check_form(table: str, description: dict[str, Any]) -> CheckResult:
         fix = "this is not the expected table: check the stack's outputs"
         return CheckResult("bad", table, f"has the keys {', '.join(names)}", fix)
     return CheckResult("good", table, f"active, items: about {description.get('ItemCount', 0):,}")
+
+
+def _check_index(description: dict[str, Any]) -> CheckResult:
+    indexes = {each["IndexName"]: each for each in description.get("GlobalSecondaryIndexes", ())}
+    index = indexes.get(USER_INDEX)
+    deploy = "deploy the template again"
+    if index is None:
+        return CheckResult("bad", SUBSCRIBERS, f"has no index {USER_INDEX}: lists by application or user fail", deploy)
+    names = {key["KeyType"]: key["AttributeName"] for key in index["KeySchema"]}
+    if names != {"HASH": USER_INDEX_PARTITION, "RANGE": USER_INDEX_SORT}:
+        return CheckResult(
+            "bad", SUBSCRIBERS, f"the index {USER_INDEX} has the keys {', '.join(names.values())}", deploy
+        )
+    status = index.get("IndexStatus", "ACTIVE")
+    if status != "ACTIVE":
+        fix = "wait and check again: DynamoDB fills a new index in the background"
+        return CheckResult("bad", SUBSCRIBERS, f"the index {USER_INDEX} is {status}", fix)
+    return CheckResult("good", SUBSCRIBERS, f"the index {USER_INDEX} is active")
 
 
 def _check_recovery(registry: Registry, table: str, description: dict[str, Any]) -> Iterator[CheckResult]:

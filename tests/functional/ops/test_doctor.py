@@ -13,6 +13,7 @@ from pushreg.models.directory import Credential
 from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, digest
 from pushreg_local.client import AdminClient
 from pushreg_local.demo import ACCOUNT_ID
+from pushreg_local.errors import OperatorError
 from pushreg_ops.directory_writer import DirectoryWriter
 from pushreg_ops.doctor.checks import CheckResult, check_directory, check_tables
 from pushreg_ops.doctor.smoke_test import ACCOUNT, NAME, PLACE, SmokeTest
@@ -20,6 +21,7 @@ from pushreg_ops.registry import Registry
 from tests.support.calls import Send
 from tests.support.engine import find_port
 from tests.support.gateway import Gateway
+from tests.support.issuers import kazoo_issuer, places_issuer, public_pem
 from tests.support.serving import serve
 from tests.support.stored import Stored
 
@@ -198,3 +200,74 @@ def test_check_directory_empty_registry_is_noted(other: Registry) -> None:
     (finding,) = check_directory(other)
     assert (finding.verdict, finding.subject) == ("note", "directory")
     assert "pushreg accounts add" in (finding.fix or "")
+
+
+class Reindexed:
+    """A client that tells of another index of the subscribers."""
+
+    def __init__(self, client: Any, *indexes: Mapping[str, Any]) -> None:
+        self._client = client
+        self._indexes = indexes
+
+    def describe_table(self, **parameters: Any) -> Any:
+        table = self._client.describe_table(**parameters)["Table"]
+        return {"Table": {**table, "GlobalSecondaryIndexes": list(self._indexes)}}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+def index(partition: str, sort: str, status: str = "ACTIVE") -> dict[str, Any]:
+    keys = [{"KeyType": "HASH", "AttributeName": partition}, {"KeyType": "RANGE", "AttributeName": sort}]
+    return {"IndexName": "ByApplicationAndUser", "KeySchema": keys, "IndexStatus": status}
+
+
+@pytest.mark.parametrize(
+    ("indexes", "detail"),
+    [
+        ([], "has no index ByApplicationAndUser: lists by application or user fail"),
+        ([index("appId", "ufid")], "the index ByApplicationAndUser has the keys appId, ufid"),
+        ([index("ufid_ksid", "appId")], "the index ByApplicationAndUser has the keys ufid_ksid, appId"),
+        ([index("appId", "ufid_ksid", "CREATING")], "the index ByApplicationAndUser is CREATING"),
+    ],
+)
+def test_check_tables_wrong_index_is_bad(registry: Registry, indexes: list[dict[str, Any]], detail: str) -> None:
+    stack = replace(registry, client=cast("AdminClient", Reindexed(registry.client, *indexes)))
+    (bad,) = [each for each in check_tables(stack) if each.verdict == "bad"]
+    assert (bad.subject, bad.detail) == (SUBSCRIBERS, detail)
+    assert bad.fix
+
+
+def test_check_tables_reports_index_of_template(registry: Registry) -> None:
+    assert "the index ByApplicationAndUser is active" in [each.detail for each in check_tables(registry)]
+
+
+def test_check_directory_unusable_issuers_are_bad(registry: Registry, stored: Stored) -> None:
+    writer = DirectoryWriter(registry.client, registry.directory)
+    writer.add(kazoo_issuer())
+    writer.add(kazoo_issuer("broken", name="broken", public_key="-----BEGIN PUBLIC KEY-----"))
+    writer.add(kazoo_issuer("other-curve", name="curved", algorithm="ES256"))
+    writer.add(kazoo_issuer("copy", name="copy", public_key=public_pem("kazoo-key-1")))
+    writer.add(places_issuer(f"Manager=admin:{PLACE}"))
+    found = [each for each in check_directory(registry) if each.subject.startswith("issuer")]
+    assert [(each.subject, each.verdict) for each in sorted(found, key=lambda each: each.subject)] == [
+        ("issuer azure", "note"),
+        ("issuer broken", "bad"),
+        ("issuer curved", "bad"),
+        ("issuer key", "note"),
+    ]
+    details = {each.subject: each.detail for each in found}
+    assert details["issuer azure"] == f"permits {PLACE}, which does not exist"
+    assert details["issuer key"] == "is stored under 2 ids: copy, kazoo-key-1"
+    assert all(each.fix for each in found)
+    (counts, *_) = check_directory(registry)
+    assert counts.detail.endswith("keys of issuers 5")
+
+
+def test_check_directory_unreadable_entries_are_bad(registry: Registry, stored: Stored) -> None:
+    for record in (f"credential#{digest('x')}", "issuer#kid", "account#short", "nothing"):
+        stored.put(DIRECTORY, {"record": record, "created_at": "2026-01-01T00:00:00Z"})
+    (bad,) = [each for each in check_directory(registry) if each.verdict == "bad"]
+    assert (bad.subject, bad.detail, bad.fix) == ("directory", "unreadable entries: 4", "run `pushreg verify`")
+    with pytest.raises(OperatorError, match="issuer#kid is unreadable: run `pushreg verify`"):
+        list(DirectoryWriter(registry.client, registry.directory).list("issuer"))
