@@ -20,11 +20,13 @@ UNWANTED = (
     "**/py.typed",
     "aws_lambda_powertools/event_handler/openapi/swagger_ui/*.min.*",
     "boto3/examples",
+    # What boto3.resource() reads, which nobody calls.
+    "boto3/data",
     "urllib3/contrib/emscripten",
     "bin",
-    # cryptography needs the module `_cffi_backend` alone; these make such modules.
-    "cffi",
-    "pycparser*",
+    # For the C compiler that cffi can start, and for what generated a module of pycparser: Lambda has neither.
+    "cffi/*.h",
+    "pycparser/*.cfg",
 )
 # Licences have to travel with the code; METADATA names the version.
 KEPT_RECORDS = ("METADATA", "LICEN", "NOTICE", "COPYING", "AUTHORS")

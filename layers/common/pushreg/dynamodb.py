@@ -30,8 +30,8 @@ BASE_DELAY = 0.02
 MAX_DELAY = 0.5
 # Writes refused because other callers changed the items first, after which a session gives up, and seconds of the pause
 # between them (docs/decisions/contention.md).
-MAX_REFUSALS = 6
-MAX_PAUSE = 0.8
+MAX_REFUSALS = 5
+MAX_PAUSE = 1.6
 # The system's source of random numbers: the state of a generator would be copied with SnapStart's snapshot, and all
 # environments restored from it would pause for the same times.
 _RANDOM = random.SystemRandom()
