@@ -1,5 +1,8 @@
 """What an atomic engagement server would answer (spec of the outcomes: docs/compatibility.md).
 
+A call that 1.0.0 answers follows that version's rules where they differ: it takes no claim from another subscriber,
+a blank ufid changes nothing, and unsubscribing keeps the ufid.
+
 A KSID is drawn at random, so the model takes it from the first answer that shows it: a call that was never answered
 leaves a stand-in, `?` and a number, and the answer that later leads to that subscriber gives it its name.
 """
@@ -25,7 +28,10 @@ class Row(NamedTuple):
 
 
 class Subscribe(NamedTuple):
-    """A subscribe request; `style` is the format it is written in, or the modern API; an empty ufid is a blank one."""
+    """A subscribe request; `style` is the format it is written in, or the modern API; an empty ufid is a blank one.
+
+    1.0.0 answers it if `is_released`.
+    """
 
     style: str
     app: str
@@ -34,16 +40,18 @@ class Subscribe(NamedTuple):
     system: str
     ufid: str | None
     day: int = 0
+    is_released: bool = False
 
 
 class Unsubscribe(NamedTuple):
-    """An unsubscribe request, by KSID, or by application and device."""
+    """An unsubscribe request, by KSID, or by application and device; 1.0.0 answers it if `is_released`."""
 
     style: str
     ksid: str | None
     app: str | None
     device: str | None
     day: int = 0
+    is_released: bool = False
 
 
 class Manage(NamedTuple):
@@ -119,6 +127,8 @@ class Model:
         """Return the state after the call if it may have been answered so; None for an answer is one never seen."""
         if answer is None:
             return self.apply(state, call, fresh)[0]
+        if answer == NO_SUBSCRIPTION and isinstance(call, Unsubscribe) and _may_miss_device(state, call):
+            return state
         ours = {row.ksid for row in state}
         # The KSID of an answer is new, or known, or the name at last of a stand-in.
         after, expected = self.apply(state, call, answer.ksid if answer.ksid not in ours else fresh)
@@ -133,7 +143,7 @@ def _subscribe(state: State, call: Subscribe, fresh: str, until: float) -> tuple
     by_device = next((row for row in state if row.app == call.app and row.device == call.device), None)
     by_sid = next((row for row in state if row.app == call.app and row.sid == call.sid), None)
     # XML cannot leave out what its template prints.
-    keeps_ufid = call.ufid is None or (call.ufid == "" and call.style == XML)
+    keeps_ufid = call.ufid is None or (call.ufid == "" and (call.style == XML or call.is_released))
     wanted = Row(fresh, call.app, call.device, call.sid, call.system, call.ufid or None, active=True, until=until)
     row = by_device or by_sid
     if row is None:
@@ -141,7 +151,7 @@ def _subscribe(state: State, call: Subscribe, fresh: str, until: float) -> tuple
     others: State = frozenset()
     if by_device is not None and by_sid is not None and by_device != by_sid:
         modern = call.style == MODERN
-        if by_device.active and by_sid.active and not modern:
+        if call.is_released or (by_device.active and by_sid.active and not modern):
             return state, UNCLEAR
         if by_sid.active and not by_device.active and not modern:
             row, loser, less = by_sid, by_device, by_device._replace(device="")
@@ -150,7 +160,7 @@ def _subscribe(state: State, call: Subscribe, fresh: str, until: float) -> tuple
             if loser.active:
                 less = less._replace(active=False, ufid=None)
         state, others = state - {loser}, frozenset({less})
-    kept_ufid = row.ufid if row.active else None
+    kept_ufid = row.ufid if row.active or call.is_released else None
     wanted = wanted._replace(ksid=row.ksid, ufid=kept_ufid if keeps_ufid else wanted.ufid)
     if others or wanted != row._replace(until=until):
         return state - {row} | {wanted} | others, Answer("200", UPDATED, row.ksid)
@@ -173,7 +183,16 @@ def _unsubscribe(state: State, call: Unsubscribe) -> tuple[State, Answer]:
         return state, UNCLEAR
     if not row.active:
         return state, Answer("200", ALREADY, row.ksid)
-    return state - {row} | {row._replace(active=False, ufid=None)}, Answer("200", UNSUBSCRIBED, row.ksid)
+    ufid = row.ufid if call.is_released else None
+    return state - {row} | {row._replace(active=False, ufid=ufid)}, Answer("200", UNSUBSCRIBED, row.ksid)
+
+
+def _may_miss_device(state: State, call: Unsubscribe) -> bool:
+    """Whether 1.0.0 may answer 404 although the device has a subscriber: it followed the one that lost the device.
+
+    In 1.0.0 no subscriber takes the device of another, so it looks no second time.
+    """
+    return call.is_released and call.ksid is None and any(row.app == call.app and row.device == "" for row in state)
 
 
 def _manage(state: State, call: Manage) -> tuple[State, Answer]:
