@@ -29,8 +29,6 @@ HOSTS = {"aarch64": "arm64", "x86_64": "x86_64"}
 # CPython 3.13's: other versions would compile everything again, at every cold start.
 MAGIC = (3571).to_bytes(2, "little") + b"\r\n"
 TAG = "cpython-313"
-# Distributions' packages that layers/common/prune.py takes out whole.
-PRUNED = {"cffi", "pycparser"}
 # Hash-based and never compared with the source (PEP 552).
 UNCHECKED = 1
 UNWANTED_FOLDERS = {"bin", "test", "tests", "testing"}
@@ -88,7 +86,7 @@ def find_faults(build: Build, requirements: str) -> Iterator[str]:
             fault = _fault(path, path.relative_to(part), build.architecture)
             if fault is not None:
                 yield f"{path.relative_to(build.folder)}: {fault}"
-    wanted = _importable(requirements) - PRUNED | {"pushreg"}
+    wanted = _importable(requirements) | {"pushreg"}
     # A compiled module's name goes on with the Python and the platform that it is for.
     found = {
         path.name.partition(".")[0]

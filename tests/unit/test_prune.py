@@ -30,7 +30,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(DATA / service, data / service)
     for name in ("six.py", "bin/tool", "six/tests/test_six.py", "six/six.pyi", "six-1.0.dist-info/METADATA"):
         _write(packages / name)
-    for name in ("cffi/api.py", "pycparser/c_ast.py", "pycparser-3.dist-info/METADATA"):
+    for name in ("cffi/api.py", "cffi/_embedding.h", "pycparser/_c_ast.cfg", "boto3/data/s3/resources-1.json"):
         _write(packages / name)
     for name in ("six-1.0.dist-info/RECORD", "six-1.0.dist-info/LICENSE.txt", "six-1.0.dist-info/licenses/LICENSE"):
         _write(packages / name)
@@ -46,6 +46,7 @@ def _write(path: Path) -> None:
 def test_prune_keeps_code_licences_and_metadata(packages: Path) -> None:
     kept = {str(path.relative_to(packages)) for path in packages.rglob("*") if path.is_file()}
     assert {path for path in kept if not path.startswith("botocore")} == {
+        "cffi/api.py",
         "six.py",
         "six-1.0.dist-info/METADATA",
         "six-1.0.dist-info/LICENSE.txt",
