@@ -12,7 +12,7 @@ from pushreg.credentials import authenticate, bearer
 from pushreg.errors import PushregError, UnauthenticatedError
 from pushreg.http import Context, Request
 from pushreg.models.directory import Application, Credential
-from pushreg.models.text import is_blank, is_placeholder, trim
+from pushreg.models.text import is_placeholder, trim
 
 # Each carries the same secret; the first that is sent counts.
 _SECRET_HEADERS = ("x-voltmx-app-api-key", "x-voltmx-authorization", "x-kony-authorization")
@@ -76,4 +76,4 @@ def _read_password(authorization: str | None) -> str | None:
 def _read_header(request: Request, name: str) -> str | None:
     # Web builds of the SDK print a missing value.
     value = trim(request.headers.get(name, ""))
-    return None if is_blank(value) or is_placeholder(value) else value
+    return None if is_placeholder(value) else value

@@ -38,6 +38,7 @@ def test_models_treat_blank_alike_in_required_and_optional_fields() -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "",
         "null",
         "undefined",
         "(null)",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pushreg.models.text import is_blank, is_placeholder
+from pushreg.models.text import is_placeholder
 from pushreg_ops.commands import entries
 from pushreg_ops.commands.options import (
     Json,
@@ -57,7 +57,7 @@ def add(
     Options change existing applications too; what is not given is left unchanged.
     """
     auth_token = None if auth_token is None else read_secret(auth_token, "--auth-token")
-    if auth_token is not None and (is_blank(auth_token) or is_placeholder(auth_token)):
+    if auth_token is not None and is_placeholder(auth_token):
         raise typer.BadParameter("the token must not be empty, nor a word for none", param_hint="--auth-token")
     terminal = Terminal(as_json=json)
     with provision(stack, local) as provisioner:

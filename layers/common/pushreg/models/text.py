@@ -43,6 +43,6 @@ def trim(text: str) -> str:
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether the text stands for no token: one of PLACEHOLDERS in any letter case, or iOS's description of a Data."""
+    """Whether the text stands for no token: blank, one of PLACEHOLDERS in any case, or iOS's description of a Data."""
     trimmed = trim(text)
-    return trimmed.lower() in PLACEHOLDERS or _DATA_DESCRIPTION.fullmatch(trimmed) is not None
+    return not trimmed or trimmed.lower() in PLACEHOLDERS or _DATA_DESCRIPTION.fullmatch(trimmed) is not None
