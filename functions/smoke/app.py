@@ -21,11 +21,10 @@ import boto3
 from smoke.probes import Call, ProbeError, probe_engagement, probe_kazoo, probe_places, probe_senders
 
 FAMILIES = ("kazoo", "engagement", "places", "senders")
-ROUTES = {
-    "kazoo": "ANY /v2/accounts/{account_id}/push_notification_subscriptions/{app}/{device_id}",
-    "engagement": "ANY /subscription",
-    "places": "ANY /dts/places/{place_id}/subscriptions",
-    "senders": "ANY /pushreg/v1/lookup",
+# The paths of the families' routes; those of the others are what the probes call.
+PATHS = {
+    "kazoo": "/v2/accounts/{account_id}/push_notification_subscriptions/{app}/{device_id}",
+    "places": "/dts/places/{place_id}/subscriptions",
 }
 TIMEOUT = 15
 # Under these the probes register; the credentials of the parameter are for them.
@@ -43,11 +42,13 @@ class SmokeTest:
         connect: Callable[[str], Any] | None = None,
         emit: Callable[[str], None] = print,
         epoch: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._environ = os.environ if environ is None else environ
         self._connect: Any = connect or boto3.client
         self._emit = emit
         self._epoch = epoch
+        self._sleep = sleep
 
     def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, str]:
         """Test the new versions for CodeDeploy's event, the API for the schedule's; return what failed, by family."""
@@ -73,7 +74,16 @@ class SmokeTest:
                 choose("engagement"), APPLICATION, secrets.get("engagement"), f"smoke-{name}"
             ),
             "places": lambda: probe_places(choose("places"), PLACE, secrets.get("places"), f"smoke-{name}"),
-            "senders": lambda: probe_senders(choose("senders"), PLACE, secrets.get("senders")),
+            "senders": lambda: probe_senders(
+                choose("senders"),
+                PLACE,
+                secrets.get("senders"),
+                choose("places"),
+                secrets.get("places"),
+                f"smoke-senders-{name}",
+                self._epoch,
+                self._sleep,
+            ),
         }
         return dict(_failures(probes))
 
@@ -144,14 +154,14 @@ def _read(method: str, status: int, body: str | bytes, wanted: tuple[int, ...]) 
 
 def _build_event(family: str, method: str, path: str, headers: Mapping[str, str], data: Any) -> dict[str, Any]:
     """Return an event of payload format 2.0 as the family's route would send it."""
-    parameters = _match(ROUTES[family].partition(" ")[2], path)
+    route = PATHS.get(family, path)
     return {
         "version": "2.0",
-        "routeKey": ROUTES[family],
+        "routeKey": f"ANY {route}",
         "rawPath": quote(path),
         "rawQueryString": "",
         "headers": {"content-type": "application/json", **{name.lower(): value for name, value in headers.items()}},
-        "pathParameters": parameters,
+        "pathParameters": _match(route, path),
         "requestContext": {"http": {"method": method, "path": path}, "requestId": "smoke"},
         "body": None if data is None else json.dumps(data),
         "isBase64Encoded": False,

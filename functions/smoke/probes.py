@@ -7,10 +7,15 @@ stays behind, inactive, since its KSID is never given to another.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 NAME = "pushreg-smoke"
+LOOKUP, FEEDBACK = "/pushreg/v1/lookup", "/pushreg/v1/feedback"
+# Reports of a token that was registered in the same second, and seconds between two of them.
+REPORTS, PAUSE = 5, 0.5
 MOBILE = {
     "notification_registration_ids": {NAME: {"notification_type": "fcm", "notification_preferences": ["chat"]}},
     "platform": "android",
@@ -80,15 +85,69 @@ def probe_places(call: Call, place: str, secret: str | None, token: str = NAME) 
         call("DELETE", path, headers, body, 404)
 
 
-def probe_senders(call: Call, place: str, secret: str | None) -> None:
-    """Look the place up; without a secret only be refused."""
-    body = {"addresses": [{"place_id": place}]}
-    call("POST", "/pushreg/v1/lookup", {"Authorization": "Bearer wrong"}, body, 401)
+def probe_senders(
+    call: Call,
+    place: str,
+    secret: str | None,
+    register: Call,
+    register_secret: str | None,
+    token: str = NAME,
+    epoch: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Look a token up that `register` gave the place, report it dead and look again; without a secret only be refused.
+
+    Without the other secret, that of the places family, only look the place up.
+    """
+    headers = {"Authorization": f"Bearer {secret}"}
+
+    def find() -> list[str]:
+        body = {"addresses": [{"place_id": place}]}
+        results = call("POST", LOOKUP, headers, body, 200).get("results", [])
+        if [each.get("status") for each in results] != ["ok"]:
+            raise ProbeError("lookup does not find the place")
+        return [each.get("device_token") for each in results[0].get("tokens", [])]
+
+    call("POST", LOOKUP, {"Authorization": "Bearer wrong"}, {"addresses": [{"place_id": place}]}, 401)
     if secret is None:
         return
-    found = call("POST", "/pushreg/v1/lookup", {"Authorization": f"Bearer {secret}"}, body, 200)
-    if [each.get("status") for each in found.get("results", [])] != ["ok"]:
-        raise ProbeError("POST does not look the place up")
+    if register_secret is None:
+        find()
+        return
+    path, body = f"/dts/places/{place}/subscriptions", {"device_token": token}
+    register_headers = {"Authorization": f"Bearer {register_secret}"}
+    register("PUT", path, register_headers, body, 200)
+    try:
+        if token not in find():
+            raise ProbeError("lookup does not return what was PUT")
+        _report_dead(call, headers, {"place_id": place, "device_token": token}, epoch, sleep)
+        if token in find():
+            raise ProbeError("lookup returns a token that was reported dead")
+    except ProbeError:
+        with contextlib.suppress(ProbeError):
+            register("DELETE", path, register_headers, body, 200, 404)
+        raise
+
+
+def _report_dead(
+    call: Call,
+    headers: dict[str, str],
+    address: dict[str, str],
+    epoch: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> None:
+    # A verdict counts for registrations of an earlier second. A time ahead of the registry's is taken for its own.
+    at = datetime.fromtimestamp(epoch() + 60, UTC).isoformat(timespec="seconds")
+    body = {"results": [{**address, "provider": "fcm", "code": "UNREGISTERED", "at": at}]}
+    status = None
+    for _ in range(REPORTS):
+        results = call("POST", FEEDBACK, headers, body, 200).get("results", [{}])
+        status = results[0].get("status")
+        if status != "newer":
+            break
+        sleep(PAUSE)
+    if status != "removed":
+        raise ProbeError(f"feedback returned {status} instead of removed")
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -43,12 +44,32 @@ HOOK = {"DeploymentId": "d-ABC123", "LifecycleEventHookExecutionId": "e-1"}
 Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
 
 
+class Time:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.moment = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        """Return the moment."""
+        return self.moment
+
+    def epoch(self) -> float:
+        """Return the moment in seconds."""
+        return self.moment.timestamp()
+
+    def sleep(self, seconds: float) -> None:
+        """Move on, at once."""
+        self.moment += timedelta(seconds=seconds)
+
+
 @dataclass
 class FakeAws:
     """Clients of three services: Lambda runs the real handlers, the others note and answer."""
 
     handlers: dict[str, Handler]
-    secrets: dict[str, str] | None = None
+    secrets: dict[str, str] | None
+    time: Time
     told: list[dict[str, Any]] = field(default_factory=list)
 
     class exceptions:  # noqa: N801 As a client has it.
@@ -89,15 +110,16 @@ def client() -> Iterator[Any]:
 
 @pytest.fixture
 def aws(client: Any) -> FakeAws:
-    """Versions by their name, each a handler within its role's permissions."""
+    """Versions by their name, each a handler within its role's permissions, of a time that only sleeping moves."""
+    time = Time()
     handlers: dict[str, Handler] = {}
     for function in read_template().functions:
         create = importlib.import_module(function.module).create_handler
         restricted = Restricted(client, function.name)
         handlers[f"{function.name}.Version"] = create(
-            function.environment, restricted, sleep=lambda _: None, emit=lambda _: None
+            function.environment, restricted, clock=time.now, sleep=lambda _: None, emit=lambda _: None
         )
-    return FakeAws(handlers, SECRETS)
+    return FakeAws(handlers, SECRETS, time)
 
 
 @pytest.fixture
@@ -110,7 +132,7 @@ def environ() -> dict[str, str]:
 def run(event: Mapping[str, Any], aws: FakeAws, environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the failures by family, and the line that was logged."""
     lines: list[str] = []
-    failures = SmokeTest(environ, aws, lines.append, lambda: 1.0)(event, None)
+    failures = SmokeTest(environ, aws, lines.append, aws.time.epoch, aws.time.sleep)(event, None)
     (line,) = lines
     assert not any(secret in line for secret in SECRETS.values())
     return failures, json.loads(line)
@@ -152,9 +174,38 @@ def test_hook_version_that_fails_one_method_is_refused(
 
     aws.handlers[version] = fail
     failures, line = run(HOOK, aws, environ)
-    assert failures == ({family: line["failures"][family]} if called else {})
+    # A sender's probe registers by the places family.
+    affected = {family, "senders"} if (family, method) == ("places", "PUT") else {family}
+    assert failures == line["failures"]
+    assert failures.keys() == (affected if called else set())
     assert aws.told[0]["status"] == ("Failed" if called else "Succeeded")
     assert line["Heartbeat"] == int(not called)
+
+
+@pytest.mark.parametrize(
+    ("path", "result", "failure"),
+    [
+        ("lookup", {"status": "ok", "tokens": []}, "lookup does not return what was PUT"),
+        ("lookup", {"status": "denied"}, "lookup does not find the place"),
+        ("feedback", {"status": "absent"}, "feedback returned absent instead of removed"),
+        ("feedback", {"status": "newer"}, "feedback returned newer instead of removed"),
+        ("feedback", {"status": "removed"}, "lookup returns a token that was reported dead"),
+    ],
+)
+def test_hook_version_of_senders_with_wrong_answer_is_refused_and_leaves_nothing(
+    path: str, result: dict[str, Any], failure: str, client: Any, aws: FakeAws, environ: dict[str, str]
+) -> None:
+    version = environ["SENDERS_VERSION"]
+    good = aws.handlers[version]
+
+    def lie(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        if event["headers"]["authorization"] == "Bearer wrong" or not event["rawPath"].endswith(path):
+            return good(event, context)
+        return {"statusCode": 200, "headers": {}, "body": json.dumps({"results": [result]})}
+
+    aws.handlers[version] = lie
+    assert run(HOOK, aws, environ)[0] == {"senders": failure}
+    assert left(client)[1] == []
 
 
 def test_hook_version_that_dies_is_refused_and_named(aws: FakeAws, environ: dict[str, str]) -> None:
@@ -163,7 +214,8 @@ def test_hook_version_that_dies_is_refused_and_named(aws: FakeAws, environ: dict
 
     aws.handlers[environ["PLACES_VERSION"]] = die
     failures, _ = run(HOOK, aws, environ)
-    assert failures == {"places": "PUT: the function failed with ZeroDivisionError"}
+    # A sender's probe registers by the places family.
+    assert failures == dict.fromkeys(("places", "senders"), "PUT: the function failed with ZeroDivisionError")
     assert aws.told[0]["status"] == "Failed"
 
 
@@ -193,7 +245,7 @@ def test_hook_after_killed_run_cleans_up(client: Any, aws: FakeAws, environ: dic
 
 
 def test_heartbeat_calls_api_and_reports(client: Any, aws: FakeAws, environ: dict[str, str]) -> None:
-    with serve(Gateway(client).send) as address:
+    with serve(Gateway(client, clock=aws.time.now).send) as address:
         failures, line = run({"api": address}, aws, environ)
     assert failures == {}
     assert (line["service"], line["Heartbeat"]) == ("smoke", 1)

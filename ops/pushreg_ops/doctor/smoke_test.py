@@ -18,7 +18,7 @@ from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS, device_claim_key, diges
 from pushreg_ops.directory_writer import DirectoryWriter
 from pushreg_ops.doctor.checks import CheckResult
 from pushreg_ops.registry import Registry
-from smoke.probes import ProbeError, probe_engagement, probe_kazoo, probe_places
+from smoke.probes import ProbeError, probe_engagement, probe_kazoo, probe_places, probe_senders
 
 # Constant, so that the next run cleans up after one that was killed.
 ACCOUNT = "d0c70000000000000000000000d0c700"
@@ -51,6 +51,7 @@ class SmokeTest:
                 ("kazoo", lambda: probe_kazoo(self._call, ACCOUNT, f"kazoo {self._secret}", NAME)),
                 ("engagement", lambda: probe_engagement(self._call, self._application, self._secret, NAME)),
                 ("places", lambda: probe_places(self._call, PLACE, f"places {self._secret}", NAME)),
+                ("senders", self._probe_senders),
             ]
             for family, check in checks:
                 try:
@@ -79,6 +80,10 @@ class SmokeTest:
         self._remove(DEVICES, "account_id", ACCOUNT)
         self._remove(PLACES, "place_id", PLACE)
 
+    def _probe_senders(self) -> None:
+        keys = [f"{family} {self._secret}" for family in ("senders", "places")]
+        probe_senders(self._call, PLACE, keys[0], self._call, keys[1], NAME)
+
     def _add_entries(self) -> None:
         moment = to_iso(now())
         for entry in (
@@ -87,6 +92,7 @@ class SmokeTest:
             Application(self._application, moment, digest(self._secret)),
             Credential(digest(f"kazoo {self._secret}"), "kazoo", "write", moment, account_id=ACCOUNT),
             Credential(digest(f"places {self._secret}"), "places", "write", moment, places=frozenset({PLACE})),
+            Credential(digest(f"senders {self._secret}"), "senders", "sender", moment, places=frozenset({PLACE})),
         ):
             self._writer.add(entry)
 
