@@ -27,10 +27,7 @@ def build_import(document: Mapping[str, Any], names: Mapping[str, str]) -> tuple
     tables = {name: each for name, each in document["Resources"].items() if each["Type"] == "AWS::DynamoDB::Table"}
     if set(tables) != set(names):
         raise TemplateError(f"name each of the tables once: {' '.join(f'{name}=NAME' for name in tables)}")
-    resources = {
-        name: {**each, "Properties": {key: each["Properties"][key] for key in RESTORED if key in each["Properties"]}}
-        for name, each in tables.items()
-    }
+    resources = {name: {**each, "Properties": _restore(each["Properties"])} for name, each in tables.items()}
     imports = [
         {
             "ResourceType": "AWS::DynamoDB::Table",
@@ -40,6 +37,16 @@ def build_import(document: Mapping[str, Any], names: Mapping[str, str]) -> tuple
         for logical_id, name in names.items()
     ]
     return {"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources}, imports
+
+
+def _restore(properties: Mapping[str, Any]) -> dict[str, Any]:
+    restored = {key: properties[key] for key in RESTORED if key in properties}
+    if "GlobalSecondaryIndexes" in restored:
+        restored["GlobalSecondaryIndexes"] = [
+            {key: value for key, value in index.items() if key != "OnDemandThroughput"}
+            for index in restored["GlobalSecondaryIndexes"]
+        ]
+    return restored
 
 
 def main() -> int:

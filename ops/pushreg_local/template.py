@@ -158,6 +158,9 @@ def _read_routes(resolver: Resolver, function: str, properties: Mapping[str, Any
 
 def _read_table(resolver: Resolver, logical_id: str, properties: Mapping[str, Any]) -> Table:
     definition = {name: resolver.resolve(properties[name]) for name in _TABLE_PROPERTIES if properties.get(name)}
+    # Local engines are not limited.
+    for index in definition.get("GlobalSecondaryIndexes", ()):
+        index.pop("OnDemandThroughput", None)
     definition["BillingMode"] = "PAY_PER_REQUEST"
     stream = resolver.resolve(properties.get("StreamSpecification"))
     if stream:

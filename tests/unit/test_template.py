@@ -252,6 +252,9 @@ def test_template_alarms_watch_emitted_metrics(name: str, emitted: set[tuple[str
                 ("AWS/Lambda", "Throttles", ("FunctionName",)),
                 ("AWS/DynamoDB", "ReadThrottleEvents", ("TableName",)),
                 ("AWS/DynamoDB", "WriteThrottleEvents", ("TableName",)),
+                ("AWS/DynamoDB", "ReadThrottleEvents", ("TableName", "GlobalSecondaryIndexName")),
+                ("AWS/DynamoDB", "WriteThrottleEvents", ("TableName", "GlobalSecondaryIndexName")),
+                ("AWS/Lambda", "IteratorAge", ("FunctionName",)),
                 ("AWS/SQS", "ApproximateNumberOfMessagesVisible", ("QueueName",)),
             }
 
@@ -314,11 +317,12 @@ def test_template_default_limits_bound_each_other() -> None:
     assert len(FUNCTIONS) * defaults["ReservedConcurrency"] <= 1000 - 100
     assert defaults["ReservedConcurrency"] * units / slowest <= defaults["MaxWriteUnits"]
     for name in TABLES:
-        throughput = DOCUMENT["Resources"][name]["Properties"]["OnDemandThroughput"]
-        assert throughput == {
-            "MaxReadRequestUnits": {"Ref": "MaxReadUnits"},
-            "MaxWriteRequestUnits": {"Ref": "MaxWriteUnits"},
-        }
+        properties = DOCUMENT["Resources"][name]["Properties"]
+        for limited in (properties, *properties.get("GlobalSecondaryIndexes", ())):
+            assert limited["OnDemandThroughput"] == {
+                "MaxReadRequestUnits": {"Ref": "MaxReadUnits"},
+                "MaxWriteRequestUnits": {"Ref": "MaxWriteUnits"},
+            }
 
 
 def test_template_names_differ_between_regions_of_an_account() -> None:
@@ -340,7 +344,7 @@ def test_template_roles_take_permissions_boundary() -> None:
 def test_template_without_change_feed_has_none_of_it() -> None:
     own = {name for name in DOCUMENT["Resources"] if name.startswith("Feed") or name.endswith("Feed")}
     assert own == {
-        *("FeedFunction", "FeedRole", "FeedLog", "FeedBus", "FeedFailures", "FeedFailureAlarm"),
+        *("FeedFunction", "FeedRole", "FeedLog", "FeedBus", "FeedFailures", "FeedFailureAlarm", "FeedLagAlarm"),
         *("DevicesFeed", "SubscribersFeed", "PlacesFeed"),
     }
     assert {DOCUMENT["Resources"][name]["Condition"] for name in own} == {"HasChangeFeed"}
@@ -378,7 +382,7 @@ def test_template_dashboard_shows_emitted_metrics(emitted: set[tuple[str, tuple[
     searches = [row[0]["expression"] for row in rows if isinstance(row[0], dict)]
     pattern = re.compile(rf"SEARCH\('\{{\"{STACK_NAMESPACE}\",([a-z,]+)\}} MetricName=\"(\w+)\"', '\w+'\)")
     own = {(match[2], tuple(match[1].split(","))) for search in searches if (match := pattern.fullmatch(search))}
-    assert {name for name, _ in own} == {"Latency", "Faults", "Denied", "ColdStart"}
+    assert {name for name, _ in own} == {"Latency", "Faults", "Denied", "Contended", "ColdStart"}
     assert own <= emitted
     foreign = {search.partition(" FunctionName=")[0] for search in searches if STACK_NAMESPACE not in search}
     assert foreign == {f'SEARCH(\'{{AWS/Lambda,FunctionName}} MetricName="{name}"' for name in ("Errors", "Throttles")}
@@ -390,14 +394,26 @@ def test_template_dashboard_shows_every_function_and_table() -> None:
         assert body.count(f'\\"{name}\\"') == 2
         assert body.count(f"SOURCE '{name.removesuffix('Function')}Log'") == 2
     for name in TABLES:
-        assert body.count(f'"TableName", "{name}"') == 4
+        indexes = TABLES[name].get("GlobalSecondaryIndexes", ())
+        assert body.count(f'"TableName", "{name}"') == 4 + 2 * len(indexes)
+        for index in indexes:
+            assert body.count(f'"TableName", "{name}", "GlobalSecondaryIndexName", "{index["IndexName"]}"') == 2
+
+
+def test_template_dashboard_shows_every_alarm_that_is_always_there() -> None:
+    body = json.loads(DOCUMENT["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
+    (shown,) = (widget["properties"]["alarms"] for widget in body["widgets"] if widget["type"] == "alarm")
+    # People need not see what CodeDeploy acts on.
+    wanted = {name for name in ALARMS if "Condition" not in RESOLVED[name] and not name.endswith("CanaryAlarm")}
+    assert sorted(shown) == sorted(f"${{{name}.Arn}}" for name in wanted)
 
 
 def test_template_has_alarms_for_every_family_and_table() -> None:
     families = {name.removesuffix("Function") for name in FUNCTIONS}
     kinds = ("Fault", "Canary", "Latency", "Throttle", "Denied", "Contended", "Registration")
     expected = {f"{family}{kind}Alarm" for family in families for kind in kinds} - {"SendersRegistrationAlarm"}
-    shared = {"TakeoverAlarm", "ApiFaultAlarm", "ApiThrottleAlarm", "HeartbeatAlarm", "FeedFailureAlarm"}
+    shared = {"TakeoverAlarm", "ApiFaultAlarm", "ApiThrottleAlarm", "HeartbeatAlarm"}
+    shared |= {"FeedFailureAlarm", "FeedLagAlarm", "SubscribersIndexThrottleAlarm"}
     assert set(ALARMS) == expected | shared | {f"{table}ThrottleAlarm" for table in TABLES}
     services = {name: each["Service"] for name, each in DOCUMENT["Mappings"]["Families"].items()}
     assert services == {

@@ -49,7 +49,8 @@ def create_old_stack(aws: Any) -> dict[str, str]:
     tables = {name: resolved[name] for name in TABLES}
     for table in tables.values():
         table["Properties"]["DeletionProtectionEnabled"] = True
-        del table["Properties"]["OnDemandThroughput"]
+        for limited in (table["Properties"], *table["Properties"].get("GlobalSecondaryIndexes", ())):
+            del limited["OnDemandThroughput"]
     return create_stack(aws, "pushreg", tables)
 
 
