@@ -12,7 +12,7 @@ from pushreg.models.directory import Credential
 from pushreg.schema import DAY, DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, digest, ksid_key, place_key
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
 from pushreg_ops.directory_writer import DirectoryWriter
-from tests.support.calls import APPLICATION, Engagement, Kazoo, Places, Senders, answered
+from tests.support.calls import APPLICATION, Engagement, Kazoo, Modern, Places, Senders, answered
 from tests.support.gateway import Gateway
 from tests.support.stored import Stored
 from tests.support.time import Time
@@ -138,6 +138,47 @@ def test_feedback_on_dead_sid_leaves_subscriber_out_until_new_sid(api: Api, empt
     assert [token["sid"] for token in api.find(ksid=ksid)] == ["new-sid"]
     assert api.report(**report) == {"status": "newer"}
     assert [token["sid"] for token in api.find(ksid=ksid)] == ["new-sid"]
+
+
+@pytest.mark.parametrize("changes", [{}, {"ufid": "other"}, {"deviceId": "tablet"}], ids=["same", "user", "device"])
+def test_subscribe_with_dead_sid_makes_subscriber_living_again(
+    changes: dict[str, str], api: Api, empty: Stored
+) -> None:
+    ksid = answered(api.engagement.subscribe("phone", "sid", ufid="me"))[1]
+    api.wait(2)
+    report = {"ksid": ksid, "sid": "sid", **DEAD, "at": api.at(-1)}
+    assert api.report(**report) == {"status": "removed"}
+    again = api.engagement.subscribe("phone", "sid", **{"ufid": "me", **changes})
+    assert answered(again) == ("200", ksid, "Update successful.")
+    assert "cloud" not in (empty.subscriber(ksid) or {})
+    assert [token["sid"] for token in api.find(ksid=ksid)] == ["sid"]
+    assert api.report(**report) == {"status": "newer"}
+    assert len(api.find(ksid=ksid)) == 1
+    assert len(empty.settled(SUBSCRIBERS)) == 3
+    repeated = api.engagement.subscribe("phone", "sid", **{"ufid": "me", **changes})
+    assert answered(repeated)[::2] == ("201", "Duplicate subscription. SID element has ID of existing subscription.")
+
+
+def test_operator_activating_subscriber_keeps_verdict(api: Api, empty: Stored) -> None:
+    ksid = answered(api.engagement.subscribe("phone", "sid"))[1]
+    api.wait(1)
+    assert api.report(ksid=ksid, sid="sid", **DEAD, at=api.at()) == {"status": "removed"}
+    modern = Modern(api.send)
+    assert [modern.set_active(ksid, active).status for active in (False, True)] == [200, 200]
+    assert api.find(ksid=ksid) == []
+    empty.settled(SUBSCRIBERS)
+
+
+def test_feedback_on_subscriber_whose_device_was_taken_marks_sid_dead(api: Api, empty: Stored) -> None:
+    ksid = answered(api.engagement.subscribe("phone", "sid"))[1]
+    api.engagement.unsubscribe(ksid=ksid)
+    api.engagement.subscribe("tablet", "other")
+    api.engagement.subscribe("phone", "other")
+    assert (empty.subscriber(ksid) or {})["deviceId"] == ""
+    api.wait(1)
+    assert api.report(ksid=ksid, sid="sid", **DEAD, at=api.at()) == {"status": "removed"}
+    assert (empty.subscriber(ksid) or {})["cloud"] is False
+    empty.settled(SUBSCRIBERS)
 
 
 def test_feedback_on_sid_taken_back_since_keeps_subscriber(api: Api) -> None:

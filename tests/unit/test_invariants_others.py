@@ -112,6 +112,7 @@ DEVICE, SID, OWNER = "device#app #", "sid#app # 1#", "ksid#1234567"
             [subscriber(deviceName="mine"), device_claim(deviceName="yours"), sid_claim()],
             [(Rule.AGREEING, DEVICE)],
         ),
+        ([subscriber(), device_claim(cloud=False), sid_claim()], [(Rule.AGREEING, DEVICE)]),
         ([subscriber(ufid=None), device_claim(), sid_claim()], [(Rule.AGREEING, DEVICE), (Rule.AGREEING, SID)]),
     ],
 )
@@ -125,8 +126,8 @@ def test_check_subscribers_violation_names_attributes_without_values() -> None:
     assert violation.keys == ({"record": device_claim()["record"]}, {"record": f"ksid#{KSID}"})
 
 
-def test_check_subscribers_claim_without_device_name_of_1_0_0_has_no_violation() -> None:
-    items = [subscriber(deviceName="mine"), device_claim(), sid_claim()]
+def test_check_subscribers_claim_of_1_0_0_without_name_and_verdict_has_no_violation() -> None:
+    items = [subscriber(deviceName="mine", cloud=False), device_claim(), sid_claim()]
     assert list(check_subscribers(items, NOW)) == []
 
 

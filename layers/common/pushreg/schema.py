@@ -161,7 +161,7 @@ def subscriber_claims(subscriber: Mapping[str, Any]) -> tuple[Item, ...]:
     device_digest, sid_digest = digest(subscriber["deviceId"]), digest(subscriber["sid"])
     shared = {name: subscriber.get(name) for name in ("ksid", "ufid", "expires_at")}
     # The device claim alone tells whether a subscribe request is a duplicate.
-    state = {name: subscriber.get(name) for name in ("osType", "active", "deviceName")}
+    state = {name: subscriber.get(name) for name in ("osType", "active", "deviceName", "cloud")}
     claims: list[Item] = []
     if subscriber["deviceId"] != TAKEN:
         claims.append({**device_claim_key(app_id, device_digest), **shared, **state, OTHER_CLAIM_DIGEST: sid_digest})

@@ -192,9 +192,10 @@ def _check_document(device: StoredDevice) -> Iterator[Violation]:
 
 def _differences(claim: DeviceClaim | SidClaim, wanted: DeviceClaim | SidClaim) -> list[str]:
     found = claim.model_dump(by_alias=True)
-    if found.get("deviceName") is None:
-        # 1.0.0 writes claims without it, and so does a request that leads to the subscriber by its sid alone.
-        found.pop("deviceName", None)
+    for name in ("deviceName", "cloud"):
+        # 1.0.0 writes claims without them, and a request that leads to the subscriber by its sid alone without a name.
+        if found.get(name) is None:
+            found.pop(name, None)
     return [name for name, value in wanted.model_dump(by_alias=True).items() if found.get(name, value) != value]
 
 

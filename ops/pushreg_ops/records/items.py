@@ -98,6 +98,7 @@ class DeviceClaim(ExpiringItem):
     osType: OsType
     active: bool
     deviceName: str | None = None
+    cloud: bool | None = None
 
 
 class SidClaim(ExpiringItem):

@@ -45,7 +45,7 @@ Write = dict[str, Any]
 class Claim:
     """A claim on a device or a sid; `other_claim_digest` is the digest of the sid or the device beside it.
 
-    Only a device's claim has `osType`, `active` and `deviceName`.
+    Only a device's claim has `osType`, `active`, `deviceName` and `cloud`, which is False if the sid was reported dead.
     """
 
     ksid: str
@@ -55,6 +55,7 @@ class Claim:
     osType: str | None = None
     active: bool | None = None
     deviceName: str | None = None
+    cloud: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +152,12 @@ class Subscribers:
         return self._to_subscriber(self._session.get(self._table, ksid_key(ksid)))
 
     def is_duplicate(self, form: Subscribe, device: Claim) -> bool:
-        """Whether the device's subscriber is active and equals what the request asks for."""
+        """Whether the device's subscriber is active, its sid not reported dead, and equals what the request asks for."""
         is_same_user = form.keeps_ufid or form.ufid == device.ufid
         is_same_name = form.deviceName is None or form.deviceName == device.deviceName
         is_same_registration = (device.other_claim_digest, device.osType) == (digest(form.sid), form.osType)
-        return bool(device.active) and is_same_user and is_same_name and is_same_registration
+        is_living = bool(device.active) and device.cloud is not False
+        return is_living and is_same_user and is_same_name and is_same_registration
 
     def is_due(self, claim: Claim) -> bool:
         """Whether a duplicate should renew the expiry: at most once a day, so that most duplicates write nothing."""
@@ -213,7 +215,7 @@ class Subscribers:
         device_item, sid_item = subscriber_claims(self._to_item(form, ksid, ufid, name))
         has_new_sid = own is device and device.other_claim_digest != digest(form.sid)
         writes = [
-            self._update_subscriber(form, ksid, ufid, expected, has_new_sid=has_new_sid),
+            self._update_subscriber(form, ksid, ufid, expected),
             self._put_over(device_item, device),
             self._put_over(sid_item, sid),
         ]
@@ -278,9 +280,7 @@ class Subscribers:
                 raise WriteConflictError(self.get(ksid)) from error
             raise StoreError("InvariantViolated") from error
 
-    def _update_subscriber(
-        self, form: Subscribe, ksid: str, ufid: str | None, active: bool | None, *, has_new_sid: bool
-    ) -> Write:
+    def _update_subscriber(self, form: Subscribe, ksid: str, ufid: str | None, active: bool | None) -> Write:
         values: dict[str, str | bool | int | None] = {
             "deviceId": form.deviceId,
             "sid": form.sid,
@@ -292,12 +292,11 @@ class Subscribers:
             "expires_at": self._expires_at,
             "userAgent": self._user_agent,
             "ipAddress": self._ip_address,
+            # A verdict holds until the app subscribes again (docs/sending.md#registering-again-after-a-verdict).
+            "cloud": None,
         }
         if form.deviceName is not None:
             values["deviceName"] = form.deviceName
-        if has_new_sid:
-            # The provider's verdict was on the old one.
-            values["cloud"] = None
         present = {name: value for name, value in values.items() if value is not None}
         change = "SET " + ", ".join(f"{name} = :{name}" for name in present)
         absent = values.keys() - present.keys()
@@ -371,7 +370,7 @@ class Subscribers:
         # second is re-evaluated as a duplicate (docs/data-model.md#claims-pinned).
         condition = f"ksid = :ksid AND {OTHER_CLAIM_DIGEST} = :other"
         values: dict[str, str | bool] = {"ksid": stored.ksid, "other": stored.other_claim_digest}
-        for name in ("ufid", "osType", "active", "deviceName"):
+        for name in ("ufid", "osType", "active", "deviceName", "cloud"):
             value = getattr(stored, name)
             if value is None:
                 condition += f" AND attribute_not_exists({name})"
@@ -396,7 +395,8 @@ class Subscribers:
         claim = self._to_sid_claim(item)
         if claim is None or item is None:
             return None
-        return replace(claim, osType=item["osType"], active=item["active"], deviceName=item.get("deviceName"))
+        state = {name: item.get(name) for name in ("deviceName", "cloud")}
+        return replace(claim, osType=item["osType"], active=item["active"], **state)
 
     def _to_sid_claim(self, item: Item | None) -> Claim | None:
         if item is None or not is_alive(item.get("expires_at"), self._epoch):

@@ -21,7 +21,9 @@ from pushreg.schema import (
     PLACES,
     SUBSCRIBERS,
     TABLE_KEYS,
+    TAKEN,
     Item,
+    device_claim_key,
     device_key,
     digest,
     is_alive,
@@ -82,19 +84,30 @@ class Verdicts:
     def mark_sid_dead(self, ksid: str, sid: str, at: str) -> str:
         """Set `cloud` to false if the subscriber still has the sid and was not updated at or after `at`.
 
-        `updated_at` stays: a verdict is no registration.
+        The claim of its device gets it too, so that the next subscribe request is no duplicate. `updated_at` stays: a
+        verdict is no registration.
         """
         table, key = self._tables[SUBSCRIBERS], ksid_key(ksid)
-        # A KSID never moves to another application, so what is read here stays true.
-        if self._reaches is not None and self._is_out_of_reach(self._session.get(table, key)):
-            return "absent"
-        condition = f"sid = :sid AND {ALIVE} AND updated_at < :at"
-        values = {"sid": sid, "epoch": self._epoch, "at": at, "dead": False}
-        try:
-            self._session.transact([update(table, key, "SET cloud = :dead", condition, **values)])
-        except ConditionFailedError as error:
-            return "absent" if self._is_absent(error.items[_REGISTRATION]) else "newer"
-        return "removed"
+        change, condition = "SET cloud = :dead", f"sid = :sid AND deviceId = :device AND {ALIVE} AND updated_at < :at"
+        subscriber = self._session.get(table, key)
+        # Each round follows a change of the subscriber; the session's limits end them.
+        while True:
+            if subscriber is None or self._is_out_of_reach(subscriber):
+                return "absent"
+            if subscriber["sid"] != sid or subscriber["updated_at"] >= at:
+                return "newer"
+            device_id = subscriber["deviceId"]
+            pinned = {"sid": sid, "device": device_id, "epoch": self._epoch, "at": at}
+            writes = [update(table, key, change, condition, dead=False, **pinned)]
+            if device_id != TAKEN:
+                claim = device_claim_key(subscriber["appId"], digest(device_id))
+                writes.append(update(table, claim, change, "ksid = :ksid", dead=False, ksid=ksid))
+            try:
+                self._session.transact(writes)
+            except ConditionFailedError as error:
+                subscriber = _refusing(error)
+            else:
+                return "removed"
 
     def renew_subscriber(self, ksid: str, sid: str) -> str:
         """Renew the expiry of a subscriber and of its claims, at most once a day, if it still has the sid."""
