@@ -152,7 +152,7 @@ class Subscribers:
         return self._to_subscriber(self._session.get(self._table, ksid_key(ksid)))
 
     def is_duplicate(self, form: Subscribe, device: Claim) -> bool:
-        """Whether the device's subscriber is active, its sid not reported dead, and equals what the request asks for."""
+        """Whether the device's subscriber is active, its sid is not reported dead, and the request changes nothing."""
         is_same_user = form.keeps_ufid or form.ufid == device.ufid
         is_same_name = form.deviceName is None or form.deviceName == device.deviceName
         is_same_registration = (device.other_claim_digest, device.osType) == (digest(form.sid), form.osType)
