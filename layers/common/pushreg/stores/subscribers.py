@@ -395,8 +395,8 @@ class Subscribers:
         claim = self._to_sid_claim(item)
         if claim is None or item is None:
             return None
-        state = {name: item.get(name) for name in ("deviceName", "cloud")}
-        return replace(claim, osType=item["osType"], active=item["active"], **state)
+        name, cloud = item.get("deviceName"), item.get("cloud")
+        return replace(claim, osType=item["osType"], active=item["active"], deviceName=name, cloud=cloud)
 
     def _to_sid_claim(self, item: Item | None) -> Claim | None:
         if item is None or not is_alive(item.get("expires_at"), self._epoch):
