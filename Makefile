@@ -42,7 +42,7 @@ test-sam: $(VENV)/.project $(VENV)/.test $(VENV)-sam/.installed java ## Run the 
 test-browser: $(VENV)/.project $(VENV)/.test $(VENV)/.browser ## Run the tests of the documentation page and the console in Chromium
 	@$(BIN)/python -m pytest -m browser tests/e2e $(ARGS)
 
-FUZZ_TARGETS := json xml kazoo engagement modern places token
+FUZZ_TARGETS := json xml kazoo engagement modern places senders token
 fuzz: $(VENV)/.project $(VENV)/.test $(VENV)/.fuzz ## Fuzz the codecs and the families, each for SECONDS (600); findings are kept in .fuzz
 	@for target in $(or $(TARGETS),$(FUZZ_TARGETS)); do \
 	  echo "== $$target"; \

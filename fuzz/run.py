@@ -8,11 +8,12 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["pushreg", "kazoo", "engagement", "places"]):
+with atheris.instrument_imports(include=["pushreg", "kazoo", "engagement", "places", "senders"]):
     from engagement import app as _engagement  # noqa: F401 Imported here to be instrumented.
     from fuzz.targets import TARGETS
     from kazoo import app as _kazoo  # noqa: F401
     from places import app as _places  # noqa: F401
+    from senders import app as _senders  # noqa: F401
 
 from fuzz.seeds import list_seeds
 

@@ -13,6 +13,7 @@ from pushreg.stores.directory import to_item
 from pushreg_local.demo import list_entries
 
 KSID, DEVICE_ID, APP, SID = "1000000000000000001", "device-1", "com.example.app", "sid-1"
+TOKEN, REGISTRATION_ID = "token", "registration-1"
 Attributes = dict[str, Any]
 # Holds for every registration that a claim leads to.
 _EXISTS = "attribute_exists(ksid)"
@@ -26,6 +27,8 @@ class Store:
     def __init__(self, filled: bool, refusals: int) -> None:
         self._filled = filled
         self._refusals = refusals
+        # How many writes were accepted.
+        self.written = 0
 
     def get_item(self, *, TableName: str, Key: Attributes, **_: Any) -> dict[str, Any]:  # noqa: N803
         """Return the item under `Item`."""
@@ -47,6 +50,7 @@ class Store:
         if self._refuses():
             item = self._find(TableName, Key)
             raise _error("ConditionalCheckFailedException", **({"Item": item} if item else {}))
+        self.written += 1
         return {}
 
     def transact_write_items(self, *, TransactItems: list[dict[str, Any]], **_: Any) -> dict[str, Any]:  # noqa: N803
@@ -63,11 +67,16 @@ class Store:
             reasons: list[dict[str, Any]] = [{"Code": "None"} for _ in bodies]
             reasons[position] = {"Code": "ConditionalCheckFailed", **({"Item": item} if item else {})}
             raise _error("TransactionCanceledException", CancellationReasons=reasons)
+        self.written += 1
         return {}
 
-    def query(self, *, TableName: str, Select: str | None = None, **_: Any) -> dict[str, Any]:  # noqa: N803
+    def query(self, *, TableName: str, Select: str | None = None, **options: Any) -> dict[str, Any]:  # noqa: N803
         """Return the registration, or how many there are."""
-        item = self._find(TableName, {"record": {"S": f"{KSID_PREFIX}{KSID}"}})
+        place_id = options["ExpressionAttributeValues"].get(":place")
+        key = {"record": {"S": f"{KSID_PREFIX}{KSID}"}}
+        if place_id is not None:
+            key = {"place_id": place_id, "token_digest": {"S": digest(TOKEN)}}
+        item = self._find(TableName, key)
         items = [] if item is None else [item]
         return {"Count": len(items), **({} if Select == "COUNT" else {"Items": items})}
 
@@ -93,7 +102,8 @@ def _stored(key: Attributes, record: str) -> Attributes:
     item: dict[str, Any] = dict(moment)
     if "account_id" in key and kind == "device":
         document = (
-            '{"mobile_device_id":"mobile-1","notification_registration_ids":{},"platform":"ios",'
+            '{"mobile_device_id":"mobile-1","notification_registration_ids":'
+            f'{{"{REGISTRATION_ID}":{{"notification_preferences":["chat"],"notification_type":"fcm"}}}},"platform":"ios",'
             f'"sip_proxy_server":"sip.example.com","app_name":"{APP}"}}'
         )
         item |= {"device_id": name, "app_name": APP, "mobile_device_id": "mobile-1", "document": document}
@@ -113,7 +123,7 @@ def _stored(key: Attributes, record: str) -> Attributes:
         own: dict[str, Any] = {"osType": "iphone", "active": True} if kind == "device" else {}
         item |= {"ksid": KSID, OTHER_CLAIM_DIGEST: digest(SID if kind == "device" else DEVICE_ID), **own}
     else:
-        item |= {"device_token": "token"}
+        item |= {"device_token": TOKEN}
     return {**to_attributes(item), **{name: value for name, value in key.items() if name in _KEYS}}
 
 

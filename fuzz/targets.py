@@ -20,7 +20,7 @@ from pushreg.errors import MalformedError, UnauthenticatedError
 from pushreg.models.directory import TokenFamily
 from pushreg.stores.directory import Directory, to_item
 from pushreg.tokens import LEEWAY, TokenVerifier, is_token
-from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, AUTH_TOKEN, ENGAGEMENT_KEY, PLACE_ID, PLACES_KEY
+from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, AUTH_TOKEN, ENGAGEMENT_KEY, PLACE_ID, PLACES_KEY, SENDER_KEY
 from tests.support.issuers import kazoo_issuer, kazoo_signer, places_issuer
 from tests.support.sizes import is_bounded
 
@@ -29,8 +29,10 @@ CONTENT_TYPES = ("application/json", "text/xml;charset=UTF-8", "application/json
 HEAD = 4
 # Bits of the third byte: what the database holds and refuses, and how the gateway hands the body on.
 FILLED, REFUSALS, ENCODED, OPEN = 1, 6, 8, 16
-# The highest bits of the third byte choose one of these for the modern engagement API.
+# The highest bits of the third byte choose one of these, for the modern engagement API and for senders.
 RESOURCE_SHIFT = 5
+PLACES_RESOURCE = "/dts/places/{place_id}/subscriptions"
+SENDERS_RESOURCES = ("/pushreg/v1/feedback", "/pushreg/v1/lookup", PLACES_RESOURCE)
 MODERN_RESOURCES = (
     "/api/v1/subscribers",
     "/api/v1/subscribers/{ksid}",
@@ -70,16 +72,17 @@ _REQUESTS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
         {"ksid": KSID},
         {"x-device-authtoken": AUTH_TOKEN, "authorization": f"Bearer {ENGAGEMENT_KEY}"},
     ),
-    "places": (
-        "/dts/places/{place_id}/subscriptions",
-        {"place_id": PLACE_ID},
-        {"authorization": f"Bearer {PLACES_KEY}"},
-    ),
+    "places": (PLACES_RESOURCE, {"place_id": PLACE_ID}, {"authorization": f"Bearer {PLACES_KEY}"}),
+    "senders": (SENDERS_RESOURCES[0], {"place_id": PLACE_ID}, {"authorization": f"Bearer {SENDER_KEY}"}),
 }
+_RESOURCES = {"modern": MODERN_RESOURCES, "senders": SENDERS_RESOURCES}
+_STATUSES = {"removed", "newer", "absent", "renewed", "kept", "invalid", "denied", "failed"}
+MAX_RESULT = 200
 
 
 # The function of a target, where they differ.
 _FUNCTIONS = {"modern": "engagement"}
+_SENDERS_TABLES = {f"{name}_TABLE": name for name in ("DEVICES", "SUBSCRIBERS", "PLACES")}
 
 
 class FindingError(Exception):
@@ -116,8 +119,7 @@ def check_xml(data: bytes) -> None:
 
 def check_family(family: str, data: bytes, create_handler: Create | None = None) -> dict[str, Any]:
     """Return the answer to the request that the bytes stand for; it is in the family's form and below 500."""
-    create: Create = create_handler or importlib.import_module(f"{_FUNCTIONS.get(family, family)}.app").create_handler
-    answer = _answer(family, create, data)
+    answer = _answer(family, create_handler, data)
     _CHECKS[family](answer)
     return answer
 
@@ -170,7 +172,30 @@ def _check_places(answer: dict[str, Any]) -> None:
     _require(body.keys() == members, "other members")
 
 
-_CHECKS = {"kazoo": _check_kazoo, "engagement": _check_engagement, "modern": _check_modern, "places": _check_places}
+def _check_senders(answer: dict[str, Any]) -> None:
+    body = json.loads(answer["body"])
+    if "results" not in body:
+        _check_places(answer)
+        return
+    is_lookup = "cursor" in body
+    _require(answer["statusCode"] == 200 and body.keys() <= {"results", "cursor"}, "other members")
+    for result in body["results"]:
+        tokens = result.pop("tokens", None)
+        if is_lookup:
+            _require((tokens is not None) == (result["status"] == "ok"), "tokens where none belong, or none")
+            _require(isinstance(result.pop("address"), int), "no address")
+        _require(result["status"] in ({"ok", "invalid", "denied"} if is_lookup else _STATUSES), "another status")
+        _require(result.keys() <= {"status", "reason"}, "other members of a result")
+        _require(len(json.dumps(result)) <= MAX_RESULT, "a long result")
+
+
+_CHECKS = {
+    "kazoo": _check_kazoo,
+    "engagement": _check_engagement,
+    "modern": _check_modern,
+    "places": _check_places,
+    "senders": _check_senders,
+}
 
 
 def _check_request(family: str) -> Callable[[bytes], None]:
@@ -241,19 +266,22 @@ def build_input(method: str, content_type: str | None, body: bytes, state: int =
     return bytes((chosen, known, state, parts)) + body
 
 
-def _answer(family: str, create: Create, data: bytes) -> dict[str, Any]:
+def _answer(family: str, create: Create | None, data: bytes) -> dict[str, Any]:
     resource, parameters, credential = _REQUESTS[family]
     parameters = dict(parameters)
     head, body = data[:HEAD].ljust(HEAD, b"\0"), data[HEAD:]
     method, content_type = METHODS[head[0] % len(METHODS)], CONTENT_TYPES[head[1] % len(CONTENT_TYPES)]
     state, parts = head[2], head[3]
     query = {}
-    if family == "modern":
-        resource = MODERN_RESOURCES[state >> RESOURCE_SHIFT]
+    if family in _RESOURCES:
+        resources = _RESOURCES[family]
+        resource = resources[(state >> RESOURCE_SHIFT) % len(resources)]
         if method == "GET":
             query = dict(parse_qsl(body.decode("utf-8", "replace")))
-        if "{ksid}" not in resource:
+        if "{" not in resource:
             parameters = {}
+    function = "places" if resource == PLACES_RESOURCE else _FUNCTIONS.get(family, family)
+    create = create or importlib.import_module(f"{function}.app").create_handler
     headers: dict[str, str] = {} if content_type is None else {"content-type": content_type}
     if state & OPEN:
         headers |= credential
@@ -266,10 +294,11 @@ def _answer(family: str, create: Create, data: bytes) -> dict[str, Any]:
     lines: list[str] = []
     # Each look at the clock takes a moment, so that what never ends is answered as store trouble, and found.
     ticks = itertools.count()
+    store = Store(bool(state & FILLED), (state & REFUSALS) >> 1)
     handler = create(
-        {"FAMILY": _FUNCTIONS.get(family, family), "TABLE": "Table", "DIRECTORY_TABLE": "DirectoryTable"},
-        Store(bool(state & FILLED), (state & REFUSALS) >> 1),
-        timer=lambda: next(ticks) / 100,
+        {"FAMILY": function, "TABLE": "Table", "DIRECTORY_TABLE": "DirectoryTable", **_SENDERS_TABLES},
+        store,
+        timer=lambda: next(ticks) / 1000,
         sleep=lambda _: None,
         emit=lines.append,
     )
@@ -287,9 +316,9 @@ def _answer(family: str, create: Create, data: bytes) -> dict[str, Any]:
     answer: dict[str, Any] = handler(event, None)
     _require(200 <= answer["statusCode"] < 500, f"answered {answer['statusCode']}: {lines}")
     _require(len(lines) == 1 and json.loads(lines[0])["status"] == answer["statusCode"], "not one line of log")
-    bounded = is_bounded(
-        answer["statusCode"], method, "/".join(parameters.values()), headers, len(body), len(answer["body"].encode())
-    )
+    _require(answer["statusCode"] < 400 or not store.written, "a refusal that changed something")
+    path = "/".join((resource, *parameters.values()))
+    bounded = is_bounded(answer["statusCode"], method, path, headers, len(body), len(answer["body"].encode()))
     _require(bounded, f"an answer of {len(answer['body'])} characters, too many for the request")
     _require(answer["headers"].get("cache-control") == "private, no-store", "an answer that a cache may keep")
     return answer

@@ -268,4 +268,4 @@ def _run(session: Session, tasks: Sequence[Callable[[Session], Result]]) -> list
         with ThreadPoolExecutor(min(PARALLEL, len(tasks))) as pool:
             return list(pool.map(lambda task, fork: task(fork), tasks, forks))
     finally:
-        session.calls += sum(fork.calls for fork in forks)
+        session.join(forks)

@@ -513,6 +513,16 @@ def test_lookup_of_many_tokens_is_paged_without_loss(api: Api, empty: Stored) ->
     assert [seen[number + 1] for number in range(30)] == [[ksid] for ksid in ksids]
 
 
+def test_lookup_of_most_addresses_finds_all(api: Api) -> None:
+    api.places.put("token")
+    api.engagement.subscribe("phone", "sid", ufid="me")
+    addresses = [{"place_id": PLACE_ID}, {"application": APPLICATION, "ufid": "me"}] * 50
+    reply = api.senders.look_up(*addresses)
+    assert reply.status == 200
+    assert [len(result["tokens"]) for result in reply.json["results"]] == [1] * 100
+    assert reply.json["cursor"] is None
+
+
 @pytest.mark.parametrize("cursor", ["x", "1.", "-1.", "0", "0.x", "0." + "g" * 64, "1." + "0" * 64, "0.1", "99.1"])
 def test_lookup_with_foreign_cursor_returns_400(cursor: str, api: Api) -> None:
     reply = api.senders.look_up({"place_id": PLACE_ID}, cursor=cursor)

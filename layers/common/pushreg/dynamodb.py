@@ -139,6 +139,12 @@ class Session:
         remaining = self._max_calls - self.calls
         return Session(self._client, self._deadline - self._timer(), self._timer, self._sleep, remaining)
 
+    def join(self, forks: Iterable[Session]) -> None:
+        """Count the calls of forks that have ended, without using up this session's own."""
+        calls = sum(fork.calls for fork in forks)
+        self.calls += calls
+        self._max_calls += calls
+
     def get(self, table: str, key: Key, *names: str) -> Item | None:
         """Return the item at the key by a strongly consistent read, or None; `names` restricts its attributes."""
         only = {"ProjectionExpression": ", ".join(names)} if names else {}
