@@ -12,11 +12,14 @@ from pushreg.schema import KSID_PREFIX, Item
 from tests.linearizability.model_engagement import (
     DUPLICATE,
     MODERN,
+    NOBODY,
     XML,
     Answer,
     Call,
+    LookUp,
     Manage,
     Model,
+    Report,
     Row,
     State,
     Subscribe,
@@ -24,8 +27,8 @@ from tests.linearizability.model_engagement import (
     age,
     agrees,
 )
-from tests.linearizability.stack import APPLICATIONS, MANAGER_KEY, to_day
-from tests.support.calls import Send
+from tests.linearizability.stack import APPLICATIONS, MANAGER_KEY, to_date, to_day, verdict
+from tests.support.calls import Send, Senders
 
 DEVICES = ("handset", "slate", "watch")
 SIDS = ("red", "green", "blue")
@@ -46,20 +49,23 @@ class Engagement:
     name = "engagement"
     initial: State = frozenset()
 
-    def __init__(self, lifetime: float = math.inf, is_modern: bool = True) -> None:
+    def __init__(self, lifetime: float = math.inf, *, is_modern: bool = True, has_senders: bool = False) -> None:
         self._is_modern = is_modern
+        self._has_senders = has_senders
         self._model = Model(frozenset(APPLICATIONS), lifetime)
 
     def draw(self, random: Random, seen: Sequence[Answer], day: int = 0) -> Call:
-        """Return a call; three in ten unsubscribe, half of them by a KSID that was seen."""
+        """Return a call; three in ten unsubscribe, half of them by a KSID that was seen; a third may be a sender's."""
         style = random.choice(STYLES if self._is_modern else ("json", XML))
         app = random.choices((*APPLICATIONS, UNKNOWN_APPLICATION), (30, 9, 1))[0]
         device = random.choice(DEVICES)
+        ksids = [answer.ksid for answer in seen if answer.ksid not in ("-1", "")] or [UNKNOWN_KSID]
+        if self._has_senders and random.random() < 0.33:
+            return self._draw_for_sender(random, ksids, app, device, day)
         if random.random() < 0.7:
             # Mostly as a device would: its own sid, now and then a new one.
             sid = SIDS[DEVICES.index(device)] if random.random() < 0.6 else random.choice(SIDS)
             return Subscribe(style, app, device, sid, random.choice(SYSTEMS), random.choice(UFIDS), day)
-        ksids = [answer.ksid for answer in seen if answer.ksid not in ("-1", "")] or [UNKNOWN_KSID]
         if self._is_modern and random.random() < 0.3:
             return Manage(random.choice(MANAGEMENT), random.choice(ksids), day)
         match random.randrange(6):
@@ -75,8 +81,20 @@ class Engagement:
         named_app, named_device = random.choice(((app, None), (None, device)))
         return Unsubscribe(style, random.choice(ksids), named_app, named_device, day)
 
+    def _draw_for_sender(self, random: Random, ksids: Sequence[str], app: str, device: str, day: int) -> Call:
+        if random.random() < 0.6:
+            verb = random.choice(("REPORT", "REPORT", "REPORT", "OK"))
+            # Mostly of a subscriber that there is: others are always absent.
+            ksid = random.choice(ksids) if random.random() < 0.9 else UNKNOWN_KSID
+            return Report(verb, ksid, random.choice(SIDS), day - random.randrange(2), day)
+        if random.random() < 0.5:
+            return LookUp(random.choice(ksids), None, None, day)
+        return LookUp(None, app, device, day)
+
     def perform(self, send: Send, call: Call) -> Answer | None:
         """Make the call and return what a model determines of its answer; None for a 5xx."""
+        if isinstance(call, Report | LookUp):
+            return _perform_for_sender(Senders(send), call)
         if isinstance(call, Manage):
             headers = {"authorization": f"Bearer {MANAGER_KEY}", "content-type": "application/json"}
             if call.verb == "delete":
@@ -127,10 +145,30 @@ class Engagement:
                 item.get("ufid"),
                 item["active"],
                 to_day(item.get("expires_at")),
+                item.get("cloud", True),
+                to_date(item["updated_at"]),
             )
             for item in items
             if item["record"].startswith(KSID_PREFIX)
         )
+
+
+def _perform_for_sender(senders: Senders, call: Report | LookUp) -> Answer | None:
+    if isinstance(call, Report):
+        reply = senders.report({"ksid": call.ksid, "sid": call.sid, **verdict(call.verb, call.sent)})
+    elif call.ksid is not None:
+        reply = senders.look_up({"ksid": call.ksid})
+    else:
+        reply = senders.look_up({"application": call.app, "device_id": call.device})
+    if reply.status >= 500:
+        return None
+    (result,) = reply.json["results"]
+    if isinstance(call, Report):
+        return None if result["status"] == "failed" else Answer("200", result["status"])
+    assert result["status"] == "ok"
+    for token in result["tokens"]:
+        return Answer("200", token["sid"], token["ksid"])
+    return NOBODY
 
 
 def _read(status: int, headers: Mapping[str, str], body: bytes) -> Answer | None:

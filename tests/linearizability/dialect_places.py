@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from random import Random
 
-from pushreg.clock import to_iso
 from pushreg.schema import Item
 from tests.linearizability.model_places import Answer, Call, Model, Row, State, age, agrees
-from tests.linearizability.stack import ALL_PLACES_KEY, PLACE_IDS, key_of, to_day, to_moment
+from tests.linearizability.stack import ALL_PLACES_KEY, PLACE_IDS, key_of, to_date, to_day, verdict
 from tests.support.calls import Send, Senders
 
 TOKENS = ("token 1", "token 2")
@@ -30,7 +28,7 @@ class Places:
 
     def __init__(self, lifetime: float = math.inf, *, has_senders: bool = False) -> None:
         self._model = Model(frozenset(PLACE_IDS), KEYS, lifetime)
-        self._verbs = ("PUT", "DELETE", "REPORT", "LOOKUP") if has_senders else ("PUT", "DELETE")
+        self._verbs = ("PUT", "PUT", "DELETE", "REPORT", "OK", "LOOKUP") if has_senders else ("PUT", "DELETE")
 
     def draw(self, random: Random, seen: Sequence[Answer], day: int = 0) -> Call:
         """Return a call; one in twelve under a key that does not reach, one in forty about no place."""
@@ -43,7 +41,7 @@ class Places:
 
     def perform(self, send: Send, call: Call) -> Answer | None:
         """Make the call and return what a model determines of its answer; None for a 5xx."""
-        if call.verb in ("REPORT", "LOOKUP"):
+        if call.verb in ("REPORT", "OK", "LOOKUP"):
             return self._perform_for_sender(Senders(send), call)
         path = f"/dts/places/{call.place}/subscriptions"
         headers = {"content-type": "application/json", "authorization": f"Bearer {call.key}"}
@@ -56,12 +54,11 @@ class Places:
         return Answer(200, message["message"], (message["data"]["place_id"], message["data"]["device_token"]))
 
     def _perform_for_sender(self, senders: Senders, call: Call) -> Answer | None:
-        entry = {"place_id": call.place, "device_token": call.token, "provider": "fcm", "code": "UNREGISTERED"}
-        reply = (
-            senders.look_up({"place_id": call.place})
-            if call.verb == "LOOKUP"
-            else senders.report({**entry, "at": to_iso(to_moment(call.sent))})
-        )
+        if call.verb == "LOOKUP":
+            reply = senders.look_up({"place_id": call.place})
+        else:
+            entry = {"place_id": call.place, "device_token": call.token}
+            reply = senders.report({**entry, **verdict(call.verb, call.sent)})
         if reply.status >= 500:
             return None
         (result,) = reply.json["results"]
@@ -87,7 +84,7 @@ class Places:
                 item["place_id"],
                 item["device_token"],
                 to_day(item.get("expires_at")),
-                (datetime.fromisoformat(item["updated_at"]) - to_moment(0)).days,
+                to_date(item["updated_at"]),
             )
             for item in items
         )

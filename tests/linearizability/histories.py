@@ -17,7 +17,7 @@ from tests.linearizability.dialect_engagement import Engagement
 from tests.linearizability.dialect_kazoo import Kazoo
 from tests.linearizability.dialect_places import Places
 from tests.linearizability.order_search import Event, find_order
-from tests.linearizability.stack import TABLES, to_moment
+from tests.linearizability.stack import TABLES, to_moment, write_lifetime
 from tests.support.calls import Send
 from tests.support.gateway import Gateway
 from tests.support.stored import CHECKS, Stored
@@ -48,13 +48,21 @@ class History:
 
 def list_dialects() -> list[AnyDialect]:
     """Return the families, expiring as in `make_client`."""
-    return [Kazoo(LIFETIME), Engagement(LIFETIME), Places(LIFETIME, has_senders=True)]
+    return [
+        Kazoo(LIFETIME, has_senders=True),
+        Engagement(LIFETIME, has_senders=True),
+        Places(LIFETIME, has_senders=True),
+    ]
+
+
+def list_days(clients: int) -> list[int]:
+    """Return the clients' days: verdicts compare times, so half of the clients are a day ahead of the others."""
+    return [number % 2 for number in range(clients)]
 
 
 def make_client(client: Any, day: int = 0) -> Send:
     """Return a caller with functions of its own, as Lambda gives each its execution environment, always of one day."""
-    environment = {"STALE_AFTER_DAYS": str(LIFETIME)}
-    return Gateway(client, environment, clock=lambda: to_moment(day), sleep=time.sleep).send
+    return Gateway(client, write_lifetime(LIFETIME), clock=lambda: to_moment(day), sleep=time.sleep).send
 
 
 def record(

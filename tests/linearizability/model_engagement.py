@@ -15,7 +15,10 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """A subscriber, until the day it expires; one whose device or sid was taken has an empty text there."""
+    """A subscriber, updated on the day `since`, until the day it expires; a device or sid that was taken is empty.
+
+    `cloud` is false if its sid was reported dead.
+    """
 
     ksid: str
     app: str
@@ -25,6 +28,8 @@ class Row(NamedTuple):
     ufid: str | None
     active: bool
     until: float = math.inf
+    cloud: bool = True
+    since: int = 0
 
 
 class Subscribe(NamedTuple):
@@ -62,6 +67,25 @@ class Manage(NamedTuple):
     day: int = 0
 
 
+class Report(NamedTuple):
+    """A sender's REPORT or OK about a message to a sid, sent at the beginning of the day `sent`."""
+
+    verb: str
+    ksid: str
+    sid: str
+    sent: int
+    day: int = 0
+
+
+class LookUp(NamedTuple):
+    """A sender's lookup, by KSID, or by application and device."""
+
+    ksid: str | None
+    app: str | None
+    device: str | None
+    day: int = 0
+
+
 class Answer(NamedTuple):
     """The parts of an answer that the state decides; every failure has the KSID -1."""
 
@@ -74,7 +98,7 @@ class Answer(NamedTuple):
 MODERN = "v1"
 XML = "xml"
 
-Call = Subscribe | Unsubscribe | Manage
+Call = Subscribe | Unsubscribe | Manage | Report | LookUp
 State = frozenset[Row]
 
 CREATED = "Subscription successful."
@@ -91,6 +115,8 @@ STATUS_UPDATED = "Subscriber Status updated successfully."
 DELETED = Answer("200", "Subscribers deleted successfully", "")
 NOT_INACTIVE = Answer("400", "Please provide valid ksids with inactive status", "")
 NOT_MANAGED = Answer("400", "Invalid request format", "")
+ABSENT, NEWER, REMOVED, RENEWED = (Answer("200", word) for word in ("absent", "newer", "removed", "renewed"))
+NOBODY = Answer("200", "no tokens")
 # What the modern API says instead: it tells no duplicate from an update, and a KSID is an empty text in a failure.
 _MODERN_ANSWERS = {
     NO_APPLICATION: Answer("400", "Invalid Volt MX application ID", ""),
@@ -107,8 +133,14 @@ class Model:
 
     def apply(self, state: State, call: Call, fresh: str) -> tuple[State, Answer]:
         """Return the state after the call, and its answer; a subscriber made by it gets the KSID `fresh`."""
-        if isinstance(call, Manage):
-            return _manage(age(state, call.day), call)
+        match call:
+            case Manage():
+                return _manage(age(state, call.day), call)
+            case Report():
+                return _report(age(state, call.day), call, call.day + self._lifetime)
+            case LookUp():
+                state = age(state, call.day)
+                return state, _look_up(state, call)
         state, answer = self._apply(age(state, call.day), call, fresh)
         if call.style == MODERN:
             answer = _MODERN_ANSWERS.get(answer, answer)
@@ -144,7 +176,8 @@ def _subscribe(state: State, call: Subscribe, fresh: str, until: float) -> tuple
     by_sid = next((row for row in state if row.app == call.app and row.sid == call.sid), None)
     # XML cannot leave out what its template prints.
     keeps_ufid = call.ufid is None or (call.ufid == "" and (call.style == XML or call.is_released))
-    wanted = Row(fresh, call.app, call.device, call.sid, call.system, call.ufid or None, active=True, until=until)
+    values = fresh, call.app, call.device, call.sid, call.system, call.ufid or None
+    wanted = Row(*values, active=True, until=until, since=call.day)
     row = by_device or by_sid
     if row is None:
         return state | {wanted}, Answer("200", CREATED, fresh)
@@ -162,7 +195,7 @@ def _subscribe(state: State, call: Subscribe, fresh: str, until: float) -> tuple
         state, others = state - {loser}, frozenset({less})
     kept_ufid = row.ufid if row.active or call.is_released else None
     wanted = wanted._replace(ksid=row.ksid, ufid=kept_ufid if keeps_ufid else wanted.ufid)
-    if others or wanted != row._replace(until=until):
+    if others or wanted != row._replace(until=until, since=call.day):
         return state - {row} | {wanted} | others, Answer("200", UPDATED, row.ksid)
     # It is kept longer for having been seen, but not written for less than a day more.
     kept = row if row.until >= until - 1 else wanted
@@ -183,8 +216,8 @@ def _unsubscribe(state: State, call: Unsubscribe) -> tuple[State, Answer]:
         return state, UNCLEAR
     if not row.active:
         return state, Answer("200", ALREADY, row.ksid)
-    ufid = row.ufid if call.is_released else None
-    return state - {row} | {row._replace(active=False, ufid=ufid)}, Answer("200", UNSUBSCRIBED, row.ksid)
+    inactive = row._replace(active=False, ufid=row.ufid if call.is_released else None, since=call.day)
+    return state - {row} | {inactive}, Answer("200", UNSUBSCRIBED, row.ksid)
 
 
 def _may_miss_device(state: State, call: Unsubscribe) -> bool:
@@ -204,7 +237,33 @@ def _manage(state: State, call: Manage) -> tuple[State, Answer]:
     active = call.verb == "activate"
     if row is None or (active and not row.active and "" in (row.sid, row.device)):
         return state, NOT_MANAGED
-    return state - {row} | {row._replace(active=active)}, Answer("200", STATUS_UPDATED, row.ksid)
+    changed = row if row.active == active else row._replace(active=active, since=call.day)
+    return state - {row} | {changed}, Answer("200", STATUS_UPDATED, row.ksid)
+
+
+def _report(state: State, call: Report, until: float) -> tuple[State, Answer]:
+    row = next((row for row in state if row.ksid == call.ksid), None)
+    if row is None:
+        return state, ABSENT
+    if row.sid != call.sid:
+        return state, NEWER
+    if call.verb == "OK":
+        # Renewals are written once a day.
+        renewed = row._replace(until=until) if row.until < until - 1 else row
+        return state - {row} | {renewed}, RENEWED
+    # What was sent on the day of the message may have been sent after it.
+    if row.since >= call.sent:
+        return state, NEWER
+    return state - {row} | {row._replace(cloud=False)}, REMOVED
+
+
+def _look_up(state: State, call: LookUp) -> Answer:
+    by_ksid = call.ksid is not None
+    for row in state:
+        is_named = row.ksid == call.ksid if by_ksid else (row.app, row.device) == (call.app, call.device)
+        if is_named and row.active and row.cloud and row.sid:
+            return Answer("200", row.sid, row.ksid)
+    return NOBODY
 
 
 def age(state: State, day: int) -> State:

@@ -17,7 +17,7 @@ class Row(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One request under the key named, on the day named; REPORT is about a message sent at the beginning of a day."""
+    """One request under the key, on the day; REPORT and OK are about a message sent at the beginning of a day."""
 
     verb: str
     key: str
@@ -61,10 +61,14 @@ class Model:
         if call.verb == "LOOKUP":
             found = frozenset(row.token for row in state if row.place == call.place)
             return state, Answer(200, "ok", tokens=found)
-        if call.verb == "REPORT":
+        if call.verb in ("REPORT", "OK"):
             (row,) = state - others or (None,)
             if row is None:
                 return state, Answer(200, "absent")
+            if call.verb == "OK":
+                # Renewals are written once a day.
+                until = call.day + self._lifetime
+                return others | {row._replace(until=until) if row.until < until - 1 else row}, Answer(200, "renewed")
             # Who registered on the day of the message may have done so after it.
             return (others, Answer(200, "removed")) if row.since < call.sent else (state, Answer(200, "newer"))
         if call.place not in self._keys[call.key]:

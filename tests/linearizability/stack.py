@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pushreg.clock import to_iso
 from pushreg.models.directory import Account, Application, Credential, Entry, Place
 from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, digest
 from pushreg_ops.directory_writer import DirectoryWriter
@@ -34,6 +35,25 @@ def to_moment(day: int) -> datetime:
 def to_day(epoch: int | None) -> float:
     """Return the day of the trials that an expiry falls on, infinity for none."""
     return math.inf if epoch is None else (datetime.fromtimestamp(epoch, UTC) - FIRST_DAY) / timedelta(days=1)
+
+
+def to_date(moment: str) -> int:
+    """Return the day of the trials on which a stored moment is."""
+    return (datetime.fromisoformat(moment) - FIRST_DAY).days
+
+
+def verdict(verb: str, sent: int) -> dict[str, str]:
+    """Return what a sender's REPORT or OK says about a message sent at the beginning of the day."""
+    if verb == "OK":
+        return {"code": "ok"}
+    return {"provider": "fcm", "code": "UNREGISTERED", "at": to_iso(to_moment(sent))}
+
+
+def write_lifetime(days: int) -> dict[str, str]:
+    """Return the environment of functions that let registrations expire so many days after their refresh."""
+    # The families' functions know their own lifetime, that of the senders all three.
+    names = ("", "KAZOO_", "ENGAGEMENT_", "PLACES_")
+    return {f"{name}STALE_AFTER_DAYS": str(days) for name in names}
 
 
 def key_of(subject: str) -> str:

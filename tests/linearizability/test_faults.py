@@ -14,7 +14,7 @@ from tests.linearizability.dialect_engagement import Engagement
 from tests.linearizability.dialect_kazoo import Kazoo
 from tests.linearizability.dialect_places import Places
 from tests.linearizability.faults import Fault
-from tests.linearizability.histories import CALLS, AnyDialect, judge, list_dialects, make_client, record
+from tests.linearizability.histories import CALLS, AnyDialect, judge, list_days, list_dialects, make_client, record
 from tests.linearizability.model_engagement import Subscribe
 from tests.linearizability.model_kazoo import Call as KazooCall
 from tests.linearizability.model_kazoo import Content
@@ -41,13 +41,14 @@ def test_histories_with_network_faults_are_linearizable(
 ) -> None:
     calls = unanswered = void = 0
     slowest = 0.0
+    days = list_days(CLIENTS)
     proxy = Proxy(endpoint, rate, f"faults {rate}", PATIENCE)
     with proxy.run() as address, connect_to(address, PATIENCE, transport) as client:
         for dialect in DIALECTS:
-            clients = [make_client(client) for _ in range(CLIENTS)]
+            clients = [make_client(client, day) for day in days]
             for number in range(HISTORIES):
                 overdue = proxy.overdue
-                history = record(dialect, clients, f"{rate} {dialect.name} {number}", stored)
+                history = record(dialect, clients, f"{rate} {dialect.name} {number}", stored, days)
                 if proxy.overdue > overdue:
                     # The engine was slower than the client's patience: a request may have overtaken its own repeat,
                     # which no client can know (docs/reliability.md).
@@ -72,7 +73,7 @@ def test_histories_with_network_faults_are_linearizable(
 
 
 CALLS_OF_ALL: list[tuple[AnyDialect, Any]] = [
-    (Kazoo(), KazooCall("PUT", ACCOUNTS[0], ACCOUNTS[0], "desk", Content("softphone", "phone", 0))),
+    (Kazoo(), KazooCall("PUT", ACCOUNTS[0], ACCOUNTS[0], "desk", Content("softphone", "phone", ("token 0",)))),
     (Engagement(), Subscribe("xml", APPLICATIONS[0], "handset", "red", "iphone", None)),
     (Places(), PlacesCall("PUT", ALL_PLACES_KEY, PLACE_IDS[0], "token 1")),
 ]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.linearizability.conftest import CLIENTS, Report
-from tests.linearizability.histories import CALLS, AnyDialect, judge, list_dialects, make_client, record
+from tests.linearizability.histories import CALLS, AnyDialect, judge, list_days, list_dialects, make_client, record
 from tests.support.stored import Stored
 
 HISTORIES = int(os.environ.get("HISTORIES", "100"))
@@ -20,8 +20,7 @@ pytestmark = pytest.mark.engine
 def test_histories_of_concurrent_clients_are_linearizable(
     dialect: AnyDialect, client: Any, stored: Stored, report: Report
 ) -> None:
-    # The verdicts of places compare times: half of the clients are a day ahead of the others.
-    days = [number % 2 if dialect.name == "places" else 0 for number in range(CLIENTS)]
+    days = list_days(CLIENTS)
     clients = [make_client(client, day) for day in days]
     unanswered = 0
     for number in range(HISTORIES):

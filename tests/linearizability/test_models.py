@@ -17,8 +17,8 @@ from pushreg_ops.records.invariants import Violation, check_devices, check_subsc
 from tests.linearizability.dialect_engagement import Engagement
 from tests.linearizability.dialect_kazoo import Kazoo
 from tests.linearizability.dialect_places import Places
-from tests.linearizability.histories import LIFETIME, RECENT, AnyDialect
-from tests.linearizability.stack import TABLES, to_day, to_moment
+from tests.linearizability.histories import LIFETIME, RECENT, AnyDialect, list_dialects
+from tests.linearizability.stack import TABLES, to_day, to_moment, write_lifetime
 from tests.support.gateway import Gateway
 from tests.support.stored import CHECKS, Stored
 
@@ -37,8 +37,7 @@ class Comparison(RuleBasedStateMachine):
         self._stored = stored
         self._table = TABLES[dialect.name]
         self._day = 0
-        environment = {"STALE_AFTER_DAYS": str(lifetime)}
-        self._gateway = Gateway(client, environment, clock=lambda: to_moment(self._day))
+        self._gateway = Gateway(client, write_lifetime(lifetime), clock=lambda: to_moment(self._day))
         self._state = dialect.initial
         self._seen: list[Any] = []
 
@@ -97,7 +96,11 @@ def check(table: str, items: list[Item], day: int) -> Iterable[Violation]:
     return check_subscribers(items, epoch) if table == SUBSCRIBERS else CHECKS[table](items)
 
 
-@pytest.mark.parametrize("dialect", [Kazoo(), Engagement(), Places(has_senders=True)], ids=lambda dialect: dialect.name)
+@pytest.mark.parametrize(
+    "dialect",
+    [Kazoo(has_senders=True), Engagement(has_senders=True), Places(has_senders=True)],
+    ids=lambda dialect: dialect.name,
+)
 def test_family_sequential_calls_agree_with_model(dialect: AnyDialect, client: Any, stored: Stored) -> None:
     class Machine(Comparison):
         def __init__(self) -> None:
@@ -108,7 +111,7 @@ def test_family_sequential_calls_agree_with_model(dialect: AnyDialect, client: A
 
 @pytest.mark.parametrize(
     "dialect",
-    [Kazoo(LIFETIME), Engagement(LIFETIME), Places(LIFETIME, has_senders=True)],
+    list_dialects(),
     ids=lambda dialect: dialect.name,
 )
 def test_family_expiry_agrees_with_model(dialect: AnyDialect, client: Any, stored: Stored) -> None:
