@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import boto3
+import cfnlint
 import pytest
 from moto import mock_aws
 from samtranslator.parser.parser import Parser
@@ -36,6 +39,81 @@ UNKNOWN_TO_MOTO = {
     "AWS::Lambda::Permission",
     "AWS::Logs::MetricFilter",
     "AWS::SNS::Subscription",
+}
+# Permissions in the registry's schemas for what the template does not have; fnmatch patterns.
+UNUSED = {
+    "replicas, import, Kinesis and resource policies of tables": (
+        "dynamodb:*TableReplica",
+        "dynamodb:*Import*",
+        "dynamodb:*ableKinesisStreamingDestination",
+        "dynamodb:UpdateKinesisStreamingDestination",
+        "dynamodb:[DP]*ResourcePolicy",
+        "dynamodb:*Item",
+        "dynamodb:Query",
+        "dynamodb:Scan",
+        "kinesis:*",
+        "logs:CreateLogStream",
+        "logs:DescribeLogStreams",
+        "logs:PutLogEvents",
+        "s3:GetObjectMetadata",
+    ),
+    "keys of KMS other than AWS's own, whose policies admit all who may call the service": ("kms:*", "logs:*KmsKey"),
+    "networks and file systems of functions": ("ec2:*", "elasticfilesystem:*", "s3files:*"),
+    "signed code, provisioned concurrency, and other settings that functions leave alone": (
+        "lambda:GetCodeSigningConfig",
+        "lambda:[DP]*FunctionCodeSigningConfig",
+        "lambda:[DP]*ProvisionedConcurrencyConfig",
+        "lambda:PutFunctionScalingConfig",
+        "lambda:PutFunctionRecursionConfig",
+        "lambda:PutRuntimeManagementConfig",
+        "lambda:PassCapacityProvider",
+        "lambda:AssociateRuntimeAlias",
+        "s3:GetObjectVersion",
+    ),
+    "a body of the API in a bucket, and mutual TLS": ("s3:getObject", "apigateway:*Certificate*Domain"),
+    "deployments to machines": ("codedeploy:RegisterOnPremisesInstance",),
+    "other accounts on the bus": ("events:*Permission",),
+    "data protection, indexes, deletion protection and deliveries of log groups": (
+        "logs:[DP]*DataProtectionPolicy",
+        "logs:DeleteIndexPolicy",
+        "logs:PutIndexPolicy",
+        "logs:PutBearerTokenAuthentication",
+        "logs:PutLogGroupDeletionProtection",
+        "logs:DeleteResourcePolicy",
+        "firehose:*",
+        "s3:REST.PUT.OBJECT",
+    ),
+    "data protection of the topic, and filters of its subscriptions": (
+        "sns:PutDataProtectionPolicy",
+        "sns:SetSubscriptionAttributes",
+    ),
+}
+CALLED_BY_OTHERS = {
+    # samcli/lib/deploy/deployer.py, and the waiters' DescribeStacks.
+    "sam deploy": (
+        "cloudformation:CreateChangeSet",
+        "cloudformation:DescribeChangeSet",
+        "cloudformation:DescribeStackEvents",
+        "cloudformation:DescribeStacks",
+        "cloudformation:ExecuteChangeSet",
+        "cloudformation:GetTemplateSummary",
+    ),
+    # samcli/lib/package/s3_uploader.py; HeadObject needs ListBucket to tell what is missing.
+    "sam package": ("s3:GetObject", "s3:ListBucket", "s3:PutObject"),
+    # API Gateway developer guide, "Configure logging for HTTP APIs".
+    "API Gateway, for its access log": (
+        "logs:DeleteLogDelivery",
+        "logs:GetLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:UpdateLogDelivery",
+    ),
+    # Its kind is not in the registry.
+    "CloudFormation, for the records of Route 53": (
+        "route53:ChangeResourceRecordSets",
+        "route53:GetChange",
+        "route53:GetHostedZone",
+        "route53:ListResourceRecordSets",
+    ),
 }
 
 
@@ -155,12 +233,33 @@ def test_every_resource_is_created_or_known_to_be_left_out(translated: dict[str,
     assert [key["AttributeName"] for key in description["KeySchema"]] == ["place_id", "token_digest"]
 
 
-def test_deployer_policy_covers_each_kind_of_resource(translated: dict[str, Any]) -> None:
+def read_handlers() -> dict[str, dict[str, Any]]:
+    """Return CloudFormation's handlers by the kind of resource, from its registry's schemas, which cfn-lint brings."""
+    handlers: dict[str, dict[str, Any]] = {}
+    for path in (Path(cfnlint.__file__).parent / "data" / "schemas" / "resources").glob("*.json"):
+        schema = json.loads(path.read_text("utf-8"))
+        if "handlers" in schema:
+            handlers[schema["typeName"]] = schema["handlers"]
+    return handlers
+
+
+def test_deployer_policy_allows_exactly_what_cloudformation_and_sam_call(translated: dict[str, Any]) -> None:
+    handlers = read_handlers()
+    kinds = {each["Type"] for each in translated["Resources"].values()}
+    assert {kind for kind in kinds if kind not in handlers} == {"AWS::Route53::RecordSetGroup"}
+    called = {
+        permission
+        for kind in kinds & handlers.keys()
+        # Stacks are listed, not resources. Tables are retained.
+        for verb in handlers[kind].keys() - ({"list", "delete"} if kind == "AWS::DynamoDB::Table" else {"list"})
+        for permission in handlers[kind][verb]["permissions"]
+    }
+    unused = {each for each in called for pattern in chain(*UNUSED.values()) if fnmatchcase(each, pattern)}
+    patterns = set(chain(*UNUSED.values()))
+    assert [pattern for pattern in patterns if not any(fnmatchcase(each, pattern) for each in called)] == []
     statements = json.loads(DEPLOYER.read_text("utf-8"))["Statement"]
-    actions = [action for statement in statements for action in statement["Action"]]
-    services = {action.partition(":")[0] for action in actions}
-    kinds = {each["Type"].split("::")[1].lower() for each in translated["Resources"].values()}
-    assert {kind.removesuffix("v2") for kind in kinds} <= services
+    allowed = {action for statement in statements for action in statement["Action"]}
+    assert allowed == (called - unused) | set(chain(*CALLED_BY_OTHERS.values()))
 
 
 def test_deployer_policy_reaches_no_item_and_no_role_of_others() -> None:
@@ -170,7 +269,12 @@ def test_deployer_policy_reaches_no_item_and_no_role_of_others() -> None:
     everywhere = {statement["Sid"] for statement in statements if "*" in statement["Resource"]}
     # Neither has a resource that a policy could name.
     assert everywhere == {"TemplateSummary", "AccessLogOfTheApi"}
-    roles = [statement for statement in statements if any(each.startswith("iam:") for each in statement["Action"])]
+    iam = [statement for statement in statements if any(each.startswith("iam:") for each in statement["Action"])]
+    (linked,) = (statement for statement in iam if "iam:CreateServiceLinkedRole" in statement["Action"])
+    assert len(linked["Action"]) == 1
+    services = linked["Condition"]["StringEquals"]["iam:AWSServiceName"]
+    assert linked["Resource"] == [f"arn:aws:iam::ACCOUNT:role/aws-service-role/{service}/*" for service in services]
+    roles = [statement for statement in iam if statement is not linked]
     assert {tuple(statement["Resource"]) for statement in roles} == {("arn:aws:iam::ACCOUNT:role/STACK-*",)}
     (passing,) = (statement for statement in roles if "iam:PassRole" in statement["Action"])
     assert passing["Condition"]["StringEquals"]["iam:PassedToService"] == [
