@@ -6,12 +6,12 @@ import json
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from importlib.resources import files
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import boto3
-import cfnlint
 import pytest
 from moto import mock_aws
 from samtranslator.parser.parser import Parser
@@ -236,8 +236,8 @@ def test_every_resource_is_created_or_known_to_be_left_out(translated: dict[str,
 def read_handlers() -> dict[str, dict[str, Any]]:
     """Return CloudFormation's handlers by the kind of resource, from its registry's schemas, which cfn-lint brings."""
     handlers: dict[str, dict[str, Any]] = {}
-    for path in (Path(cfnlint.__file__).parent / "data" / "schemas" / "resources").glob("*.json"):
-        schema = json.loads(path.read_text("utf-8"))
+    for path in (files("cfnlint") / "data" / "schemas" / "resources").iterdir():
+        schema = json.loads(path.read_text("utf-8")) if path.name.endswith(".json") else {}
         if "handlers" in schema:
             handlers[schema["typeName"]] = schema["handlers"]
     return handlers
