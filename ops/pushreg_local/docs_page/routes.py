@@ -15,6 +15,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from pushreg_local.events import HttpResponse
+from pushreg_local.intrinsics import SAFE_LOADER
 
 PAGE_PATH = "/docs"
 DOCUMENT = "/openapi.json"
@@ -53,7 +54,7 @@ def create_routes(
 
     @cache
     def read_document() -> bytes:
-        document = yaml.load(document_file.read_text("utf-8"), _Loader)  # noqa: S506 Safe, whichever it is.
+        document = yaml.load(document_file.read_text("utf-8"), SAFE_LOADER)  # noqa: S506 Safe, whichever it is.
         # Without servers, Swagger UI calls the host that served the page.
         del document["servers"]
         return _to_json(document)
@@ -98,7 +99,3 @@ def _serve_json(read: Callable[[], bytes]) -> Callable[[Request], Response]:
 
 def _to_json(data: Any) -> bytes:
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-# libyaml, where PyYAML has it, is ten times as fast.
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

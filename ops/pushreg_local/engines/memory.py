@@ -65,7 +65,10 @@ class MemoryEngine:
         app = LeakFreeApp(create_backend_app("dynamodb"))
         self._server = make_server(HOST, self._port, app, threaded=False, request_handler=_QuietHandler)
         self._port = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, name="memory-engine", daemon=True)
+        # So often it looks whether it is to stop, in seconds.
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), name="memory-engine", daemon=True
+        )
         self._thread.start()
 
     def wait(self) -> None:

@@ -12,6 +12,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from pushreg_local.intrinsics import SAFE_LOADER
+
 ROOT = Path(__file__).parents[2] / "cases"
 COMMON = "common"
 # The tables that a family writes to, by the folder of its cases.
@@ -167,7 +169,7 @@ def _label(value: Any) -> str:
 
 
 def _document(path: Path) -> _Document:
-    return _Document.model_validate(yaml.safe_load(path.read_text("utf-8")))
+    return _Document.model_validate(yaml.load(path.read_text("utf-8"), SAFE_LOADER))
 
 
 def _step(raw: dict[str, Any], defaults: dict[str, Any], answers: dict[str, dict[str, Any]]) -> Step:
