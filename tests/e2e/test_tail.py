@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.calls import Engagement, Kazoo, Places, answered
+from pushreg.clock import now, to_iso
+from tests.support.calls import Engagement, Kazoo, Modern, Places, Senders, answered
 from tests.support.stack import PATIENCE, Stack, clean_environ, run_pushreg
 
 pytestmark = pytest.mark.slow
@@ -63,22 +64,30 @@ def test_tail_prints_changes_of_all_families(stack: Stack, tmp_path: Path) -> No
         engagement.subscribe(name, f"{name}-new")
         kazoo.put(f"{name}-desk", name)
         kazoo.put(f"{name}-den", name)
-        events = await_events(output, 8)
-    found: dict[str, list[tuple[str, str]]] = {}
+        dead, inactive = (answered(engagement.subscribe(f"{name}-{each}", f"{name}-{each}"))[1] for each in "di")
+        Modern(stack.send).set_active(inactive, False)
+        # A verdict is on messages sent in a later second than that of the registration.
+        time.sleep(1.1)
+        report = {"ksid": dead, "sid": f"{name}-d", "provider": "apns", "code": "Unregistered"}
+        assert Senders(stack.send).report({**report, "at": to_iso(now())}).json["results"] == [{"status": "removed"}]
+        events = await_events(output, 12)
+    found: dict[str, list[tuple[str, str | None]]] = {}
     for event in events:
         detail = event["detail"]
-        found.setdefault(detail["family"], []).append(
-            (event["detail-type"].removeprefix("registration."), detail["reason"])
-        )
-    assert found["places"] == [("created", "request"), ("removed", "request")]
-    assert found["engagement"] == [("created", "request"), ("changed", "request")]
-    assert sorted(found["kazoo"]) == [
-        ("created", "request"),
-        ("created", "request"),
+        owner = detail["key"].get("ksid", detail["family"])
+        found.setdefault(owner, []).append((event["detail-type"].removeprefix("registration."), detail["reason"]))
+    assert found.pop("places") == [("created", "app"), ("removed", None)]
+    assert sorted(found.pop("kazoo"), key=str) == [
+        ("created", "app"),
+        ("created", "app"),
         ("moved", "takeover"),
-        ("removed", "request"),
+        ("removed", None),
     ]
-    assert {event["detail"]["key"].get("ksid") for event in events} == {ksid, None}
+    assert found == {
+        ksid: [("created", "app"), ("changed", "app")],
+        inactive: [("created", "app"), ("removed", "operator")],
+        dead: [("created", "app"), ("removed", "feedback")],
+    }
     text = output.read_text("utf-8")
     assert name not in text.replace(f"{name}-desk", "").replace(f"{name}-den", "")
 

@@ -164,8 +164,14 @@ def test_operator_activating_subscriber_keeps_verdict(api: Api, empty: Stored) -
     api.wait(1)
     assert api.report(ksid=ksid, sid="sid", **DEAD, at=api.at()) == {"status": "removed"}
     modern = Modern(api.send)
-    assert [modern.set_active(ksid, active).status for active in (False, True)] == [200, 200]
+    marks = set()
+    for active in (False, True):
+        assert modern.set_active(ksid, active).status == 200
+        marks.add((empty.subscriber(ksid) or {})["operator_write"])
+    assert len(marks) == 2
     assert api.find(ksid=ksid) == []
+    api.engagement.subscribe("phone", "sid")
+    assert (empty.subscriber(ksid) or {})["operator_write"] in marks
     empty.settled(SUBSCRIBERS)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pushreg.dynamodb import Client
-from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
+from pushreg.schema import DEVICES, OPERATOR_WRITE, PLACES, SUBSCRIBERS, Item
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
 from pushreg_ops.auditing import Auditor
 from pushreg_ops.migrate.formats.candidates import Candidate
@@ -133,9 +133,17 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def unmark(item: Item) -> Item:
+    """Return the item without the mark of an operator's write."""
+    return {name: value for name, value in item.items() if name != OPERATOR_WRITE}
+
+
 def read_all(registry: Registry) -> dict[str, list[Any]]:
+    """Return the items of all registrations in a fixed order, without marks."""
     stored = Stored(registry.client)
     return {
-        table: sorted(stored.items(registry.tables[table]), key=lambda item: sorted(map(str, item.values())))
+        table: sorted(
+            map(unmark, stored.items(registry.tables[table])), key=lambda item: sorted(map(str, item.values()))
+        )
         for table in DATA_TABLES
     }

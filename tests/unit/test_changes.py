@@ -70,35 +70,47 @@ def claim(device_id: str) -> Item:
     return {**mobile_claim_key(ACCOUNT, digest("m")), "device_id": device_id}
 
 
+MARK, OLD_MARK = {"operator_write": "2"}, {"operator_write": "1"}
 LATER = {"updated_at": "2026-11-23T00:00:00Z"}
 
 
 @pytest.mark.parametrize(
     ("table", "old", "new", "expected"),
     [
-        (PLACES, None, place(), ("created", "request")),
-        (PLACES, place(), None, ("removed", "request")),
+        (PLACES, None, place(), ("created", "app")),
+        (PLACES, place(), None, ("removed", None)),
         (PLACES, place(), place(**LATER, expires_at=1), None),
-        (PLACES, place(), place(created_at="2026-11-23T00:00:00Z"), ("created", "request")),
-        (SUBSCRIBERS, None, subscriber(), ("created", "request")),
-        (SUBSCRIBERS, subscriber(), None, ("removed", "request")),
+        (PLACES, place(), place(created_at="2026-11-23T00:00:00Z"), ("created", "app")),
+        (SUBSCRIBERS, None, subscriber(), ("created", "app")),
+        (SUBSCRIBERS, subscriber(), None, ("removed", "operator")),
         (SUBSCRIBERS, subscriber(), subscriber(**LATER, expires_at=1, userAgent="x"), None),
-        (SUBSCRIBERS, subscriber(), subscriber(sid="other"), ("changed", "request")),
-        (SUBSCRIBERS, subscriber(), subscriber(deviceId="other"), ("moved", "request")),
-        (SUBSCRIBERS, subscriber(), subscriber(deviceId="other", ufid="other"), ("changed", "request")),
-        (SUBSCRIBERS, subscriber(), subscriber(active=False), ("removed", "request")),
+        (SUBSCRIBERS, subscriber(), subscriber(sid="other"), ("changed", "app")),
+        (SUBSCRIBERS, subscriber(), subscriber(deviceId="other"), ("moved", "app")),
+        (SUBSCRIBERS, subscriber(), subscriber(deviceId="other", ufid="other"), ("changed", "app")),
+        (SUBSCRIBERS, subscriber(), subscriber(active=False), ("removed", "app")),
         (SUBSCRIBERS, subscriber(), subscriber(cloud=False), ("removed", "feedback")),
-        (SUBSCRIBERS, subscriber(cloud=False), subscriber(sid="new"), ("created", "request")),
-        (SUBSCRIBERS, subscriber(active=False), subscriber(), ("created", "request")),
+        (SUBSCRIBERS, subscriber(cloud=False), subscriber(sid="new"), ("created", "app")),
+        (SUBSCRIBERS, subscriber(active=False), subscriber(), ("created", "app")),
+        (SUBSCRIBERS, subscriber(), subscriber(active=False, sid=""), ("removed", "takeover")),
         (SUBSCRIBERS, subscriber(active=False), subscriber(active=False, sid=""), None),
+        (SUBSCRIBERS, subscriber(), subscriber(active=False, **MARK), ("removed", "operator")),
+        (SUBSCRIBERS, subscriber(**MARK), subscriber(active=False, **MARK), ("removed", "app")),
+        (SUBSCRIBERS, subscriber(active=False, **OLD_MARK), subscriber(**MARK), ("created", "operator")),
+        (SUBSCRIBERS, subscriber(), subscriber(cloud=False, **MARK), ("removed", "operator")),
+        (SUBSCRIBERS, subscriber(**MARK), subscriber(cloud=False, **MARK), ("removed", "feedback")),
+        (PLACES, None, place(**MARK), ("created", "operator")),
+        (DEVICES, device("raw one", **OLD_MARK), device("raw two", **LATER, **MARK), ("changed", "operator")),
+        (DEVICES, device("raw one", **MARK), device("raw two", **LATER, **MARK), ("changed", "app")),
+        (DEVICES, device("raw one", **MARK), device("raw two", **LATER), ("changed", "app")),
+        (DEVICES, device("raw one", digest="wrong"), device("raw one"), None),
         (SUBSCRIBERS, subscriber(active=False), None, None),
         (SUBSCRIBERS, None, {**sid_claim_key("demo-app", digest("raw sid")), "ksid": KSID}, None),
-        (DEVICES, None, device("raw one"), ("created", "request")),
-        (DEVICES, device("raw one"), None, ("removed", "request")),
+        (DEVICES, None, device("raw one"), ("created", "app")),
+        (DEVICES, device("raw one"), None, ("removed", None)),
         (DEVICES, device("raw one"), device("raw one", refreshed_at="2026-11-23T00:00:00Z"), None),
-        (DEVICES, device("raw one"), device("raw two", **LATER), ("changed", "request")),
+        (DEVICES, device("raw one"), device("raw two", **LATER), ("changed", "app")),
         (DEVICES, device("raw one", "raw two"), device("raw one"), ("changed", "feedback")),
-        (DEVICES, device("raw one"), device("raw one", app_name="other"), ("changed", "request")),
+        (DEVICES, device("raw one"), device("raw one", app_name="other"), ("changed", "app")),
         (DEVICES, claim("desk"), claim("den"), ("moved", "takeover")),
         (DEVICES, None, claim("desk"), None),
         (DEVICES, claim("desk"), None, None),
@@ -106,7 +118,7 @@ LATER = {"updated_at": "2026-11-23T00:00:00Z"}
     ],
 )
 def test_change_of_stream_record_is_of_expected_kind(
-    table: str, old: Item | None, new: Item | None, expected: tuple[str, str] | None
+    table: str, old: Item | None, new: Item | None, expected: tuple[str, str | None] | None
 ) -> None:
     change = read_change(table, record(table, old, new))
     assert (None if change is None else (change.kind, change.detail["reason"])) == expected

@@ -51,6 +51,10 @@ OTHER_CLAIM_DIGEST = "partner"
 # claim then holds the digest of that, which is in no claim's key.
 TAKEN = ""
 
+# On a registration that an operator wrote, a text that each such write changes and no other does: a stream record shows
+# by it whose write it was (docs/data-model.md#operator_write).
+OPERATOR_WRITE = "operator_write"
+
 # The sparse index on subscribers: all of an application, or all of one of its users, in one query. Claims have neither
 # attribute, and subscribers written by 1.0.0 lack the sort key until they are updated or repaired.
 USER_INDEX = "ByApplicationAndUser"

@@ -40,4 +40,4 @@ def _format(change: Change) -> str:
     detail = change.detail
     key = " ".join(f"{name}={value}" for name, value in detail["key"].items())
     tokens = ",".join(each[:12] for each in detail["token_digests"])
-    return f"{detail['at']} {change.kind:7} {detail['family']:10} {key} {detail['reason']} {tokens}".rstrip()
+    return f"{detail['at']} {change.kind:7} {detail['family']:10} {key} {detail['reason'] or '-'} {tokens}".rstrip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -18,11 +19,11 @@ from pushreg_ops.records.entities import (
     create,
     is_alive,
     key_of,
+    mark,
     refreshed_at,
     remove_unchanged,
     table_of,
     target_key_of,
-    to_item,
     unchanged_condition,
 )
 from pushreg_ops.records.items import StoredDevice, StoredItem, UnreadableError
@@ -105,7 +106,7 @@ def _replace(table: str, record: StoredRecord, found: StoredRecord | None) -> di
     if found is None:
         return create(table, record)
     condition, values = unchanged_condition(found)
-    return put(table, to_item(record), condition, **values)
+    return put(table, mark(record, uuid.uuid4().hex), condition, **values)
 
 
 def _parse(kind: type[Record], item: Item | None) -> Record | None:

@@ -11,6 +11,7 @@ from pushreg.dynamodb import delete, put
 from pushreg.schema import (
     DEVICES,
     DIRECTORY,
+    OPERATOR_WRITE,
     PLACES,
     SUBSCRIBERS,
     EntryName,
@@ -128,8 +129,14 @@ def to_item(record: StoredRecord) -> Item:
 
 
 def create(table: str, record: StoredRecord) -> dict[str, Any]:
-    """Return a write that stores the record unless its key is taken."""
-    return put(table, to_item(record), f"attribute_not_exists({presence_attribute(record)})")
+    """Return a write that stores the record unless its key is taken; always the same one."""
+    return put(table, mark(record, "created"), f"attribute_not_exists({presence_attribute(record)})")
+
+
+def mark(record: StoredRecord, text: str) -> Item:
+    """Return the item that stores the record, a registration with the text as the sign of an operator's write."""
+    item = to_item(record)
+    return {**item, OPERATOR_WRITE: text} if isinstance(record, StoredRegistration) else item
 
 
 def presence_attribute(record: StoredRecord) -> str:

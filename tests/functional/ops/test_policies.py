@@ -15,6 +15,9 @@ from moto import mock_aws
 
 from pushreg_local.tables import TABLES
 from pushreg_local.template import find_template, load_template
+from pushreg_ops.aws import connect_streams
+from pushreg_ops.commands.options import reach
+from pushreg_ops.streams import FOLLOWED, Follower
 from tests.support.command import Run
 
 PROJECT = Path(__file__).parents[3]
@@ -38,7 +41,9 @@ def called() -> Iterator[set[str]]:
         elif model.name == "TransactGetItems":
             actions.add("dynamodb:GetItem")
         elif model.name != "GetCallerIdentity":  # Needs no permission (AWS STS API reference).
-            actions.add(f"{model.service_model.service_name}:{model.name}")
+            # IAM knows the streams' actions under the tables' prefix.
+            service = model.service_model.service_name.replace("dynamodbstreams", "dynamodb")
+            actions.add(f"{service}:{model.name}")
 
     handler = ("provide-client-params", note)
     botocore.handlers.BUILTIN_HANDLERS.append(handler)
@@ -73,6 +78,9 @@ def tables() -> Iterator[dict[str, str]]:
         for table in ("SubscribersTable", "PlacesTable"):
             expiry = {"Enabled": True, "AttributeName": "expires_at"}
             client.update_time_to_live(TableName=names[table], TimeToLiveSpecification=expiry)
+        for table in FOLLOWED:
+            stream = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+            client.update_table(TableName=names[table], StreamSpecification=stream)
         # Claims without what they lead to, and a subscription without its claim.
         for item in ITEMS["DevicesTable"]:
             if item["record"]["S"].startswith("mobile#"):
@@ -122,6 +130,9 @@ def run_all(run: Run, folder: Path) -> None:
     _, out, _ = run("keys", "list", "--stack", "prod", "--json")
     key_id = json.loads(out)[0]["key_id"]
     assert run("keys", "revoke", key_id, "--stack", "prod")[0] == 0
+    # `tail` does the same until Ctrl-C.
+    with reach("prod", local=False) as registry:
+        list(Follower(registry, connect_streams(registry.client)).poll())
 
 
 def test_operator_policy_allows_exactly_what_subcommands_call(

@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from pushreg.models.directory import Account, Application, Credential, Entry, Place
-from pushreg.schema import AUDIT_PREFIX, DIRECTORY, PLACES, digest
+from pushreg.schema import (
+    AUDIT_PREFIX,
+    DEVICES,
+    DIRECTORY,
+    OPERATOR_WRITE,
+    PLACES,
+    REGISTRATION_PREFIXES,
+    SUBSCRIBERS,
+    digest,
+)
 from pushreg.stores.directory import to_item
 from pushreg_local.demo import PLACE_ID
 from pushreg_ops.migrate.exporting import Exporter
@@ -27,7 +36,7 @@ pytestmark = pytest.mark.engine
 def test_export_then_import_copies_registry_exactly(
     registry: Registry, other: Registry, gateway: Gateway, tmp_path: Path
 ) -> None:
-    """Byte for byte: what an import writes is what the functions write."""
+    """Byte for byte but for the mark of an operator's write: what an import writes is what the functions write."""
     kazoo, engagement, places = Kazoo(gateway.send), Engagement(gateway.send), Places(gateway.send)
     assert kazoo.put("d1", "m1").status == 201
     assert kazoo.post("d1", "m1", proxy="198.51.100.7").status == 200
@@ -46,6 +55,10 @@ def test_export_then_import_copies_registry_exactly(
     assert run(create_job(other, path, PushregConverter, stale_after_days={PLACES: 270})) == {"created": lines}
     assert read_all(other) == read_all(registry)
     assert _read_directory(other) == _read_directory(registry)
+    for table in (DEVICES, SUBSCRIBERS, PLACES):
+        for item in Stored(other.client).items(other.tables[table]):
+            is_registration = item.get("record", "").startswith(REGISTRATION_PREFIXES.get(table, ""))
+            assert (OPERATOR_WRITE in item) is is_registration
     dry = create_job(other, path, PushregConverter, stale_after_days={PLACES: 270}, dry_run=True)
     assert run(dry) == {"unchanged": lines}
 
@@ -127,6 +140,10 @@ def test_export_writes_directory_first(registry: Registry, other: Registry, gate
     assert Places(gateway.send).put("t1").status == 200
     lines = list(Exporter(registry, 0, lambda count: None).read(("places", "directory")))
     path = write_lines(tmp_path / "all.jsonl", lines)
+    for table in (DEVICES, SUBSCRIBERS, PLACES):
+        for item in Stored(other.client).items(other.tables[table]):
+            is_registration = item.get("record", "").startswith(REGISTRATION_PREFIXES.get(table, ""))
+            assert (OPERATOR_WRITE in item) is is_registration
     dry = create_job(other, path, PushregConverter, stale_after_days={PLACES: 270}, dry_run=True)
     assert run(dry) == {"created": len(lines)}
     assert not any("credential" in json.dumps(line) for line in lines)

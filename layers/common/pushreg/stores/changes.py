@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pushreg.clock import to_iso
 from pushreg.codecs import json
 from pushreg.dynamodb import from_attributes
-from pushreg.schema import DEVICE_PREFIX, DEVICES, KSID_PREFIX, PLACES, SUBSCRIBERS, Item, digest
+from pushreg.schema import DEVICE_PREFIX, DEVICES, KSID_PREFIX, OPERATOR_WRITE, PLACES, SUBSCRIBERS, TAKEN, Item, digest
 
 VERSION = 1
 # Who deletes expired items, in the record's `userIdentity` (DynamoDB Developer Guide, "DynamoDB Streams and Time to
@@ -21,7 +21,8 @@ VERSION = 1
 EXPIRER = "dynamodb.amazonaws.com"
 
 Kind = Literal["created", "changed", "moved", "removed"]
-Reason = Literal["request", "feedback", "takeover", "expired"]
+# None: the record does not show it.
+Reason = Literal["app", "feedback", "takeover", "expired", "operator"] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ def read_change(table: str, record: Mapping[str, Any]) -> Change | None:
     identity = record.get("userIdentity") or {}
     if kind == "removed" and identity.get("principalId", identity.get("PrincipalId")) == EXPIRER:
         reason = "expired"
+    elif reason in ("app", "feedback") and _is_operators(old, new):
+        reason = "operator"
     moment = stream["ApproximateCreationDateTime"]
     at = moment if isinstance(moment, datetime) else datetime.fromtimestamp(moment, UTC)
     detail = {
@@ -58,11 +61,16 @@ def read_change(table: str, record: Mapping[str, Any]) -> Change | None:
     return Change(kind, detail)
 
 
+def _is_operators(old: Item | None, new: Item | None) -> bool:
+    mark = (new or {}).get(OPERATOR_WRITE)
+    return mark is not None and mark != (old or {}).get(OPERATOR_WRITE)
+
+
 def _read_place(old: Item | None, new: Item | None) -> tuple[Kind, Reason] | None:
     if new is None:
-        return "removed", "request"
+        return "removed", None
     # A PUT over an expired row that is still there registers anew.
-    return ("created", "request") if old is None or old["created_at"] != new["created_at"] else None
+    return ("created", "app") if old is None or old["created_at"] != new["created_at"] else None
 
 
 def _read_subscriber(old: Item | None, new: Item | None) -> tuple[Kind, Reason] | None:
@@ -71,14 +79,23 @@ def _read_subscriber(old: Item | None, new: Item | None) -> tuple[Kind, Reason] 
         return None
     was_living, is_living = _is_living(old), _is_living(new)
     if not is_living:
-        is_verdict = new is not None and new["active"] and not new.get("cloud", True)
-        return ("removed", "feedback" if is_verdict else "request") if was_living else None
+        return ("removed", _find_end(new)) if was_living else None
     if old is None or new is None or not was_living:
-        return "created", "request"
+        return "created", "app"
     differing = {name for name in ("sid", "deviceId", "osType", "ufid", "deviceName") if old.get(name) != new.get(name)}
     if not differing:
         return None
-    return ("moved" if differing == {"deviceId"} else "changed"), "request"
+    return ("moved" if differing == {"deviceId"} else "changed"), "app"
+
+
+def _find_end(new: Item | None) -> Reason:
+    """Return why a living subscriber is none any more."""
+    if new is None:
+        # The API deletes inactive subscribers alone, and a verdict deletes none.
+        return "operator"
+    if TAKEN in (new["sid"], new["deviceId"]):
+        return "takeover"
+    return "feedback" if new["active"] else "app"
 
 
 def _read_device(old: Item | None, new: Item | None) -> tuple[Kind, Reason] | None:
@@ -88,14 +105,14 @@ def _read_device(old: Item | None, new: Item | None) -> tuple[Kind, Reason] | No
         is_takeover = old is not None and new is not None and old["device_id"] != new["device_id"]
         return ("moved", "takeover") if is_takeover else None
     if old is None:
-        return "created", "request"
+        return "created", "app"
     if new is None:
-        return "removed", "request"
-    if (old["digest"], old["app_name"]) == (new["digest"], new["app_name"]):
+        return "removed", None
+    if (old["document"], old["app_name"]) == (new["document"], new["app_name"]):
         return None
     # Feedback leaves the time of the registration.
     is_verdict = old["updated_at"] == new["updated_at"] and _list_tokens(new) < _list_tokens(old)
-    return "changed", "feedback" if is_verdict else "request"
+    return "changed", "feedback" if is_verdict else "app"
 
 
 _READERS = {PLACES: _read_place, SUBSCRIBERS: _read_subscriber, DEVICES: _read_device}

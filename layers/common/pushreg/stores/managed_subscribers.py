@@ -5,6 +5,7 @@ Lists come from the user index, which is eventually consistent: it lags a second
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from pushreg.dynamodb import Page, delete, update
 from pushreg.errors import ConditionFailedError, PushregError, StaleReadError, StoreError
 from pushreg.schema import (
     ALIVE,
+    OPERATOR_WRITE,
     USER_INDEX,
     USER_INDEX_PARTITION,
     USER_INDEX_SORT,
@@ -121,8 +123,10 @@ class ManagedSubscribers(Subscribers):
         condition = f"sid = :sid AND deviceId = :device AND active = :was_active AND {ALIVE}"
         values: dict[str, Any] = {"active": active, "was_active": subscriber.active, "moment": self._moment}
         values |= {"sid": subscriber.sid, "device": subscriber.deviceId, "epoch": self._epoch}
+        values["mark"] = uuid.uuid4().hex
+        set_active = f"SET active = :active, updated_at = :moment, {OPERATOR_WRITE} = :mark"
         self._write(
-            update(self._table, ksid_key(ksid), "SET active = :active, updated_at = :moment", condition, **values),
+            update(self._table, ksid_key(ksid), set_active, condition, **values),
             update(self._table, claim, "SET active = :active", "ksid = :ksid", **change),
         )
 
