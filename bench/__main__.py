@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import cold, cost, load, plots, sizes, tokens, units, warm
+from bench import cold, cost, load, longest, plots, sizes, tokens, units, warm
 from bench.interpreter import ROOT, prepare
 from bench.tables import create_tables
 from tests.support.stack import run_temporary_stack
 
-SECTIONS = ("sizes", "cold", "warm", "tokens", "wall", "units", "load", "cost", "import")
+SECTIONS = ("sizes", "cold", "warm", "longest", "tokens", "wall", "units", "load", "cost", "import")
 
 
 def main() -> None:
@@ -54,6 +54,8 @@ def measure(chosen: Collection[str], quick: bool) -> dict[str, Any]:
         show("cold", cold.run(5 if quick else 15))
     if "warm" in chosen or "cost" in chosen:
         show("warm", warm.run(9 if quick else 45, 50 if quick else 100, None))
+    if "longest" in chosen:
+        show("longest", longest.run(3 if quick else 7))
     if "tokens" in chosen:
         show("tokens", tokens.run(5 if quick else 15))
     if {"wall", "units", "load", "cost"} & set(chosen):

@@ -19,12 +19,13 @@ def run(url: str, seconds: float) -> tuple[str, dict[str, Any]]:
     data: dict[str, Any] = {}
     for kind in ("new", "refresh"):
         for callers in (1, 16):
-            data[f"{kind}, {callers} at once"] = _load(url, kind == "refresh", callers, seconds)
+            data[f"{kind}, {callers} at once"] = measure_load(url, kind == "refresh", callers, seconds)
     rows = [(name, *values.values()) for name, values in data.items()]
     return table(("places PUT over HTTP", "requests/s", "p50 ms", "p99 ms"), rows), data
 
 
-def _load(url: str, known: bool, callers: int, seconds: float) -> dict[str, float]:
+def measure_load(url: str, known: bool, callers: int, seconds: float) -> dict[str, float]:
+    """Return requests per second and percentiles in milliseconds of so many callers, each with a connection."""
     spent: list[float] = []
     until = time.monotonic() + seconds
     threads = [threading.Thread(target=_call, args=(url, known, until, spent)) for _ in range(callers)]
