@@ -55,6 +55,7 @@ def test_authorization_matrix_covers_every_kind_of_credential() -> None:
         assert {name.partition(":")[0] for name in credentials} == KINDS, function
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("route", "method", "name"), list(cells()))
 def test_request_with_insufficient_credential_is_refused_without_effect(
     route: Route, method: str, name: str, registry: Registry

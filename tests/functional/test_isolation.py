@@ -87,6 +87,7 @@ def test_foreign_target_is_indistinguishable_from_unknown_target(
     assert registry.snapshot() == baseline
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", ["KazooFunction", "PlacesFunction"])
 def test_refused_caller_cannot_detect_registration(function: str, registry: Registry, baseline: Any) -> None:
     route = next(route for route in ROUTES.values() if route.function == function)

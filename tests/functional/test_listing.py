@@ -153,6 +153,7 @@ def test_list_of_user_among_many_is_one_query(modern: Modern, empty: Stored, wir
     assert wire.calls == ["Query"]
 
 
+@pytest.mark.slow
 def test_list_larger_than_a_query_counts_all_pages(modern: Modern, empty: Stored, wire: Wire) -> None:
     count = 3 * MEGABYTE // SID_BYTES
     store(empty, *(subscriber(number, sid=f"{number:04}" * (SID_BYTES // 4)) for number in range(count)))
@@ -179,6 +180,7 @@ def test_list_of_large_rows_ends_page_early_and_goes_on_by_cursor(modern: Modern
     assert len(reply.body) < 2 * MEGABYTE
 
 
+@pytest.mark.slow
 def test_list_that_takes_too_long_to_count_is_refused(modern: Modern, empty: Stored, wire: Wire, time: Time) -> None:
     count = 3 * MEGABYTE // SID_BYTES
     store(empty, *(subscriber(number, sid=f"{number:04}" * (SID_BYTES // 4)) for number in range(count)))

@@ -114,6 +114,7 @@ def test_permanent_error_is_not_retried(fault: Fault, client: Any, wire: Wire, e
     assert empty.items(PLACES) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_transient_error_at_any_call_does_not_change_answer(
     scenario: Scenario, client: Any, wire: Wire, empty: Stored, time: Time
@@ -143,6 +144,7 @@ def test_undisturbed_request_never_pauses(scenario: Scenario, client: Any, empty
     assert time.delays == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_lasting_error_at_any_call_returns_store_error_without_change(
     scenario: Scenario, client: Any, wire: Wire, empty: Stored, time: Time

@@ -498,6 +498,7 @@ def store_tokens(stored: Stored, count: int) -> set[str]:
     return tokens
 
 
+@pytest.mark.slow
 def test_lookup_of_many_tokens_is_paged_without_loss(api: Api, empty: Stored) -> None:
     stored = store_tokens(empty, 600)
     ksids = [answered(api.engagement.subscribe(f"phone-{number}", f"sid-{number}"))[1] for number in range(30)]

@@ -3,6 +3,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROJECT = Path(__file__).parents[2]
 SKIPPED = {
     "test_mark.py": "import pytest\n@pytest.mark.skip(reason='')\ndef test_it(): pass",
@@ -29,9 +31,11 @@ def closing_line(folder: Path, ci: str) -> str:
     return run.stdout.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_skip_under_ci_is_failure(tmp_path: Path) -> None:
     assert closing_line(tmp_path, ci="1").startswith("1 failed, 1 xfailed, 3 errors in")
 
 
+@pytest.mark.slow
 def test_skip_outside_ci_is_skip(tmp_path: Path) -> None:
     assert closing_line(tmp_path, ci="").startswith("4 skipped, 1 xfailed in")

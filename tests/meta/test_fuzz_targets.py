@@ -14,6 +14,7 @@ from fuzz.targets import FILLED, HEAD, METHODS, OPEN, TARGETS, FindingError, bui
 STRIDE = 11
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 def test_fuzz_seeds_pass(target: str) -> None:
     seeds = list(list_seeds(target))

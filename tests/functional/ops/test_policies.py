@@ -151,6 +151,7 @@ def run_all(run: Run, called: set[str], folder: Path) -> None:
         list(Follower(registry, FakeStreams(called)).poll())
 
 
+@pytest.mark.slow
 def test_operator_policy_allows_exactly_what_subcommands_call(
     tables: dict[str, str], called: set[str], run: Run, tmp_path: Path
 ) -> None:

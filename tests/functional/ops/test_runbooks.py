@@ -90,6 +90,7 @@ def list_keys(run: Run, stack: str) -> set[str]:
     return {each["key_id"] for each in json.loads(out)}
 
 
+@pytest.mark.slow
 def test_restore_mends_tables_and_revokes_revived_keys(aws: Any, run: Run) -> None:
     client: Any = boto3.client("dynamodb")
     old = create_old_stack(aws)
@@ -152,6 +153,7 @@ def test_import_template_needs_every_table() -> None:
         build_import(DOCUMENT, {"DevicesTable": "a-table"})
 
 
+@pytest.mark.slow
 def test_smoke_test_credentials_are_issued_as_written(aws: Any, run: Run) -> None:
     create_old_stack(aws)
     section = RUNBOOKS.partition("## Give the smoke test credentials")[2].partition("\n## ")[0]
