@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import signal
@@ -15,7 +17,7 @@ import pytest
 
 from pushreg_local.demo import PLACE_ID
 from tests.support.browser import SCHEMES, WIDTHS, Tab
-from tests.support.stack import MEMORY, PATIENCE, PUSHREG, Stack, clean_environ, run_stack
+from tests.support.stack import DYNAMODB_LOCAL, MEMORY, PATIENCE, PUSHREG, Stack, clean_environ, run_stack
 
 PLACES_CALL = {"Authorization": "Bearer demo-places-key", "Content-Type": "application/json"}
 TOKEN = "a-token-as-long-as-those-of-firebase:0123456789"
@@ -29,10 +31,20 @@ def filled_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def stack_with_streams(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with run_stack(tmp_path_factory.mktemp("streams"), engine=DYNAMODB_LOCAL) as running:
+        yield running
+
+
 @pytest.fixture
 def address(filled_stack: Stack) -> str:
-    """The address that the local stack printed."""
-    found = re.search(r"^Console: (\S+)$", filled_stack.output, re.MULTILINE)
+    return find_address(filled_stack)
+
+
+def find_address(stack: Stack) -> str:
+    """Return the console's address, which the local stack printed."""
+    found = re.search(r"^Console: (\S+)$", stack.output, re.MULTILINE)
     assert found is not None
     return found[1]
 
@@ -86,6 +98,30 @@ def test_console_search_by_keyboard_shows_registration_with_redacted_token(brows
     assert TOKEN not in article.inner_text()
     assert TOKEN not in tab.page.url
     assert tab.find_violations() == []
+    assert tab.complaints == []
+    tab.page.close()
+
+
+@pytest.mark.browser
+@pytest.mark.engine
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_console_changes_show_what_happens_while_page_is_open(
+    browser: Any, stack_with_streams: Stack, width: str, scheme: str, tmp_path: Path
+) -> None:
+    base = find_address(stack_with_streams)
+    tab = Tab(browser, f"{base}changes", WIDTHS[width], scheme)
+    token = f"{TOKEN}-{width}-{scheme}"
+    for method, line in (("PUT", "created"), ("DELETE", "removed")):
+        body = json.dumps({"device_token": token}).encode()
+        path = f"/dts/places/{PLACE_ID}/subscriptions"
+        assert stack_with_streams.send(method, path, PLACES_CALL, body)[0] == 200
+        digest = hashlib.sha256(token.encode()).hexdigest()[:12]
+        tab.page.locator("li", has_text=digest).filter(has_text=line).first.wait_for()
+    assert token not in tab.page.content()
+    tab.page.screenshot(path=tmp_path / f"changes-{width}-{scheme}.png", full_page=True)
+    assert tab.find_violations() == []
+    assert tab.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert tab.complaints == []
     tab.page.close()
 

@@ -44,6 +44,7 @@ def create_console(
         Route("/counts", pages.show_counts),
         Route("/search", pages.show_search_form, methods=["GET"]),
         Route("/search", pages.search, methods=["POST"]),
+        Route("/changes", pages.show_changes),
         Route("/keys", pages.show_keys),
         *(Route(f"/{name}", _serve_file(file)) for name, file in files.items()),
     ]

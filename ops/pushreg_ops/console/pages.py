@@ -14,12 +14,16 @@ from starlette.responses import HTMLResponse, Response
 
 from pushreg.clock import Clock, to_iso
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
+from pushreg_ops.auditing import read_audit
+from pushreg_ops.aws import connect_streams
+from pushreg_ops.console.changes import ChangeLog
 from pushreg_ops.provision import Provisioner
-from pushreg_ops.records.inspection import MAX_SHOWN, Inspector
+from pushreg_ops.records.inspection import MAX_SHOWN, Inspector, owner_of
 from pushreg_ops.records.scanning import estimate, ignore
 from pushreg_ops.records.statistics import MAX_OWNERS, Statistics
-from pushreg_ops.records.wording import NO_KEY, describe_key, describe_scan, to_lines
+from pushreg_ops.records.wording import NO_KEY, describe_change, describe_key, describe_scan, to_lines
 from pushreg_ops.registry import Registry, explain_failures
+from pushreg_ops.streams import Follower
 
 # A form with the longest token, percent-encoded.
 MAX_FORM = 16 * 1024
@@ -49,6 +53,7 @@ class Pages:
         self._clock = clock
         self._counted_items = counted_items
         self._counts: dict[str, Any] | None = None
+        self._changes = ChangeLog(lambda: Follower(registry, connect_streams(registry.client)))
         self._templates = Environment(
             loader=FileSystemLoader(Path(__file__).with_name("templates")),
             autoescape=True,
@@ -105,11 +110,22 @@ class Pages:
                 found = list(inspector.search(text, ignore))
             records = [inspector.describe(each) for each in found]
             scan = "" if found or scans else f"{NO_KEY} {describe_scan(self._registry)[1]}."
+            entries = {text, *(owner_of(each)[1] for each in found)}
+            audit = [each for each in read_audit(self._registry) if each["entry"] in entries]
         results = [
             {"record": record, "lines": to_lines(record)[1:], "commands": self._list_commands(record)}
             for record in records
         ]
-        return self._render(request, "results", text=text, results=results, scan=scan, most=MAX_SHOWN)
+        return self._render(request, "results", text=text, results=results, scan=scan, most=MAX_SHOWN, audit=audit)
+
+    def show_changes(self, request: Request) -> Response:
+        """Show the latest changes of registrations, as `pushreg tail` does; htmx asks again and gets only news."""
+        with explain_failures(self._registry):
+            number, changes = self._changes.read()
+        if request.query_params.get("after") == str(number):
+            return Response(status_code=204, headers=HEADERS)
+        lines = [describe_change(each) for each in changes]
+        return self._render(request, "changes", number=number, changes=lines, command=self._command("tail"))
 
     def show_keys(self, request: Request) -> Response:
         """List the API keys, as `pushreg keys list` does."""

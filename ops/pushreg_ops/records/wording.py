@@ -8,6 +8,7 @@ from typing import Any
 
 from pushreg.clock import to_iso
 from pushreg.models.directory import Credential
+from pushreg.stores.changes import Change
 from pushreg_ops.records.inspection import SEARCHED
 from pushreg_ops.records.scanning import measure
 from pushreg_ops.registry import Registry
@@ -55,6 +56,14 @@ def to_lines(record: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
         )
         for name, value in words.items()
     ]
+
+
+def describe_change(change: Change) -> str:
+    """Return a line about a change of a registration, with the first characters of its tokens' digests."""
+    detail = change.detail
+    key = " ".join(f"{name}={value}" for name, value in detail["key"].items())
+    tokens = ",".join(each[:12] for each in detail["token_digests"])
+    return f"{detail['at']} {change.kind:7} {detail['family']:10} {key} {detail['reason'] or '-'} {tokens}".rstrip()
 
 
 def describe_key(key: Credential) -> dict[str, Any]:

@@ -1,0 +1,50 @@
+"""The latest changes of registrations, read from the tables' streams when a page asks for them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from pushreg.stores.changes import Change
+
+MAX_CHANGES = 100
+# Seconds without a poll after which to follow anew: DynamoDB's shard iterators expire after five minutes.
+MAX_PAUSE = 240.0
+
+
+class ChangeSource(Protocol):
+    """Follows the streams; see `pushreg_ops.streams.Follower`."""
+
+    def poll(self) -> Iterable[Change]:
+        """Return what has changed since the last poll."""
+
+
+class ChangeLog:
+    """Follows changes from the first read on, and again after a pause; thread-safe."""
+
+    def __init__(self, follow: Callable[[], ChangeSource], timer: Callable[[], float] = time.monotonic) -> None:
+        self._follow = follow
+        self._timer = timer
+        self._source: ChangeSource | None = None
+        self._polled_at = 0.0
+        self._changes: deque[Change] = deque(maxlen=MAX_CHANGES)
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def read(self) -> tuple[int, list[Change]]:
+        """Return how many changes there have been, and the latest of them, newest first.
+
+        OperatorError if the tables have no streams.
+        """
+        with self._lock:
+            moment = self._timer()
+            if self._source is None or moment - self._polled_at > MAX_PAUSE:
+                self._source = self._follow()
+            self._polled_at = moment
+            for change in self._source.poll():
+                self._changes.appendleft(change)
+                self._count += 1
+            return self._count, list(self._changes)
