@@ -19,7 +19,7 @@ class Source:
 
 
 def change(number: int) -> Change:
-    return Change("added", {"number": number})
+    return Change("created", {"number": number})
 
 
 def test_change_log_returns_latest_changes_newest_first() -> None:
