@@ -214,10 +214,17 @@ def directory() -> list[dict[str, Any]]:
     return [
         {"record": {"S": f"credential#{_digest('demo-places-key')}"}, **created, **places},
         {"record": {"S": f"credential#{_digest('demo-kazoo-token')}"}, **created, **kazoo},
+        {**_sender(), "created_at": created["created_at"]},
         _application(),
         {"record": {"S": f"place#{PLACE}"}, **created},
         {"record": {"S": f"account#{ACCOUNT}"}, **created},
     ]
+
+
+def _sender() -> dict[str, Any]:
+    key = {"record": {"S": f"credential#{_digest('demo-sender-key')}"}, "family": {"S": "senders"}}
+    reach = {"account_id": {"S": "all"}, "places": {"SS": ["all"]}, "applications": {"SS": ["all"]}}
+    return {**key, "scope": {"S": "sender"}, **reach}
 
 
 def _to_xml(data: dict[str, Any]) -> str:

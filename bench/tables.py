@@ -7,6 +7,7 @@ from typing import Any
 import boto3
 
 from bench.scenarios import directory, stored
+from pushreg.schema import USER_INDEX, USER_INDEX_PARTITION, USER_INDEX_SORT
 
 KEYS = {
     "Devices": ("account_id", "record"),
@@ -26,13 +27,23 @@ def create_tables(endpoint: str) -> Any:
         aws_secret_access_key="local",
     )
     for name, keys in KEYS.items():
+        attributes, options = list(keys), dict[str, Any]()
+        if name == "Subscribers":
+            attributes += [USER_INDEX_PARTITION, USER_INDEX_SORT]
+            schema = [
+                {"AttributeName": USER_INDEX_PARTITION, "KeyType": "HASH"},
+                {"AttributeName": USER_INDEX_SORT, "KeyType": "RANGE"},
+            ]
+            index = {"IndexName": USER_INDEX, "KeySchema": schema, "Projection": {"ProjectionType": "ALL"}}
+            options["GlobalSecondaryIndexes"] = [index]
         client.create_table(
             TableName=name,
             KeySchema=[
                 {"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
             ],
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in attributes],
             BillingMode="PAY_PER_REQUEST",
+            **options,
         )
     for name, items in {"Directory": directory(), **stored()}.items():
         for item in items:

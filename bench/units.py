@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from bench.figures import table
@@ -15,10 +17,25 @@ from bench.scenarios import ACCOUNT, ENVIRONMENT, KAZOO_ROUTE, PLACE, build_requ
 from engagement.app import create_handler as create_engagement
 from kazoo.app import create_handler as create_kazoo
 from places.app import create_handler as create_places
+from pushreg.clock import now, to_iso
 from pushreg.dynamodb import to_attributes
-from pushreg.schema import device_key, ksid_key
+from pushreg.schema import device_key, ksid_key, place_key
+from senders.app import create_handler as create_senders
 
 BATCH, WORKERS = 25, 4
+# Expiries are renewed if the senders' function lets registrations live longer than the families' do.
+SENDERS = {
+    "FAMILY": "senders",
+    "TABLE": "Places",
+    "DEVICES_TABLE": "Devices",
+    "SUBSCRIBERS_TABLE": "Subscribers",
+    "PLACES_TABLE": "Places",
+    "ENGAGEMENT_STALE_AFTER_DAYS": "300",
+    "PLACES_STALE_AFTER_DAYS": "300",
+}
+# What a sender's requests may be answered with, for each entry.
+DONE = {"ok", "removed", "renewed"}
+TOKENS = 10
 
 
 @dataclass
@@ -32,8 +49,10 @@ class Meter:
     """
 
     calls: int = 0
-    read: int = 0
+    read: float = 0
     written: int = 0
+    # A sender's entries are worked on by several threads.
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def watch(self, client: Any) -> None:
         """Count every call of the client."""
@@ -41,10 +60,18 @@ class Meter:
         client.meta.events.register("after-call.dynamodb.*", self._check)
 
     def _count(self, params: dict[str, Any], model: Any, **_: Any) -> dict[str, Any]:
+        with self.lock:
+            self._add(params, model.name)
+        return {**params, "ReturnConsumedCapacity": "TOTAL"}
+
+    def _add(self, params: dict[str, Any], operation: str) -> None:
         self.calls += 1
-        match model.name:
+        match operation:
             case "GetItem":
-                self.read += 1
+                self.read += 1 if params.get("ConsistentRead") else 0.5
+            case "Query":
+                # The request does not tell how much there is to read: the answer does.
+                pass
             case "BatchGetItem":
                 self.read += sum(len(request["Keys"]) for request in params["RequestItems"].values())
             case "TransactGetItems":
@@ -54,7 +81,6 @@ class Meter:
                 self.written += sum(2 * _units(write) for write in writes)
             case _:
                 self.written += _units(params)
-        return {**params, "ReturnConsumedCapacity": "TOTAL"}
 
     def _check(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:
         # Batches are written by the filling alone.
@@ -62,6 +88,10 @@ class Meter:
             return
         consumed = parsed["ConsumedCapacity"]
         reported = sum(each["CapacityUnits"] for each in (consumed if isinstance(consumed, list) else [consumed]))
+        if model.name == "Query":
+            with self.lock:
+                self.read += reported
+            return
         # Where the call is the operation's only one, the rule has counted nothing else.
         counted = self.read + self.written
         if reported > counted or (model.name in ("GetItem", "UpdateItem") and self.calls == 1 and reported != counted):
@@ -77,7 +107,7 @@ def _units(write: dict[str, Any]) -> int:
 Send = Callable[..., int]
 
 
-def operations(number: int, send: Send) -> Iterator[tuple[str, Callable[[], int]]]:
+def operations(number: int, send: Send, client: Any) -> Iterator[tuple[str, Callable[[], int]]]:
     """Yield each operation's name and a call that carries it out on registrations of this number alone."""
     path = f"/dts/places/{PLACE}/subscriptions"
     bearer = {"authorization": "Bearer demo-places-key"}
@@ -124,6 +154,77 @@ def operations(number: int, send: Send) -> Iterator[tuple[str, Callable[[], int]
     yield "engagement update", engagement("subscribe", **{**wish, "sid": f"{sid}-rotated"})
     yield "engagement unsubscribe", engagement("unsubscribe", deviceId=device)
 
+    # What a sender reports was registered before it sent, and nothing here is measured but what is yielded.
+    engagement("subscribe", **wish, ufid=f"user-{number}")()
+    data = {"mobile_device_id": f"p-{number}", **_registrations("one", "two")}
+    where = f"/v2/accounts/{ACCOUNT}/push_notification_subscriptions/app/c-{number}"
+    parameters = {"account_id": ACCOUNT, "app": "app", "device_id": f"c-{number}"}
+    send("kazoo", "PUT", KAZOO_ROUTE, where, parameters, {"x-auth-token": "demo-kazoo-token"}, {"data": data})
+    place_id, moment = str(uuid.uuid4()), to_iso(now())
+    for token in range(TOKENS):
+        row = {"device_token": f"{token:0150}", "created_at": moment, "updated_at": moment}
+        client.put_item(TableName="Places", Item=to_attributes({**place_key(place_id, f"{token:0150}"), **row}))
+    yield from _sender_operations(number, send, client, place_id, ksids[0], sid)
+
+
+def _sender_operations(
+    number: int, send: Send, client: Any, place_id: str, ksid: str, sid: str
+) -> Iterator[tuple[str, Callable[[], int]]]:
+    def ask(operation: str, member: str, *entries: dict[str, str]) -> Callable[[], int]:
+        path, key = f"/pushreg/v1/{operation}", {"authorization": "Bearer demo-sender-key"}
+        return lambda: send("senders", "POST", f"ANY {path}", path, {}, key, {member: entries})
+
+    device = {"account_id": ACCOUNT, "device_id": f"c-{number}"}
+    others = [{"ksid": str(each)} for each in range(1, 100)]
+    addresses = {
+        f"lookup, a place with {TOKENS} tokens": [{"place_id": place_id}],
+        "lookup, a KSID": [{"ksid": ksid}],
+        "lookup, 100 KSIDs": [{"ksid": ksid}, *others],
+        "lookup, a user": [{"application": "demo-app", "ufid": f"user-{number}"}],
+        "lookup, an application's device": [{"application": "demo-app", "device_id": f"device-{number}"}],
+        "lookup, a Kazoo device": [device],
+    }
+    for name, entries in addresses.items():
+        yield name, ask("lookup", "addresses", *entries)
+    values = {":place": {"S": place_id}}
+    condition = {"KeyConditionExpression": "place_id = :place", "ExpressionAttributeValues": values}
+    key = to_attributes(ksid_key(ksid))
+    yield (
+        f"tables read directly, a place with {TOKENS} tokens",
+        lambda: _status(client.query(TableName="Places", **condition)),
+    )
+    yield "tables read directly, a subscriber", lambda: _status(client.get_item(TableName="Subscribers", Key=key))
+    token, subscriber = {"place_id": place_id, "device_token": f"{0:0150}"}, {"ksid": ksid, "sid": sid}
+    registrations = [{**device, "registration_id": name} for name in ("one", "two")]
+    for due in ("due", "not due"):
+        yield f"feedback, ok {due}, a place's token", ask("feedback", "results", {**token, "code": "ok"})
+        yield f"feedback, ok {due}, a sid", ask("feedback", "results", {**subscriber, "code": "ok"})
+    yield "feedback, ok not due, a registration id", ask("feedback", "results", {**registrations[0], "code": "ok"})
+    dead = {"provider": "fcm", "code": "UNREGISTERED", "at": to_iso(_later())}
+    yield "feedback, dead token of a place", ask("feedback", "results", {**token, **dead})
+    yield "feedback, dead sid", ask("feedback", "results", {**subscriber, **dead})
+    yield "feedback, dead registration id", ask("feedback", "results", {**registrations[0], **dead})
+    yield "feedback, the last registration id", ask("feedback", "results", {**registrations[1], **dead})
+
+
+def _registrations(*names: str) -> dict[str, Any]:
+    preferences = ("chat", "incoming_call")
+    each = {
+        name: {"notification_preferences": [preference], "notification_type": "fcm"}
+        for name, preference in zip(names, preferences, strict=True)
+    }
+    return {"notification_registration_ids": each, "platform": "android", "sip_proxy_server": "192.0.2.9"}
+
+
+def _status(answer: dict[str, Any]) -> int:
+    status: int = answer["ResponseMetadata"]["HTTPStatusCode"]
+    return status
+
+
+def _later() -> datetime:
+    """Return the time of a sender: registrations made in the second of a report count as later than it."""
+    return now() + timedelta(seconds=30)
+
 
 def run(client: Any, sizes: tuple[int, ...]) -> tuple[str, dict[str, Any]]:
     """Return the table and the figures; the tables grow from one size to the next."""
@@ -135,6 +236,10 @@ def run(client: Any, sizes: tuple[int, ...]) -> tuple[str, dict[str, Any]]:
         for family, make in makers.items()
     }
 
+    handlers["senders"] = create_senders(
+        {**SENDERS, "DIRECTORY_TABLE": "Directory"}, client, clock=_later, emit=lambda _: None
+    )
+
     def send(family: str, *request: Any) -> int:
         *parts, last = request
         ksids = last if isinstance(last, list) else []
@@ -143,6 +248,11 @@ def run(client: Any, sizes: tuple[int, ...]) -> tuple[str, dict[str, Any]]:
         if family == "engagement" and answer["statusCode"] == 200:
             ksids[:] = [json.loads(answer["body"])["subscriptionResponse"]["ksid"]]
         status: int = answer["statusCode"]
+        if family == "senders" and status == 200:
+            results = json.loads(answer["body"])["results"]
+            is_found = "tokens" not in results[0] or any(result["tokens"] for result in results)
+            if not is_found or {result["status"] for result in results} - DONE:
+                raise RuntimeError(f"a sender was answered with {results}")
         return status
 
     data: dict[str, Any] = {}
@@ -151,7 +261,7 @@ def run(client: Any, sizes: tuple[int, ...]) -> tuple[str, dict[str, Any]]:
         _fill(client, stored, size)
         stored = size
         for warm in (False, True):  # The first pass fills the caches.
-            for name, call in operations(size * 2 + warm, send):
+            for name, call in operations(size * 2 + warm, send, client):
                 meter.calls, meter.read, meter.written = 0, 0, 0
                 if (status := call()) >= 400:
                     raise RuntimeError(f"{name} was answered with {status}")
