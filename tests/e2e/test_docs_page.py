@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from pushreg_local.demo_issuer import sign_token
 from tests.support.browser import SCHEMES, WIDTHS, Tab
 from tests.support.stack import MEMORY, PATIENCE, Stack, run_stack
 
@@ -154,6 +155,21 @@ def test_docs_page_places_operations_return_documented_answers(tab: DocsTab, doc
         status, text = tab.execute(operation)
         assert status == 200
         assert settle(text) == settle(find_example(document, operation, 200))
+
+
+def test_docs_page_takes_demo_token_in_place_of_key(browser: Any, fresh_stack: Stack) -> None:
+    token = sign_token(fresh_stack.log.parent / ".data", "kazoo")
+    tab = DocsTab(browser, fresh_stack.url, WIDTHS["desktop"])
+    for secret, status in ((f"{token[:-8]}AAAAAAAA", 401), (token, 201)):
+        tab.page.locator("button.authorize").first.click()
+        scheme = tab.page.locator(".auth-container").filter(has_text="kazooToken")
+        scheme.get_by_role("button", name="Remove authorization").click()
+        scheme.locator("input").fill(secret)
+        scheme.get_by_role("button", name="Apply credentials").click()
+        scheme.locator(".btn-done").click()
+        assert tab.execute("createSubscription")[0] == status
+    assert tab.execute("removeSubscription")[0] == 200
+    tab.page.close()
 
 
 def test_docs_page_without_demo_data_has_no_credentials(browser: Any, tmp_path: Path) -> None:
