@@ -1,4 +1,4 @@
-"""Checks what `sam build` made: all that Lambda needs and nothing besides, one architecture, valid bytecode, small."""
+"""Checks what `sam build` made: all that Lambda needs and nothing else, one architecture, valid bytecode, small."""
 
 from __future__ import annotations
 

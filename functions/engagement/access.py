@@ -27,7 +27,7 @@ class AuthTokenError(PushregError):
 
 
 def authenticate_device(request: Request, context: Context, app_id: str, auth_token: str | None) -> Application:
-    """Return the application; ApplicationError if it is unknown, AuthTokenError if its authToken, if any, did not come.
+    """Return the application; ApplicationError if it is unknown, AuthTokenError if its authToken is wrong or missing.
 
     The token of the header goes before that of the body.
     """
@@ -41,7 +41,7 @@ def authenticate_device(request: Request, context: Context, app_id: str, auth_to
 
 
 def authenticate_manager(request: Request, context: Context, *, is_write: bool) -> Credential:
-    """Return the caller's credential; UnauthenticatedError if there is none, or one that may only read is to write."""
+    """Return the caller's credential; UnauthenticatedError if there is none, or if a read-only key is used to write."""
     found: list[Credential] = []
 
     def check(credential: Credential) -> None:

@@ -27,7 +27,7 @@ def subscribe(
 ) -> tuple[str, str]:
     """Create, update or find the one subscriber of the device and the sid; return its KSID and the outcome's name.
 
-    If they lead to two, that of the device is followed, unless only that of the sid is active; UnclearError if both
+    If they lead to two subscribers, the device's is used, unless only the sid's is active; UnclearError if both
     are active and the device does not win. UnprovenError in a strict application.
     """
     found = subscribers.find(form)

@@ -81,7 +81,7 @@ def _override(request: Request, context: Context) -> Response:
 
 
 def _locate(request: Request, context: Context) -> Response:
-    """Accept the position of a known subscriber, which nothing here uses: it is not stored."""
+    """Accept the position of a known subscriber; positions are not stored."""
     context.operation = "location"
     location = wire_v1.read_location(request)
     known = open_subscribers(request, context).get(location.ksid)

@@ -134,7 +134,7 @@ def read_ksids(request: Request) -> list[str]:
 
 
 def read_query(request: Request) -> ListQuery:
-    """Return what to list; FormError for a filter that is no such value."""
+    """Return what to list; FormError for an invalid filter."""
     return validate(ListQuery, request.query)
 
 

@@ -46,7 +46,7 @@ class TokenError(PushregError):
 
 
 class PageError(PushregError):
-    """The query string asks for no page that there can be; `problem` may be shown to the caller."""
+    """The query string has an invalid limit or cursor; `problem` may be shown to the caller."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)

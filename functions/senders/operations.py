@@ -49,7 +49,7 @@ Result = TypeVar("Result")
 
 
 class CursorError(PushregError):
-    """The cursor is not one that an answer to these addresses gave."""
+    """The cursor does not come from a response to the same addresses."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ MAX_ENTRIES = 100
 
 
 class FormError(PushregError):
-    """The body is not such a request; `problem` may be shown to the caller."""
+    """The body is not a feedback or lookup request; `problem` may be shown to the caller."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)

@@ -1,4 +1,4 @@
-"""Takes out of the built layer what Lambda never reads; run by the Makefile beside it, before compiling."""
+"""Removes from the built layer what Lambda never reads; run by the Makefile beside it, before compiling."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KEPT_RECORDS = ("METADATA", "LICEN", "NOTICE", "COPYING", "AUTHORS")
 
 
 def prune(packages: Path) -> None:
-    """Remove tests, type stubs, scripts, examples, installation records, and data on services that nobody calls."""
+    """Remove tests, type stubs, scripts, examples, installation records, and data of services never called."""
     data = packages / "botocore" / "data"
     unwanted = [
         *(path for pattern in UNWANTED for path in packages.glob(pattern)),
@@ -67,7 +67,7 @@ def trim(endpoints: Path) -> None:
 
 
 def silence(model: Path) -> None:
-    """Leave out what the model says to people, four fifths of it, which every start would read and parse."""
+    """Remove the documentation from the service model, four fifths of it, which every start would read and parse."""
     content = json.loads(gzip.decompress(model.read_bytes()), object_hook=_drop_documentation)
     model.write_bytes(gzip.compress(json.dumps(content, separators=(",", ":")).encode(), mtime=0))
 

@@ -38,7 +38,7 @@ HELP = """Run a push-subscription registry locally and operate deployed ones.
 
 \b
 Examples:
-  pushreg local                                    serve the API on this machine
+  pushreg local                                       serve the API on this machine
   pushreg keys issue --places all --stack pushreg     issue an API key
   pushreg show 4927562634448402412 --stack pushreg    look up a registration
   pushreg export all.jsonl --stack pushreg            export everything

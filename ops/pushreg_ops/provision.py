@@ -49,7 +49,7 @@ class AddOutcome:
 
 @dataclass(frozen=True, slots=True)
 class KeyOptions:
-    """What an operator may say of a new key: its secret, its name and when it expires, in seconds since 1970."""
+    """Options of a new key: its secret, its name and when it expires, in seconds since 1970."""
 
     value: str | None = None
     name: str | None = None

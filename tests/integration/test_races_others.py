@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from pushreg.schema import KSID_PREFIX, PLACES, SUBSCRIBERS
-from tests.integration.racing import CALLERS, FEWER_ROUNDS, ROUNDS, Race, open_race, wait_patiently
+from tests.integration.racing import CALLERS, FEWER_ROUNDS, OVER_ONE_TRANSPORT, ROUNDS, Race, open_race, wait_patiently
 from tests.support.calls import Engagement, Modern, Places, answered
 from tests.support.gateway import Gateway
 from tests.support.stored import Stored
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, OVER_ONE_TRANSPORT]
 
 
 @pytest.fixture(scope="module")

@@ -16,12 +16,12 @@ import pytest
 from pushreg.clock import to_iso
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
-from tests.integration.racing import CALLERS, ROUNDS, Race, open_race
+from tests.integration.racing import CALLERS, OVER_ONE_TRANSPORT, ROUNDS, Race, open_race
 from tests.support.calls import Engagement, Kazoo, Places, Reply, Send, Senders, answered
 from tests.support.gateway import Gateway
 from tests.support.stored import Stored
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, OVER_ONE_TRANSPORT]
 
 REGISTERED = datetime.now(UTC)
 SENT_AT = to_iso(REGISTERED + timedelta(seconds=10))

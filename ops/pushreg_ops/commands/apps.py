@@ -58,7 +58,7 @@ def add(
     """
     auth_token = None if auth_token is None else read_secret(auth_token, "--auth-token")
     if auth_token is not None and is_placeholder(auth_token):
-        raise typer.BadParameter("the token must not be empty, nor a word for none", param_hint="--auth-token")
+        raise typer.BadParameter("the token must not be blank or a placeholder such as null", param_hint="--auth-token")
     terminal = Terminal(as_json=json)
     with provision(stack, local) as provisioner:
         for each in ids:

@@ -20,7 +20,7 @@ def run(
     local: Local = False,
     json: Json = False,
 ) -> None:
-    """List who changed keys, issuers, accounts, applications and places, oldest first.
+    """Show who changed keys, issuers, accounts, applications and places, oldest first.
 
     \b
     Examples:

@@ -22,7 +22,7 @@ def run(
     stack: Stack = None,
     local: Local = False,
 ) -> None:
-    """Serve read-only pages about a registry on this machine.
+    """Serve a read-only web console on this machine.
 
     Shows counts, registrations found by any id or token, and keys; tokens are redacted. Listens on 127.0.0.1 only, uses
     your own AWS credentials and changes nothing. The address contains a random token. Ctrl-C or SIGTERM stops it.

@@ -17,7 +17,7 @@ def run(
     family: Annotated[TokenFamily, typer.Option(help="Whose API the token is for.")] = "kazoo",
     json: Json = False,
 ) -> None:
-    """Print a signed token that the local stack of this folder accepts for an hour.
+    """Print a signed token that this folder's local stack accepts for an hour.
 
     A deployed stack never accepts it.
 

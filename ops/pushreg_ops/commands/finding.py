@@ -1,4 +1,4 @@
-"""What `pushreg show` and `pushreg remove` share: find registrations by what a person has, and print them."""
+"""What `pushreg show` and `pushreg remove` share: find registrations by any id or token, and print them."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ Stack = Annotated[
 Local = Annotated[
     bool, typer.Option("--local", help="Use the running local stack, or the DynamoDB endpoint in PUSHREG_ENDPOINT.")
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 WithRegistrations = Annotated[
     bool,
     typer.Option(

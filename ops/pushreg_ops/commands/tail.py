@@ -15,7 +15,7 @@ from pushreg_ops.streams import Follower
 
 
 def run(stack: Stack = None, local: Local = False, json: Json = False) -> None:
-    """Follow changes of registrations from now on, one line each, until Ctrl-C.
+    """Print changes of registrations as they happen, until Ctrl-C.
 
     Shows the events of the change feed, read from the tables' streams: digests, no tokens. A deployed stack needs the
     parameter ChangeFeed=true.

@@ -1,1 +1,1 @@
-"""The console: read-only pages about one registry, for its operator's browser. Never deployed."""
+"""The console: read-only pages for one registry, for its operator's browser. Never deployed."""

@@ -1,4 +1,4 @@
-"""A person's own files: streams to read, compressed or not, and outputs that are replaced once they are complete."""
+"""The user's own files: streams to read, compressed or not, and outputs that are replaced once they are complete."""
 
 from __future__ import annotations
 

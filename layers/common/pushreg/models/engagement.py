@@ -112,7 +112,7 @@ class Form(BaseModel):
 
 
 class Subscribe(Form):
-    """One device's wish to be pushed to.
+    """A request to subscribe one device.
 
     Its osType is lower-cased, and `android` with isGCM or isJpush is `androidgcm` or `androidjpush`.
     """

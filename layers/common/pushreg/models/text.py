@@ -1,4 +1,4 @@
-"""Which texts say nothing, by one rule for all families and for the OpenAPI document."""
+"""Which texts count as blank or as no token, by one rule for all families and for the OpenAPI document."""
 
 import re
 
@@ -27,7 +27,7 @@ _DATA_DESCRIPTION = re.compile(DATA_DESCRIPTION, re.DOTALL)
 
 
 def is_blank(text: str) -> bool:
-    """Whether nothing in the text can be seen."""
+    """Whether the text has no visible character."""
     return _VISIBLE.search(text) is None
 
 

@@ -1,4 +1,4 @@
-"""Living tokens for senders, read from the three tables.
+"""Tokens that senders may use, read from the three tables.
 
 Left out are expired registrations, subscribers that are inactive or whose sid is dead, and of the rows of one place
 those of the same Firebase installation but the newest (docs/sending.md#tokens-of-one-installation).
