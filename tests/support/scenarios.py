@@ -36,7 +36,8 @@ class Api:
 class Scenario:
     """`call` gets what `prepare` returned; `calls` to the database are those of a function that knows its caller.
 
-    `cold` are those that a function makes which knows nothing yet.
+    `cold` are those that a function makes which knows nothing yet. `cursor` is what is answered with the parts that
+    were read if the last call fails; None if that fails the request.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Scenario:
     call: Callable[[Api, Any], Reply]
     calls: int
     cold: int
+    cursor: str | None = None
 
     def __str__(self) -> str:
         """Return the name, for pytest."""
@@ -289,6 +291,7 @@ SCENARIOS = (
         lambda api, _: api.senders.look_up(*({"ksid": str(number)} for number in range(1, 27))),
         2,
         3,
+        "25.",
     ),
     Scenario(
         "senders lookup of Kazoo devices",
