@@ -12,8 +12,6 @@ from pushreg_ops.commands.options import (
     Json,
     Local,
     Stack,
-    WithRegistrations,
-    Yes,
     parse_application_id,
     provision,
     read_secret,
@@ -84,24 +82,4 @@ def open_application(
     Terminal(as_json=json).show({"id": id, "auth_token_removed": had_token}, text)
 
 
-@app.command("list")
-def list_applications(stack: Stack = None, local: Local = False, json: Json = False) -> None:
-    """List the applications, oldest first."""
-    entries.list_entries("application", stack, local, Terminal(as_json=json))
-
-
-@app.command()
-def remove(
-    id: Annotated[str, typer.Argument(parser=parse_application_id, metavar="ID")],  # noqa: A002
-    with_registrations: WithRegistrations = False,
-    yes: Yes = False,
-    stack: Stack = None,
-    local: Local = False,
-    json: Json = False,
-) -> None:
-    """Remove an application. Its subscribers stay stored, out of reach, unless --with-registrations is given."""
-    terminal = Terminal(as_json=json)
-    if with_registrations:
-        entries.remove_with_registrations("application", id, "app", yes, stack, local, terminal)
-    else:
-        entries.remove("application", id, "app", stack, local, terminal)
+entries.add_list_and_remove(app, "application", "app", parse_application_id, "The appId that clients send.")

@@ -1,15 +1,16 @@
 """What `pushreg accounts`, `pushreg places` and `pushreg apps` share."""
 
-from __future__ import annotations
+# Annotations are evaluated at once here: Typer cannot evaluate later those that use a function's parameters.
 
-from typing import Any
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
 from pushreg.models.directory import Account, Application, Place
 from pushreg.schema import EntryKind
 from pushreg_local.errors import OperatorError
-from pushreg_ops.commands.options import provision, reach
+from pushreg_ops.commands.options import Json, Local, Stack, WithRegistrations, Yes, provision, reach
 from pushreg_ops.progress import meter
 from pushreg_ops.provision import AddOutcome, Provisioner
 from pushreg_ops.records.inspection import owner_of
@@ -18,12 +19,46 @@ from pushreg_ops.records.removal import Remover
 from pushreg_ops.terminal import Terminal, count
 
 
+def add_list_and_remove(
+    app: typer.Typer, kind: EntryKind, noun: str, parse: Callable[[str], str], id_help: str
+) -> None:
+    """Add the subcommands that all kinds of entries have; `noun` is the command's word for one."""
+
+    @app.command("list", help=f"List the {kind}s, oldest first.")
+    def list_entries(stack: Stack = None, local: Local = False, json: Json = False) -> None:
+        with provision(stack, local) as provisioner:
+            entries = provisioner.list_entries(kind)
+        records = [_describe(entry) for entry in entries if isinstance(entry, Account | Application | Place)]
+        columns = ["id", "created_at"]
+        if kind == "application":
+            columns[1:1] = ["auth_token_required", "duplicate_as_update", "strict"]
+        Terminal(as_json=json).list(columns, records)
+
+    @app.command(
+        help=f"Remove the {kind} with this id. Its registrations stay stored, out of reach, unless --with-registrations"
+        " is given."
+    )
+    def remove(
+        id: Annotated[str, typer.Argument(parser=parse, metavar="ID", help=id_help)],  # noqa: A002
+        with_registrations: WithRegistrations = False,
+        yes: Yes = False,
+        stack: Stack = None,
+        local: Local = False,
+        json: Json = False,
+    ) -> None:
+        terminal = Terminal(as_json=json)
+        if with_registrations:
+            _remove_with_registrations(kind, id, noun, yes, stack, local, terminal)
+        else:
+            _remove(kind, id, noun, stack, local, terminal)
+
+
 def show_added(terminal: Terminal, kind: EntryKind, key: str, outcome: AddOutcome) -> None:
     """Report what was done to an entry."""
     terminal.show({"id": key, "added": outcome.is_new, "outcome": outcome.text}, f"{kind} {key} {outcome.text}")
 
 
-def remove(kind: EntryKind, key: str, noun: str, stack: str | None, local: bool, terminal: Terminal) -> None:
+def _remove(kind: EntryKind, key: str, noun: str, stack: str | None, local: bool, terminal: Terminal) -> None:
     """Remove an entry and report it, with what is left of its registrations; `noun` is the command's word for it."""
     with reach(stack, local) as registry:
         provisioner = Provisioner(registry)
@@ -35,7 +70,7 @@ def remove(kind: EntryKind, key: str, noun: str, stack: str | None, local: bool,
     terminal.show({"id": key, "removed": True, "registrations_left": left, "keys_left": keys}, text)
 
 
-def remove_with_registrations(
+def _remove_with_registrations(
     kind: EntryKind, key: str, noun: str, yes: bool, stack: str | None, local: bool, terminal: Terminal
 ) -> None:
     """Remove an entry, if it is still there, with its registrations and the keys that reach nothing else."""
@@ -78,17 +113,6 @@ def _count_left(registrations: int, keys: int) -> str:
     if registrations >= MAX_COUNTED:
         number = f"{MAX_COUNTED:,} or more registrations"
     return f"{number} and {count(keys, 'key')}"
-
-
-def list_entries(kind: EntryKind, stack: str | None, local: bool, terminal: Terminal) -> None:
-    """List the entries of a kind, oldest first."""
-    with provision(stack, local) as provisioner:
-        entries = provisioner.list_entries(kind)
-    records = [_describe(entry) for entry in entries if isinstance(entry, Account | Application | Place)]
-    columns = ["id", "created_at"]
-    if kind == "application":
-        columns[1:1] = ["auth_token_required", "duplicate_as_update", "strict"]
-    terminal.list(columns, records)
 
 
 def _describe(entry: Account | Application | Place) -> dict[str, Any]:
