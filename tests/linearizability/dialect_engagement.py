@@ -27,7 +27,7 @@ from tests.linearizability.model_engagement import (
     age,
     agrees,
 )
-from tests.linearizability.stack import APPLICATIONS, MANAGER_KEY, to_date, to_day, verdict
+from tests.linearizability.stack import APPLICATIONS, MANAGER_KEY, draw_sending, to_date, to_day, verdict
 from tests.support.calls import Send, Senders
 
 DEVICES = ("handset", "slate", "watch")
@@ -59,9 +59,9 @@ class Engagement:
         style = random.choice(STYLES if self._is_modern else ("json", XML))
         app = random.choices((*APPLICATIONS, UNKNOWN_APPLICATION), (30, 9, 1))[0]
         device = random.choice(DEVICES)
-        ksids = [answer.ksid for answer in seen if answer.ksid not in ("-1", "")] or [UNKNOWN_KSID]
+        ksids = _list_ksids(seen)
         if self._has_senders and random.random() < 0.33:
-            return self._draw_for_sender(random, ksids, app, device, day)
+            return self._draw_for_sender(random, seen, app, device, day)
         if random.random() < 0.7:
             # Mostly as a device would: its own sid, now and then a new one.
             sid = SIDS[DEVICES.index(device)] if random.random() < 0.6 else random.choice(SIDS)
@@ -81,12 +81,16 @@ class Engagement:
         named_app, named_device = random.choice(((app, None), (None, device)))
         return Unsubscribe(style, random.choice(ksids), named_app, named_device, day)
 
-    def _draw_for_sender(self, random: Random, ksids: Sequence[str], app: str, device: str, day: int) -> Call:
+    def _draw_for_sender(self, random: Random, seen: Sequence[Answer], app: str, device: str, day: int) -> Call:
+        ksids = _list_ksids(seen)
         if random.random() < 0.6:
             verb = random.choice(("REPORT", "REPORT", "REPORT", "OK"))
-            # Mostly of a subscriber that there is: others are always absent.
-            ksid = random.choice(ksids) if random.random() < 0.9 else UNKNOWN_KSID
-            return Report(verb, ksid, random.choice(SIDS), day - random.randrange(2), day)
+            ksid, sid = random.choice((*ksids, UNKNOWN_KSID)), random.choice(SIDS)
+            # Mostly on what a lookup found.
+            found = [(answer.ksid, answer.word) for answer in seen if answer.word in SIDS]
+            if found and random.random() < 0.8:
+                ksid, sid = random.choice(found)
+            return Report(verb, ksid, sid, draw_sending(random, day), day)
         if random.random() < 0.5:
             return LookUp(random.choice(ksids), None, None, day)
         return LookUp(None, app, device, day)
@@ -151,6 +155,10 @@ class Engagement:
             for item in items
             if item["record"].startswith(KSID_PREFIX)
         )
+
+
+def _list_ksids(seen: Sequence[Answer]) -> list[str]:
+    return [answer.ksid for answer in seen if answer.ksid not in ("-1", "")] or [UNKNOWN_KSID]
 
 
 def _perform_for_sender(senders: Senders, call: Report | LookUp) -> Answer | None:

@@ -13,7 +13,7 @@ from pushreg.models.kazoo import Content as StoredContent
 from pushreg.schema import DEVICE_PREFIX, Item
 from tests.linearizability import model_kazoo as model
 from tests.linearizability.model_kazoo import Answer, Call, Content, Revision, Row, State
-from tests.linearizability.stack import ACCOUNTS, key_of, to_date, to_day, verdict
+from tests.linearizability.stack import ACCOUNTS, draw_sending, key_of, to_date, to_day, verdict
 from tests.support.calls import Send, Senders, kazoo_data, kazoo_path
 
 DEVICES = ("desk", "lobby", "attic")
@@ -49,7 +49,7 @@ class Kazoo:
     def __init__(self, lifetime: float = math.inf, *, has_senders: bool = False) -> None:
         self._lifetime = lifetime
         self._has_senders = has_senders
-        self._verbs = (*VERBS, "REPORT", *model.SENDER_VERBS) if has_senders else VERBS
+        self._verbs = (*VERBS, "PUT", "REPORT", "REPORT", *model.SENDER_VERBS) if has_senders else VERBS
 
     def draw(self, random: Random, seen: Sequence[Answer], day: int = 0) -> Call:
         """Return a call; one in seven has a precondition, one in thirty another account's token."""
@@ -58,7 +58,7 @@ class Kazoo:
         verb, device, content = random.choice(self._verbs), random.choice(DEVICES), random.choice(CONTENTS)
         call = Call(verb, caller, account, device, content, day=day)
         if verb in model.SENDER_VERBS:
-            return call._replace(token=random.choice(list(PREFERENCES)), sent=day - random.randrange(2))
+            return call._replace(token=random.choice(list(PREFERENCES)), sent=draw_sending(random, day))
         revisions = [answer.revision for answer in seen if answer.revision is not None]
         if revisions and random.random() < 0.15:
             chosen = frozenset(random.sample(revisions, min(len(revisions), 2)))

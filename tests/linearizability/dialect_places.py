@@ -9,7 +9,7 @@ from random import Random
 
 from pushreg.schema import Item
 from tests.linearizability.model_places import Answer, Call, Model, Row, State, age, agrees
-from tests.linearizability.stack import ALL_PLACES_KEY, PLACE_IDS, key_of, to_date, to_day, verdict
+from tests.linearizability.stack import ALL_PLACES_KEY, PLACE_IDS, draw_sending, key_of, to_date, to_day, verdict
 from tests.support.calls import Send, Senders
 
 TOKENS = ("token 1", "token 2")
@@ -36,7 +36,7 @@ class Places:
         key = ALL_PLACES_KEY if random.random() < 0.5 or place == UNKNOWN_PLACE else key_of(place)
         if random.random() < 0.1:
             key = random.choice(list(KEYS))
-        sent = day - random.randrange(2)
+        sent = draw_sending(random, day)
         return Call(random.choice(self._verbs), key, place, random.choice(TOKENS), day, sent)
 
     def perform(self, send: Send, call: Call) -> Answer | None:

@@ -197,8 +197,9 @@ def _subscribe(state: State, call: Subscribe, fresh: str, until: float) -> tuple
     wanted = wanted._replace(ksid=row.ksid, ufid=kept_ufid if keeps_ufid else wanted.ufid)
     if others or wanted != row._replace(until=until, since=call.day):
         return state - {row} | {wanted} | others, Answer("200", UPDATED, row.ksid)
-    # It is kept longer for having been seen, but not written for less than a day more.
-    kept = row if row.until >= until - 1 else wanted
+    # It is kept longer for having been seen, but not written for less than a day more; nor less, which a clock behind
+    # would have it be.
+    kept = row if row.until == until or abs(row.until - until) <= 1 else wanted
     return state - {row} | {kept}, Answer("201", DUPLICATE, row.ksid)
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 from pushreg.clock import to_iso
@@ -40,6 +41,11 @@ def to_day(epoch: int | None) -> float:
 def to_date(moment: str) -> int:
     """Return the day of the trials on which a stored moment is."""
     return (datetime.fromisoformat(moment) - FIRST_DAY).days
+
+
+def draw_sending(random: Random, day: int) -> int:
+    """Return the day on which the message was sent that a sender reports on the day."""
+    return day if random.random() < 0.8 else day - 1
 
 
 def verdict(verb: str, sent: int) -> dict[str, str]:
