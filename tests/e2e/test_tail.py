@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +30,26 @@ def follow(stack: Stack, output: Path) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-c", "from pushreg_ops.cli import main; main()", "tail", "--json"]
     with (
         output.open("wb") as lines,
-        subprocess.Popen(command, stdout=lines, stderr=subprocess.PIPE, env=environ) as run,
+        subprocess.Popen(
+            command,
+            stdout=lines,
+            stderr=subprocess.PIPE,
+            env=environ,
+            # What a shell runs in the background ignores SIGINT, and passes that down.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+        ) as run,
     ):
         try:
             assert run.stderr is not None
             assert b"following" in run.stderr.readline()
             yield run
         finally:
-            os.kill(run.pid, signal.SIGINT)
-            run.wait(PATIENCE)
+            run.send_signal(signal.SIGINT)
+            try:
+                run.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                run.kill()
+                raise
 
 
 def await_events(output: Path, count: int) -> list[dict[str, Any]]:

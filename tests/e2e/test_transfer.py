@@ -48,7 +48,7 @@ def test_import_interrupted_by_ctrl_c_resumes(endpoint: str, stored: Stored, tmp
             env={**clean_environ(), "PUSHREG_ENDPOINT": address},
             stderr=subprocess.PIPE,
             text=True,
-            # What a shell runs in the background ignores SIGINT, and verification that down.
+            # What a shell runs in the background ignores SIGINT, and passes that down.
             preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
         while not stored.client.scan(TableName=PLACES, Limit=1)["Items"] and process.poll() is None:
