@@ -15,7 +15,7 @@ import pytest
 from pushreg.clock import to_iso
 from pushreg_local.demo import ACCOUNT_ID
 from pushreg_local.template import Function
-from tests.support.calls import Kazoo, Senders, kazoo_data
+from tests.support.calls import Engagement, Kazoo, Senders, answered, kazoo_data
 from tests.support.contract.cases import load_cases
 from tests.support.contract.playing import run_case
 from tests.support.gateway import Gateway, read_template
@@ -46,11 +46,15 @@ def report_dead_tokens(stored: Stored) -> set[Grant]:
     ids = {name: {"notification_preferences": kind, "notification_type": "fcm"} for name, kind in kinds.items()}
     kazoo = Kazoo(Gateway(stored.client, clock=lambda: now - timedelta(seconds=10)).send)
     assert kazoo.call("PUT", "desk", kazoo_data("phone", notification_registration_ids=ids)).status == 201
+    subscribed = Engagement(Gateway(stored.client, clock=lambda: now - timedelta(seconds=10)).send)
+    address = {"ksid": answered(subscribed.subscribe("phone", "sid"))[1], "sid": "sid"}
     gateway = Gateway(stored.client, clock=lambda: now)
+    senders = Senders(gateway.send)
+    verdict = {"provider": "fcm", "code": "UNREGISTERED", "at": to_iso(now)}
+    assert senders.report(address | verdict).json["results"] == [{"status": "removed"}]
     for registration_id in ids:
         address = {"account_id": ACCOUNT_ID, "device_id": "desk", "registration_id": registration_id}
-        verdict = {"provider": "fcm", "code": "UNREGISTERED", "at": to_iso(now)}
-        assert Senders(gateway.send).report(address | verdict).json["results"] == [{"status": "removed"}]
+        assert senders.report(address | verdict).json["results"] == [{"status": "removed"}]
     return gateway.clients["SendersFunction"].used
 
 

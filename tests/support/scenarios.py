@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
+from pushreg.schema import DEVICES, OPERATOR_WRITE, PLACES, SUBSCRIBERS
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
 from tests.support.calls import APPLICATION, Engagement, Kazoo, Modern, Places, Reply, Send, Senders, answered
 from tests.support.stored import Stored
@@ -320,4 +320,5 @@ def tell(reply: Reply, stored: Stored) -> tuple[int, dict[str, str], str, list[s
     body = REQUEST_ID.sub("", KSID.sub("KSID", reply.body.decode()))
     headers = {name: value for name, value in reply.headers.items() if name != "x-request-id"}
     items = [item for table in (DEVICES, SUBSCRIBERS, PLACES) for item in stored.settled(table)]
+    items = [{**item, OPERATOR_WRITE: "drawn"} if OPERATOR_WRITE in item else item for item in items]
     return reply.status, headers, body, sorted(KSID.sub("KSID", repr(sorted(item.items()))) for item in items)
