@@ -9,16 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
-
 from tests.support.calls import Reply
 from tests.support.gateway import Gateway
 
-ROUNDS = range(100)
-FEWER_ROUNDS = range(25)
 CALLERS = range(16)
-# DynamoDB decides a race, however the calls reach it. The lost responses and the call budgets are played over both.
-OVER_ONE_TRANSPORT = pytest.mark.parametrize("transport", ["direct"], indirect=True)
 
 Race = Callable[[Sequence[Callable[[], Reply]]], list[Reply]]
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from pushreg.schema import DEVICES
-from tests.integration.racing import CALLERS, OVER_ONE_TRANSPORT, ROUNDS, Race, open_race, wait_patiently
+from tests.integration.racing import CALLERS, Race, open_race, wait_patiently
 from tests.support.calls import Kazoo, kazoo_data
 from tests.support.gateway import Gateway
 from tests.support.stored import Stored
 
-pytestmark = [pytest.mark.engine, OVER_ONE_TRANSPORT]
+pytestmark = pytest.mark.engine
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +29,9 @@ def gateway(client: Any) -> Gateway:
     return wait_patiently(client)
 
 
-def test_kazoo_concurrent_puts_of_device_create_one(gateway: Gateway, empty: Stored, race: Race) -> None:
+def test_kazoo_concurrent_puts_of_device_create_one(gateway: Gateway, empty: Stored, race: Race, rounds: range) -> None:
     kazoo = Kazoo(gateway.send)
-    for number in ROUNDS:
+    for number in rounds:
         device = f"device-{number}"
         replies = race([partial(kazoo.put, device, f"phone-{number}-{caller}") for caller in CALLERS])
         assert Counter(reply.status for reply in replies) == {201: 1, 400: len(CALLERS) - 1}
@@ -44,9 +44,11 @@ def test_kazoo_concurrent_puts_of_device_create_one(gateway: Gateway, empty: Sto
         assert len(empty.settled(DEVICES)) == 2 * (number + 1)
 
 
-def test_kazoo_concurrent_takeovers_leave_one_device(gateway: Gateway, empty: Stored, race: Race) -> None:
+def test_kazoo_concurrent_takeovers_leave_one_device(
+    gateway: Gateway, empty: Stored, race: Race, rounds: range
+) -> None:
     kazoo = Kazoo(gateway.send)
-    for number in ROUNDS:
+    for number in rounds:
         phone = f"phone-{number}"
         # A quarter of the devices have another phone so far and exchange it.
         verbs = ["POST" if caller % 4 == 0 else "PUT" for caller in CALLERS]
@@ -67,10 +69,10 @@ def test_kazoo_concurrent_takeovers_leave_one_device(gateway: Gateway, empty: St
 
 
 def test_kazoo_concurrent_swaps_of_mobile_devices_are_answered_truthfully(
-    gateway: Gateway, empty: Stored, race: Race
+    gateway: Gateway, empty: Stored, race: Race, rounds: range
 ) -> None:
     kazoo = Kazoo(gateway.send)
-    for number in ROUNDS:
+    for number in rounds:
         one, two = f"one-{number}", f"two-{number}"
         kazoo.put(one, f"phone-of-{one}")
         kazoo.put(two, f"phone-of-{two}")

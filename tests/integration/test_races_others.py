@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from pushreg.schema import KSID_PREFIX, PLACES, SUBSCRIBERS
-from tests.integration.racing import CALLERS, FEWER_ROUNDS, OVER_ONE_TRANSPORT, ROUNDS, Race, open_race, wait_patiently
+from tests.integration.racing import CALLERS, Race, open_race, wait_patiently
 from tests.support.calls import Engagement, Modern, Places, answered
 from tests.support.gateway import Gateway
 from tests.support.stored import Stored
 
-pytestmark = [pytest.mark.engine, OVER_ONE_TRANSPORT]
+pytestmark = pytest.mark.engine
 
 
 @pytest.fixture(scope="module")
@@ -30,19 +30,21 @@ def gateway(client: Any) -> Gateway:
 
 
 def test_engagement_concurrent_identical_subscribes_create_one_subscriber(
-    gateway: Gateway, empty: Stored, race: Race
+    gateway: Gateway, empty: Stored, race: Race, rounds: range
 ) -> None:
     engagement = Engagement(gateway.send)
-    for number in ROUNDS:
+    for number in rounds:
         replies = race([partial(engagement.subscribe, f"device-{number}", f"sid-{number}")] * len(CALLERS))
         assert Counter(reply.status for reply in replies) == {200: 1, 201: len(CALLERS) - 1}
         assert len({answered(reply)[1] for reply in replies}) == 1
         assert len(empty.settled(SUBSCRIBERS)) == 3 * (number + 1)
 
 
-def test_engagement_concurrent_sids_of_device_keep_one(gateway: Gateway, empty: Stored, race: Race) -> None:
+def test_engagement_concurrent_sids_of_device_keep_one(
+    gateway: Gateway, empty: Stored, race: Race, rounds: range
+) -> None:
     engagement = Engagement(gateway.send)
-    for number in ROUNDS:
+    for number in rounds:
         device = f"device-{number}"
         replies = race([partial(engagement.subscribe, device, f"sid-{number}-{caller}") for caller in CALLERS])
         messages = Counter(answered(reply)[2] for reply in replies)
@@ -53,10 +55,10 @@ def test_engagement_concurrent_sids_of_device_keep_one(gateway: Gateway, empty: 
 
 
 def test_engagement_concurrent_crossing_subscribes_never_share_claim(
-    gateway: Gateway, empty: Stored, race: Race
+    gateway: Gateway, empty: Stored, race: Race, rounds: range
 ) -> None:
     engagement = Engagement(gateway.send)
-    for number in FEWER_ROUNDS:
+    for number in rounds[::4]:
         pairs = [(f"device-{number}-{caller % 4}", f"sid-{number}-{caller // 4}") for caller in CALLERS]
         replies = race([partial(engagement.subscribe, device, sid) for device, sid in pairs])
         codes = Counter(answered(reply)[0] for reply in replies)
@@ -68,10 +70,10 @@ def test_engagement_concurrent_crossing_subscribes_never_share_claim(
 
 
 def test_engagement_concurrent_subscribe_and_unsubscribe_are_consistent(
-    gateway: Gateway, empty: Stored, race: Race
+    gateway: Gateway, empty: Stored, race: Race, rounds: range
 ) -> None:
     engagement = Engagement(gateway.send)
-    for number in FEWER_ROUNDS:
+    for number in rounds[::4]:
         device, sid = f"device-{number}", f"sid-{number}"
         ksid = answered(engagement.subscribe(device, sid))[1]
         pair = [partial(engagement.unsubscribe, ksid=ksid), partial(engagement.subscribe, device, sid)]
@@ -87,10 +89,10 @@ def test_engagement_concurrent_subscribe_and_unsubscribe_are_consistent(
 
 
 def test_modern_concurrent_crossing_subscribes_leave_one_active_subscriber_per_sid(
-    gateway: Gateway, empty: Stored, race: Race
+    gateway: Gateway, empty: Stored, race: Race, rounds: range
 ) -> None:
     modern = Modern(gateway.send)
-    for number in FEWER_ROUNDS:
+    for number in rounds[::4]:
         pairs = [(f"device-{number}-{caller % 4}", f"sid-{number}-{caller // 4}") for caller in CALLERS]
         replies = race([partial(modern.subscribe, device, sid) for device, sid in pairs])
         assert {reply.status for reply in replies} == {200}
@@ -100,10 +102,10 @@ def test_modern_concurrent_crossing_subscribes_leave_one_active_subscriber_per_s
 
 
 def test_modern_concurrent_subscribe_inactivate_and_delete_are_consistent(
-    gateway: Gateway, empty: Stored, race: Race
+    gateway: Gateway, empty: Stored, race: Race, rounds: range
 ) -> None:
     modern = Modern(gateway.send)
-    for number in FEWER_ROUNDS:
+    for number in rounds[::4]:
         device, sid = f"device-{number}", f"sid-{number}"
         ksid = modern.subscribe(device, sid).json["id"]
         calls = [
@@ -122,9 +124,11 @@ def test_modern_concurrent_subscribe_inactivate_and_delete_are_consistent(
         assert deleted == 0 or empty.subscriber(ksid) is None
 
 
-def test_places_concurrent_put_and_delete_are_consistent(gateway: Gateway, empty: Stored, race: Race) -> None:
+def test_places_concurrent_put_and_delete_are_consistent(
+    gateway: Gateway, empty: Stored, race: Race, rounds: range
+) -> None:
     places = Places(gateway.send)
-    for number in ROUNDS:
+    for number in rounds:
         token = f"token-{number}"
         replies = race([partial(places.put, token), partial(places.delete, token)] * (len(CALLERS) // 2))
         puts, deletes = replies[::2], replies[1::2]

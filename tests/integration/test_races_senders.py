@@ -16,12 +16,12 @@ import pytest
 from pushreg.clock import to_iso
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
-from tests.integration.racing import CALLERS, OVER_ONE_TRANSPORT, ROUNDS, Race, open_race
+from tests.integration.racing import CALLERS, Race, open_race
 from tests.support.calls import Engagement, Kazoo, Places, Reply, Send, Senders, answered
 from tests.support.gateway import Gateway
 from tests.support.stored import Stored
 
-pytestmark = [pytest.mark.engine, OVER_ONE_TRANSPORT]
+pytestmark = pytest.mark.engine
 
 REGISTERED = datetime.now(UTC)
 SENT_AT = to_iso(REGISTERED + timedelta(seconds=10))
@@ -68,8 +68,10 @@ def run(race: Race, after: Send, entry: dict[str, Any], register: Callable[[], R
     return [reply.json["results"][0]["status"] for number, reply in enumerate(replies) if number != 3]
 
 
-def test_feedback_beside_put_of_place_never_removes_it(before: Send, after: Send, empty: Stored, race: Race) -> None:
-    for number in ROUNDS:
+def test_feedback_beside_put_of_place_never_removes_it(
+    before: Send, after: Send, empty: Stored, race: Race, rounds: range
+) -> None:
+    for number in rounds:
         token = f"token-{number}"
         Places(before).put(token)
         entry = {"place_id": PLACE_ID, "device_token": token, **DEAD}
@@ -82,8 +84,10 @@ def test_feedback_beside_put_of_place_never_removes_it(before: Send, after: Send
     empty.settled(PLACES)
 
 
-def test_feedback_beside_new_sid_never_marks_it_dead(before: Send, after: Send, empty: Stored, race: Race) -> None:
-    for number in ROUNDS:
+def test_feedback_beside_new_sid_never_marks_it_dead(
+    before: Send, after: Send, empty: Stored, race: Race, rounds: range
+) -> None:
+    for number in rounds:
         device, old, new = f"device-{number}", f"old-{number}", f"new-{number}"
         ksid = answered(Engagement(before).subscribe(device, old))[1]
         entry = {"ksid": ksid, "sid": old, **DEAD}
@@ -95,9 +99,9 @@ def test_feedback_beside_new_sid_never_marks_it_dead(before: Send, after: Send, 
 
 
 def test_feedback_beside_sid_taken_back_never_marks_it_dead(
-    before: Send, after: Send, empty: Stored, race: Race
+    before: Send, after: Send, empty: Stored, race: Race, rounds: range
 ) -> None:
-    for number in ROUNDS:
+    for number in rounds:
         device, old = f"device-{number}", f"old-{number}"
         ksid = answered(Engagement(before).subscribe(device, old))[1]
 
@@ -124,8 +128,10 @@ def kazoo_data(number: int, proxy: str) -> dict[str, Any]:
     }
 
 
-def test_feedback_beside_kazoo_post_never_drops_its_ids(before: Send, after: Send, empty: Stored, race: Race) -> None:
-    for number in ROUNDS:
+def test_feedback_beside_kazoo_post_never_drops_its_ids(
+    before: Send, after: Send, empty: Stored, race: Race, rounds: range
+) -> None:
+    for number in rounds:
         device = f"desk-{number}"
         assert Kazoo(before).call("PUT", device, kazoo_data(number, "192.0.2.1")).status == 201
         entry = {"account_id": ACCOUNT_ID, "device_id": device, "registration_id": "old", **DEAD}
@@ -142,10 +148,10 @@ def test_feedback_beside_kazoo_post_never_drops_its_ids(before: Send, after: Sen
 
 
 def test_feedback_beside_kazoo_device_made_anew_never_removes_it(
-    before: Send, after: Send, empty: Stored, race: Race
+    before: Send, after: Send, empty: Stored, race: Race, rounds: range
 ) -> None:
     """The same content, deleted and registered anew, has the revision that the feedback read."""
-    for number in ROUNDS:
+    for number in rounds:
         device = f"desk-{number}"
         data = kazoo_data(number, "192.0.2.1")
         assert Kazoo(before).call("PUT", device, data).status == 201
