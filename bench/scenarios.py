@@ -185,6 +185,8 @@ def _device(device_id: str) -> dict[str, Any]:
         "writes": {"N": "7"},
         "created_at": {"S": "2026-11-01T00:00:00Z"},
         "updated_at": {"S": "2026-11-01T00:00:00Z"},
+        # Today, so that an unchanged document is not due to be refreshed (docs/data-model.md#ttl).
+        "refreshed_at": {"S": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())},
     }
 
 
