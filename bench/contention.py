@@ -8,7 +8,7 @@ import json
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -19,6 +19,7 @@ from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
 from pushreg_local.client import connect_endpoint
 from tests.support.calls import Reply
 from tests.support.clients import connect_functions
+from tests.support.contention import Act, register, subscribe, take_over
 from tests.support.engine import run_engine
 from tests.support.gateway import Gateway
 from tests.support.scenarios import Api, warm_up
@@ -29,23 +30,6 @@ CALLERS = 64
 PATIENCE = 60.0
 # Seconds in which the callers beside somebody else make a request each.
 PERIOD = 3.0
-
-Act = Callable[[Api, int, int], Reply]
-
-
-def subscribe(api: Api, caller: int, turn: int) -> Reply:
-    """Give the one device another sid."""
-    return api.engagement.subscribe("hot", f"sid-{caller}-{turn}")
-
-
-def take_over(api: Api, caller: int, turn: int) -> Reply:
-    """Move the one mobile device to another device."""
-    return api.kazoo.post(f"desk-{caller}", "hot", f"192.0.2.{turn}")
-
-
-def register(api: Api, caller: int, turn: int) -> Reply:
-    """Register or remove the one token."""
-    return api.places.put("hot") if (caller + turn) % 2 else api.places.delete("hot")
 
 
 def spread(api: Api, caller: int, turn: int) -> Reply:

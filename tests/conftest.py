@@ -2,11 +2,9 @@
 
 import os
 from collections.abc import Generator
-from functools import cache
 from typing import TypeVar
 
 import pytest
-from botocore.loaders import JSONFileLoader
 from hypothesis import settings
 
 # Found by boto3 before anything that the person who runs the tests has set up.
@@ -27,8 +25,6 @@ def pytest_configure() -> None:
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"):
         os.environ.pop(name, None)
     os.environ.update(AWS)
-    # Each session of botocore reads its data files again, a tenth of a second for a client; the tests open hundreds.
-    setattr(JSONFileLoader, "load_file", staticmethod(cache(JSONFileLoader().load_file)))  # noqa: B010
     # A busy machine is slow, not wrong; CI must not fail by chance.
     settings.register_profile("default", deadline=None)
     settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)

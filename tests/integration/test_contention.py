@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from statistics import mean
 from typing import Any
@@ -20,6 +19,7 @@ from pushreg.http import MAX_CALLS
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
 from tests.support.calls import Reply
 from tests.support.clients import connect_functions
+from tests.support.contention import Act, register, subscribe, take_over
 from tests.support.gateway import Gateway
 from tests.support.scenarios import Api, warm_up
 from tests.support.stored import Stored
@@ -30,20 +30,6 @@ CALLERS = 64
 EACH = 4
 # With which a machine that is busy with the callers themselves never runs into a limit of time.
 PATIENCE = 60.0
-
-Act = Callable[[Api, int, int], Reply]
-
-
-def subscribe(api: Api, caller: int, turn: int) -> Reply:
-    return api.engagement.subscribe("hot", f"sid-{caller}-{turn}")
-
-
-def take_over(api: Api, caller: int, turn: int) -> Reply:
-    return api.kazoo.post(f"desk-{caller}", "hot", f"192.0.2.{turn}")
-
-
-def register(api: Api, caller: int, turn: int) -> Reply:
-    return api.places.put("hot") if (caller + turn) % 2 else api.places.delete("hot")
 
 
 @pytest.fixture
