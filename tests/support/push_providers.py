@@ -64,6 +64,7 @@ class Providers:
 
         class Server(socketserver.ThreadingTCPServer):
             daemon_threads = True
+            request_queue_size = 128
 
         with serve(self.answer_fcm) as fcm, Server(("127.0.0.1", 0), Connection) as server:
             thread = threading.Thread(target=server.serve_forever)

@@ -16,6 +16,10 @@ def serve(send: Send) -> Iterator[str]:
     """Answer on a free port until the block ends, and give the address."""
 
     class Handler(BaseHTTPRequestHandler):
+        # Connections are kept as the real servers keep them: a storm of new ones makes the kernel drop some.
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", "0")))
             status, headers, content = send(self.command, self.path, dict(self.headers), body or None)
@@ -32,7 +36,10 @@ def serve(send: Send) -> Iterator[str]:
         def log_message(self, *arguments: Any) -> None:
             """Keep quiet."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128
+
+    with Server(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

@@ -21,6 +21,7 @@ import jwt
 
 PARALLEL = 16
 ATTEMPTS = 4
+RECONNECTS = 3
 # Seconds: the longest wait for a provider that asks for patience, and the age at which credentials are renewed.
 MAX_WAIT = 30.0
 RENEW_AFTER = 45 * 60
@@ -57,8 +58,11 @@ class Sender:
         self._secrets = secrets
         self._sleep = sleep
         key = {"authorization": f"Bearer {secrets['pushreg']}"}
-        self._pushreg = httpx.Client(base_url=pushreg, headers=key, timeout=30)
-        self._fcm = httpx.Client(base_url=fcm, timeout=10)
+        # A connection that could not be made has sent nothing: unlike a request, it can be tried again blindly.
+        self._pushreg = httpx.Client(
+            base_url=pushreg, headers=key, timeout=30, transport=httpx.HTTPTransport(retries=RECONNECTS)
+        )
+        self._fcm = httpx.Client(base_url=fcm, timeout=10, transport=httpx.HTTPTransport(retries=RECONNECTS))
         # APNs speaks nothing but HTTP/2, whose connections httpx cannot share between threads.
         self._pool = ThreadPoolExecutor(PARALLEL)
         self._apns_url, self._of_thread = apns, threading.local()
@@ -173,7 +177,8 @@ class Sender:
     def _get_apns_client(self) -> httpx.Client:
         """Return the calling thread's own client, kept for the next message."""
         if not hasattr(self._of_thread, "apns"):
-            self._of_thread.apns = httpx.Client(base_url=self._apns_url, http1=False, http2=True, timeout=10)
+            transport = httpx.HTTPTransport(http1=False, http2=True, retries=RECONNECTS)
+            self._of_thread.apns = httpx.Client(base_url=self._apns_url, timeout=10, transport=transport)
             self._apns.append(self._of_thread.apns)
         client: httpx.Client = self._of_thread.apns
         return client
