@@ -19,7 +19,7 @@ from pushreg.schema import KSID, TAKEN, user_index_prefix, user_index_sort
 from pushreg.stores.managed_subscribers import Filter, Listing, ManagedSubscribers
 from pushreg.stores.subscribers import Subscriber
 
-_SORT = re.compile(f"(-|[0-9a-f]{{64}})#{KSID}", re.ASCII)
+_SORT = f"(-|[0-9a-f]{{64}})#{KSID}"
 
 
 class UnnamedApplicationError(PushregError):
@@ -120,7 +120,9 @@ def _read_cursor(text: str, ufid: str | None) -> str:
     except (binascii.Error, ValueError) as error:
         raise FormError("no cursor") from error
     # DynamoDB refuses to go on from a key outside the queried range.
-    if _SORT.fullmatch(sort) is None or not sort.startswith("" if ufid is None else user_index_prefix(ufid)):
+    if re.fullmatch(_SORT, sort, re.ASCII) is None or not sort.startswith(
+        "" if ufid is None else user_index_prefix(ufid)
+    ):
         raise FormError("no cursor")
     return sort
 

@@ -5,8 +5,6 @@ docs/spec/engagement-v1.md#2-endpoints lists the URLs.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from engagement import management, wire_v1
 from engagement.access import authenticate_device, authenticate_manager
 from engagement.operations import NoSubscriptionError, subscribe, unsubscribe
@@ -77,7 +75,7 @@ def _override(request: Request, context: Context) -> Response:
     operations: dict[str, Operation] = {"GET": _read, "DELETE": _unsubscribe}
     if method not in operations:
         raise MethodError(tuple(operations))
-    return operations[method](replace(request, method=method), context)
+    return operations[method](request._replace(method=method), context)
 
 
 def _locate(request: Request, context: Context) -> Response:

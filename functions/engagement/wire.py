@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qs
 
 from engagement.access import ApplicationError, AuthTokenError
@@ -34,8 +33,7 @@ MESSAGES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """The status, outcome and message of an error response."""
 
     status: int
@@ -74,12 +72,13 @@ def succeed(
 ) -> Response:
     """Return the response for an outcome of the operations; the application's wish goes before the stack's."""
     status, message = MESSAGES[outcome]
+    chosen = find_format(request)
     if outcome == "duplicate":
         if settings.duplicate_as_update if duplicate_as_update is None else duplicate_as_update:
             status, message = MESSAGES["updated"]
-        elif find_format(request) == "xml":
+        elif chosen == "xml":
             message = DUPLICATE_XML
-    return _render(request, settings, status, ksid, message, outcome)
+    return _render(chosen, settings, status, ksid, message, outcome)
 
 
 def fail(error: Exception, request: Request, settings: Settings) -> Response:
@@ -90,8 +89,8 @@ def fail(error: Exception, request: Request, settings: Settings) -> Response:
         headers = {"allow": ", ".join(error.allowed)} if isinstance(error, MethodError) else {}
         body = json.encode(_to_data(refusal.status, "-1", refusal.message))
         return Response(refusal.status, body, CONTENT_TYPES["json"], refusal.outcome, headers)
-    response = _render(request, settings, refusal.status, "-1", refusal.message, refusal.outcome)
-    return replace(response, headers=RETRY_AFTER) if isinstance(error, ContendedError) else response
+    response = _render(find_format(request), settings, refusal.status, "-1", refusal.message, refusal.outcome)
+    return response._replace(headers=RETRY_AFTER) if isinstance(error, ContendedError) else response
 
 
 def find_format(request: Request) -> Format:
@@ -126,8 +125,7 @@ def unwrap(body: bytes) -> bytes:
     return fields.get("postdata", [""])[0].encode("utf-8")
 
 
-def _render(request: Request, settings: Settings, status: int, ksid: str, message: str, outcome: str) -> Response:
-    chosen = find_format(request)
+def _render(chosen: Format, settings: Settings, status: int, ksid: str, message: str, outcome: str) -> Response:
     data = _to_data(status, ksid, message)
     body = xml.encode(data) if chosen == "xml" else json.encode(data)
     http_status = 200 if settings.always_http_200 else status

@@ -93,7 +93,7 @@ _OS_NAMES = {
     "windows8": "Windows8",
     "blackberry": "BlackBerry",
 }
-_TRAILING_COMMA = re.compile(rb",(?=\s*[}\]])")
+_TRAILING_COMMA = rb",(?=\s*[}\]])"
 
 
 def read_form(request: Request) -> Subscribe | UnsubscribeByKsid:
@@ -210,7 +210,7 @@ def _decode(request: Request) -> Any:
             raise
         # The vendor's sample app writes its JSON by hand, with a comma before the last brace
         # (docs/spec/engagement-v1.md#8-location).
-        return json.decode(_TRAILING_COMMA.sub(b"", body))
+        return json.decode(re.sub(_TRAILING_COMMA, b"", body))
 
 
 def _render(

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pushreg.errors import PushregError, WriteConflictError
 from pushreg.models.kazoo import Content, Precondition, Subscription
 from pushreg.stores.devices import Devices, MobileClaim
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """What a request asks for: the subscription's names, the envelope's `data`, and the preconditions."""
 
     device_id: str
@@ -21,8 +19,7 @@ class Call:
     precondition: Precondition
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """What an operation did: the outcome's name, and the document and revision to answer with."""
 
     outcome: str

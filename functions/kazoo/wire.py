@@ -7,8 +7,7 @@ import hashlib
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from kazoo.operations import ExistsError, PreconditionError, Result, UnknownDeviceError
@@ -25,7 +24,7 @@ from pushreg.errors import (
     TooLargeError,
     UnauthenticatedError,
 )
-from pushreg.http import MAX_BODY, RETRY_AFTER, SAFE_IN_PATH, Context, Request, Response, look_up
+from pushreg.http import MAX_BODY, NO_HEADERS, RETRY_AFTER, SAFE_IN_PATH, Context, Request, Response, look_up
 from pushreg.models.kazoo import InvalidError, shorten
 
 CONTENT_TYPE = "application/json"
@@ -58,15 +57,14 @@ class AcceptError(PushregError):
     """The caller does not accept JSON."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """The members of an error response; without a message its body is empty, as Kazoo's framework sends it."""
 
     status: int
     outcome: str
     message: str | None = None
     data: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = NO_HEADERS
 
 
 def decode(request: Request) -> Envelope:
@@ -138,7 +136,7 @@ def fail(error: Exception, request: Request, context: Context) -> Response:
     """Return the error envelope of any error."""
     refusal = look_up(_REFUSALS, error)(error)
     if isinstance(error, InvalidError):
-        refusal = replace(refusal, data=_limit(error.problems, 3 * len(request.body) + PROBLEMS_SIZE))
+        refusal = refusal._replace(data=_limit(error.problems, 3 * len(request.body) + PROBLEMS_SIZE))
     if refusal.message is None:
         return Response(refusal.status, b"", None, refusal.outcome)
     own = {

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -21,7 +20,7 @@ from pushreg.errors import (
     TooLargeError,
     UnauthenticatedError,
 )
-from pushreg.http import RETRY_AFTER, Response, look_up
+from pushreg.http import NO_HEADERS, RETRY_AFTER, Response, look_up
 from pushreg.models.places import Registration
 from pushreg.schema import is_digest
 from pushreg.stores.places import Row
@@ -57,15 +56,14 @@ class UnknownPlaceError(PushregError):
     """No place has this id."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """The members of an error response."""
 
     status: int
     outcome: str
     error: str
     message: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = NO_HEADERS
 
 
 def decode(body: bytes) -> str:

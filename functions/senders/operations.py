@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pushreg.codecs import json
 from pushreg.dynamodb import Session
@@ -52,25 +51,22 @@ class CursorError(PushregError):
     """The cursor does not come from a response to the same addresses."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one entry."""
 
     status: str
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Tokens of the address with this index in the request, or why there are none."""
+class Found(NamedTuple):
+    """Tokens of an address, given by its index in the request, or why there are none."""
 
-    index: int
+    address: int
     outcome: Outcome
     tokens: Sequence[Token] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """The session of the request, the credential of its sender, and where and when to look."""
 
     session: Session

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pushreg.codecs import json
 from pushreg.errors import (
@@ -18,7 +17,7 @@ from pushreg.errors import (
     TooLargeError,
     UnauthenticatedError,
 )
-from pushreg.http import RETRY_AFTER, Response, look_up
+from pushreg.http import NO_HEADERS, RETRY_AFTER, Response, look_up
 from senders.operations import CursorError, Found, Outcome
 
 CONTENT_TYPE = "application/json"
@@ -33,15 +32,14 @@ class FormError(PushregError):
         self.problem = problem
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """The members of an error response."""
 
     status: int
     outcome: str
     error: str
     message: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = NO_HEADERS
 
 
 def decode(body: bytes, member: str) -> tuple[Sequence[Any], str | None]:
@@ -65,7 +63,7 @@ def succeed_report(outcomes: Sequence[Outcome]) -> Response:
 def succeed_lookup(found: Sequence[Found], cursor: str | None) -> Response:
     """Return the response to a lookup."""
     results = [
-        {"address": each.index, **_to_data(each.outcome), **({"tokens": each.tokens} if _is_ok(each) else {})}
+        {"address": each.address, **_to_data(each.outcome), **({"tokens": each.tokens} if _is_ok(each) else {})}
         for each in found
     ]
     body = json.encode({"results": results, "cursor": cursor})

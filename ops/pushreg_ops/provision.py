@@ -6,7 +6,7 @@ import secrets
 import shlex
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from pushreg.clock import Clock, now, to_iso
@@ -194,7 +194,7 @@ class Provisioner:
             raise OperatorError(f"there is an issuer {template.name} already: remove it first, or refresh it")
         moment = self._now()
         issuers = [
-            replace(template, kid=key.kid, algorithm=key.algorithm, public_key=key.pem, created_at=moment)
+            template._replace(kid=key.kid, algorithm=key.algorithm, public_key=key.pem, created_at=moment)
             for key in keys
         ]
         self._change_issuers("add", template.name, [self._put_issuer(issuer, None) for issuer in issuers])
@@ -211,7 +211,7 @@ class Provisioner:
         writes, added = [], []
         for key in keys:
             old = stored.pop(key.kid, None)
-            issuer = replace(template, kid=key.kid, algorithm=key.algorithm, public_key=key.pem, created_at=moment)
+            issuer = template._replace(kid=key.kid, algorithm=key.algorithm, public_key=key.pem, created_at=moment)
             if old is None or (old.algorithm, old.public_key) != (key.algorithm, key.pem):
                 writes.append(self._put_issuer(issuer, old))
                 added.append(key.kid)

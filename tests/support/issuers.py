@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -35,14 +35,14 @@ def public_pem(name: str) -> str:
 
 def kazoo_issuer(kid: str = "kazoo-key-1", **changes: Any) -> Issuer:
     """Return an issuer of Kazoo tokens."""
-    return replace(Issuer(kid, MOMENT, "kazoo", "kazoo", "RS256", public_pem(kid), issuer="kazoo"), **changes)
+    return Issuer(kid, MOMENT, "kazoo", "kazoo", "RS256", public_pem(kid), issuer="kazoo")._replace(**changes)
 
 
 def places_issuer(*grants: str, kid: str = "places-key-1", **changes: Any) -> Issuer:
     """Return an issuer of tokens for places; grants in their stored form."""
     rules = tuple(Grant.from_text(text) for text in grants)
     issuer = Issuer(kid, MOMENT, "azure", "places", "RS256", public_pem(kid), ISSUER, AUDIENCE, rules)
-    return replace(issuer, **changes)
+    return issuer._replace(**changes)
 
 
 @dataclass(frozen=True)

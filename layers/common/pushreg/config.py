@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal, Self
+from types import MappingProxyType
+from typing import Literal, NamedTuple, Self
 
 from pushreg.errors import ConfigurationError
 from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
@@ -19,8 +19,7 @@ _STALE_AFTER_DAYS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """A function's settings; the parameters of `template.yaml` describe each.
 
     A family has one `table`; `senders` has none, but all `tables` and the days after which their items expire, by the
@@ -39,8 +38,8 @@ class Settings:
     always_http_200: bool
     duplicate_as_update: bool
     stale_after_days: int
-    tables: Mapping[str, str] = field(default_factory=dict)
-    table_stale_after_days: Mapping[str, int] = field(default_factory=dict)
+    tables: Mapping[str, str] = MappingProxyType({})
+    table_stale_after_days: Mapping[str, int] = MappingProxyType({})
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -76,8 +75,7 @@ def read_trace_id(environ: Mapping[str, str] | None = None) -> str | None:
     return fields.get("Root") if fields.get("Sampled") == "1" else None
 
 
-@dataclass(frozen=True, slots=True)
-class FeedSettings:
+class FeedSettings(NamedTuple):
     """The change feed's settings: the logical ids of the followed tables by their names, and the bus."""
 
     tables: Mapping[str, str]

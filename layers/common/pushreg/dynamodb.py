@@ -7,8 +7,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import boto3
 import botocore.session
@@ -95,15 +94,14 @@ def connect(settings: Settings, connect_timeout: float = 0.5, read_timeout: floa
     return cast("Client", client)
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """What one Query call found; `last` is the key to go on behind, None at the end.
 
-    With `Select=COUNT` there are no items.
+    `total` counts them; with `Select=COUNT` there are no items.
     """
 
     items: list[Item]
-    count: int
+    total: int
     last: Key | None
 
 

@@ -10,8 +10,9 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -33,6 +34,7 @@ TIME_LIMIT = 2.0
 TIME_RESERVE = 2.0
 # What a caller who gets ContendedError is told to wait: longer than the others take.
 RETRY_AFTER = {"retry-after": "1"}
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 # The route of a request whose path no other route matches.
 DEFAULT_ROUTE = "$default"
 # Characters that a path may hold unescaped (RFC 3986, pchar); the event's path is decoded.
@@ -42,21 +44,26 @@ _METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS"
 Entry = TypeVar("Entry")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a caller sent. `resource` is the path template of the route that matched, header names are in lower case."""
+class Request(NamedTuple):
+    """What a caller sent. `resource` is the path template of the route that matched, header names are in lower case.
+
+    Its text names the route alone: everything else may hold a token or a secret.
+    """
 
     method: str
     resource: str
     path: str
     parameters: Mapping[str, str]
-    query: Mapping[str, str] = field(repr=False)
-    headers: Mapping[str, str] = field(repr=False)
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
     request_id: str
     api_id: str | None
     source_ip: str | None
-    body: str = field(repr=False)
+    body: str
     is_base64: bool
+
+    def __repr__(self) -> str:
+        return f"Request({self.method} {self.resource})"
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Request:
@@ -119,15 +126,14 @@ class Context:
     tenant: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """What the caller gets; `outcome` is its name in the log line and the metrics."""
 
     status: int
     body: bytes
     content_type: str | None
     outcome: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = NO_HEADERS
 
     def to_event(self) -> dict[str, Any]:
         """Return the response in payload format 2.0; no cache may keep it."""
@@ -252,7 +258,7 @@ def _find_resource(routes: Routes, request: Request) -> Request:
         pairs = list(zip(names, segments, strict=False))
         if len(names) == len(segments) and all(name[0] == "{" or name == segment for name, segment in pairs):
             parameters = {name[1:-1]: segment for name, segment in pairs if name[0] == "{"}
-            return replace(request, resource=resource, path=f"/{'/'.join(segments)}", parameters=parameters)
+            return request._replace(resource=resource, path=f"/{'/'.join(segments)}", parameters=parameters)
     return request
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pushreg.codecs import json
 from pushreg.dynamodb import Session
@@ -25,8 +24,7 @@ _TOKEN = re.compile(r"ey[\w-]*\.[\w-]*\.[\w-]*", re.ASCII)
 _OPTIONS: Any = {"require": ["exp"], "verify_exp": False, "verify_nbf": False, "verify_iat": False}
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedToken:
+class VerifiedToken(NamedTuple):
     """What a token permits until it expires, as long as its issuer is the one that it was verified with."""
 
     issuer: Issuer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pushreg.dynamodb import Session
+from pushreg.dynamodb import Page, Session
 from pushreg.models.directory import Credential
 from pushreg.schema import DEVICE_PREFIX, DEVICES, PLACES, SUBSCRIBERS, USER_INDEX, EntryKind, Item, Key
 from pushreg_ops.records.entities import CALL_SECONDS, Owner
@@ -24,7 +24,7 @@ def count_owned(registry: Registry, owner: Owner) -> int:
     """
     number = 0
     for page in _query(registry, owner, Select="COUNT", Limit=PAGE_SIZE):
-        number += page.count
+        number += page.total
         if number >= MAX_COUNTED:
             return MAX_COUNTED
     return number
@@ -55,7 +55,7 @@ def keys_of(owner: Owner, keys: Iterable[Credential]) -> list[Credential]:
     return found
 
 
-def _query(registry: Registry, owner: Owner, **options: Any) -> Iterator[Any]:
+def _query(registry: Registry, owner: Owner, **options: Any) -> Iterator[Page]:
     kind, owner_id = owner
     condition = {"account": "account_id = :owner AND begins_with(#record, :kind)", "place": "place_id = :owner"}.get(
         kind, "appId = :owner"

@@ -16,7 +16,7 @@ from pushreg.errors import MalformedError
 MAX_DEPTH = 32
 MAX_ELEMENTS = 1000
 
-_LATIN_1 = re.compile(rb"""\s*<\?xml[^>]*\sencoding\s*=\s*["']iso-8859-1["']""", re.IGNORECASE)
+_LATIN_1 = rb"""\s*<\?xml[^>]*\sencoding\s*=\s*["']iso-8859-1["']"""
 # What .NET and Java clients write on the root by themselves.
 _ROOT_ATTRIBUTES = frozenset({"@xmlns", "@xmlns:xsd", "@xmlns:xsi"})
 
@@ -56,7 +56,7 @@ def _to_text(body: bytes) -> str:
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError:
-        if _LATIN_1.match(body) is None:
+        if re.match(_LATIN_1, body, re.IGNORECASE) is None:
             raise
         return body.decode("latin-1")
 

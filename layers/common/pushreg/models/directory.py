@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hmac import compare_digest
-from typing import Literal, cast, get_args
+from typing import Literal, NamedTuple, cast, get_args
 
 from pushreg.schema import digest, key_id_of, to_place_id
 
@@ -17,8 +16,7 @@ TokenFamily = Literal["kazoo", "places"]
 EVERY_PLACE = EVERY_APPLICATION = EVERY_ACCOUNT = "all"
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(NamedTuple):
     """An API key, stored as the digest of its secret, and what it permits; `expires_at` is in seconds since 1970.
 
     Name and issuer are for operators.
@@ -63,8 +61,7 @@ class Credential:
         return EVERY_APPLICATION in self.applications or application_id in self.applications
 
 
-@dataclass(frozen=True, slots=True)
-class Application:
+class Application(NamedTuple):
     """An engagement application; without a digest it requires no authToken.
 
     `duplicate_as_update` goes before the stack's parameter, if it is set. A strict application changes the sid of a
@@ -84,24 +81,21 @@ class Application:
         return auth_token is not None and compare_digest(digest(auth_token), self.auth_token_digest)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A place for which tokens may be registered; its id is a UUID in lower case."""
 
     place_id: str
     created_at: str
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(NamedTuple):
     """A Kazoo account; its id has 32 characters."""
 
     account_id: str
     created_at: str
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(NamedTuple):
     """What a role in a token permits: requests of the scope for the places."""
 
     role: str
@@ -130,8 +124,7 @@ class Grant:
         return f"{self.role}={self.scope}:{','.join(sorted(self.places))}"
 
 
-@dataclass(frozen=True, slots=True)
-class Issuer:
+class Issuer(NamedTuple):
     """One public key (PEM) of a token issuer, the only algorithm it is used with, and what its tokens permit.
 
     An issuer with several keys has an entry for each, all with its name and the same rules. `source` is the URL from

@@ -173,6 +173,8 @@ def strip_hex_prefix(device_id: str) -> str:
 
 def match_names(data: Mapping[Any, Any], names: Mapping[str, Any]) -> dict[str, Any]:
     """Return the members of these names, whatever their letter case; the exact name goes before other spellings."""
+    if data.keys() <= names.keys():
+        return dict(data)
     exact = {name.lower(): name for name in names}
     found: dict[str, Any] = {}
     for given, value in data.items():

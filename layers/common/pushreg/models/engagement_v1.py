@@ -15,8 +15,8 @@ from pushreg.schema import is_ksid
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 20, 1000
 # A transaction holds 100 writes; a subscriber and its claims take three.
 MAX_DELETED = 33
-_POSITION = re.compile("[0-9]{1,9}", re.ASCII)
-_DECIMAL = re.compile(r"[+-]?[0-9]{1,3}(\.[0-9]{0,20})?", re.ASCII)
+_POSITION = "[0-9]{1,9}"
+_DECIMAL = r"[+-]?[0-9]{1,3}(\.[0-9]{0,20})?"
 
 
 def _check_ksid(text: str) -> str:
@@ -27,11 +27,11 @@ def _check_ksid(text: str) -> str:
 
 def _to_degrees(value: Any) -> Any:
     # Apps hand coordinates over as they have them: numbers or texts (docs/spec/engagement-v1.md#8-location).
-    return float(value) if isinstance(value, str) and _DECIMAL.fullmatch(value.strip()) else value
+    return float(value) if isinstance(value, str) and re.fullmatch(_DECIMAL, value.strip()) else value
 
 
 def _to_number(value: Any) -> Any:
-    return int(value) if isinstance(value, str) and _POSITION.fullmatch(value) else value
+    return int(value) if isinstance(value, str) and re.fullmatch(_POSITION, value) else value
 
 
 def _to_flag(value: Any) -> Any:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
@@ -62,8 +61,7 @@ class InvalidError(PushregError):
         self.problems = problems
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """The part of a subscription that the caller chooses."""
 
     app_name: str
@@ -111,8 +109,7 @@ class Content:
             raise InvalidError("validation error", dict(islice(problems.items(), MAX_PROBLEMS)))
 
 
-@dataclass(frozen=True, slots=True)
-class Subscription:
+class Subscription(NamedTuple):
     """A stored subscription; `writes` counts the changes since its creation.
 
     `refreshed_at` (ISO 8601) is when it was last sent, changed or not; `expires_at` is in seconds, None for never.
@@ -131,8 +128,7 @@ class Subscription:
         return f"{self.writes}-{self.content.digest}"
 
 
-@dataclass(frozen=True, slots=True)
-class Precondition:
+class Precondition(NamedTuple):
     """If-Match and If-None-Match (RFC 9110 section 13.1); `wanted` None accepts any revision."""
 
     wanted: frozenset[str] | None = None

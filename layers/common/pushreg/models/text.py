@@ -3,8 +3,8 @@
 import re
 
 # Unicode's White_Space, spelled out: `\s` is another set in pydantic's engine, in Python's and in ECMA 262's.
-BLANKS = r"\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-VISIBLE = f"[^{BLANKS}]"
+_BLANKS = "\t\n\v\f\r \u0085\u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+VISIBLE = r"[^\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 # What clients send when they have no token: how their languages print a missing value, and errors that the predecessors
 # of FCM returned in the token's place (docs/compatibility.md#all-dialects).
 PLACEHOLDERS = frozenset(
@@ -22,24 +22,17 @@ PLACEHOLDERS = frozenset(
 )
 # How iOS 13 and later print a Data object, from which apps took their token.
 DATA_DESCRIPTION = r"\{ *length *= *[0-9]+ *, *bytes *=.*\}"
-_VISIBLE = re.compile(VISIBLE)
 _DATA_DESCRIPTION = re.compile(DATA_DESCRIPTION, re.DOTALL)
 
 
 def is_blank(text: str) -> bool:
     """Whether the text has no visible character."""
-    return _VISIBLE.search(text) is None
+    return not text.strip(_BLANKS)
 
 
 def trim(text: str) -> str:
     """Return the text without the white space at its ends."""
-    first = _VISIBLE.search(text)
-    if first is None:
-        return ""
-    end = len(text)
-    while is_blank(text[end - 1]):
-        end -= 1
-    return text[first.start() : end]
+    return text.strip(_BLANKS)
 
 
 def is_placeholder(text: str) -> bool:

@@ -6,9 +6,8 @@ No token and no user leaves this module, only their digests.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pushreg.clock import to_iso
 from pushreg.codecs import json
@@ -25,8 +24,7 @@ Kind = Literal["created", "changed", "moved", "removed"]
 Reason = Literal["app", "feedback", "takeover", "expired", "operator"] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One change; `detail` is that of the event `registration.<kind>`."""
 
     kind: Kind

@@ -6,8 +6,8 @@ request (docs/decisions/transactions-for-single-writes.md).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from pushreg.clock import to_iso
 from pushreg.codecs import json
@@ -49,8 +49,7 @@ _FREE = f"attribute_not_exists(device_id) OR {EXPIRED}"
 _FREE_OR_OWN = "attribute_not_exists(device_id) OR device_id = :device"
 
 
-@dataclass(frozen=True, slots=True)
-class MobileClaim:
+class MobileClaim(NamedTuple):
     """A stored claim on a mobile device; `owner_device_id` None means that there is no claim."""
 
     owner_device_id: str | None
@@ -73,8 +72,8 @@ class SubscriptionCache:
         """Remember the subscription."""
         if len(self._subscriptions) >= MAX_CACHED:
             self._subscriptions = {}
-        content = replace(subscription.content, document={})
-        self._subscriptions[account_id, subscription.device_id] = replace(subscription, content=content)
+        content = subscription.content._replace(document={})
+        self._subscriptions[account_id, subscription.device_id] = subscription._replace(content=content)
 
 
 class Devices:
@@ -155,7 +154,7 @@ class Devices:
         key = device_key(self._account_id, stored.device_id)
         values |= self._unchanged_values(stored)
         self._transact_own([update(self._table, key, change, _UNCHANGED, **values), *self._renew_claim(stored)])
-        self._remember(replace(stored, refreshed_at=self._moment, expires_at=self._expires_at))
+        self._remember(stored._replace(refreshed_at=self._moment, expires_at=self._expires_at))
 
     def remove(self, stored: Subscription) -> None:
         """Delete exactly the stored subscription and its claim.

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pushreg.dynamodb import Page, delete, update
 from pushreg.errors import ConditionFailedError, PushregError, StaleReadError, StoreError
@@ -38,8 +37,7 @@ class UncountableError(PushregError):
     """The subscribers that match are too many to be counted within the request's time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(NamedTuple):
     """What listed subscribers have in common; None matches all."""
 
     app_id: str
@@ -56,8 +54,7 @@ class Filter:
         return is_same and subscriber.appId == self.app_id
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(NamedTuple):
     """Some of the subscribers that match, in the index's order; `total` counts all. `has_more` follow the last."""
 
     total: int
@@ -156,7 +153,7 @@ class ManagedSubscribers(Subscribers):
         count = 0
         while True:
             page = self._query(wanted, position, high, Select="COUNT")
-            count, position = count + page.count, page.last
+            count, position = count + page.total, page.last
             if position is None:
                 return count
 

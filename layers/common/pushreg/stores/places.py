@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pushreg.dynamodb import Session, delete, put, update
 from pushreg.errors import ConditionFailedError
@@ -11,8 +11,7 @@ from pushreg.schema import ALIVE, is_alive, place_key, place_key_of_digest
 _EXISTS = f"attribute_exists(place_id) AND {ALIVE}"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """The registration of one token."""
 
     device_token: str

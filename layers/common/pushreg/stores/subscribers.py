@@ -6,8 +6,7 @@ the other. Every write that changes a subscriber changes its claims in the same 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pushreg.dynamodb import Session, delete, put, update
 from pushreg.errors import ConditionFailedError, StoreError, WriteConflictError
@@ -41,8 +40,7 @@ _TAKEN_DIGEST = digest(TAKEN)
 Write = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A claim on a device or a sid; `other_claim_digest` is the digest of the sid or the device beside it.
 
     Only a device's claim has `osType`, `active`, `deviceName` and `cloud`, which is False if the sid was reported dead.
@@ -58,8 +56,7 @@ class Claim:
     cloud: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Subscriber:
+class Subscriber(NamedTuple):
     """A stored subscriber; an inactive one whose sid or deviceId was taken has the empty string there.
 
     `cloud` is the push provider's verdict on the sid.
@@ -80,8 +77,7 @@ class Subscriber:
     updated_at: str
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """The claims that a subscribe request meets, and the subscriber of the sid's claim if it was read.
 
     Only those of a snapshot are known to have existed together.
@@ -358,7 +354,7 @@ class Subscribers:
         if subscriber is not None and (sid is None or subscriber.ksid != sid.ksid):
             subscriber = None
         merged = Found(device, sid, subscriber)
-        if merged == replace(found, is_snapshot=False) and (found.device or found.sid):
+        if merged == found._replace(is_snapshot=False) and (found.device or found.sid):
             # The claims are as they were found, but not what they lead to.
             raise StoreError("InvariantViolated") from error
         return merged
@@ -396,7 +392,7 @@ class Subscribers:
         if claim is None or item is None:
             return None
         name, cloud = item.get("deviceName"), item.get("cloud")
-        return replace(claim, osType=item["osType"], active=item["active"], deviceName=name, cloud=cloud)
+        return claim._replace(osType=item["osType"], active=item["active"], deviceName=name, cloud=cloud)
 
     def _to_sid_claim(self, item: Item | None) -> Claim | None:
         if item is None or not is_alive(item.get("expires_at"), self._epoch):

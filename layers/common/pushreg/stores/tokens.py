@@ -7,8 +7,7 @@ those of the same Firebase installation but the newest (docs/sending.md#tokens-o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pushreg.codecs import json
 from pushreg.dynamodb import Session
@@ -38,8 +37,7 @@ from pushreg.schema import (
 Token = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """Tokens of one address, each with its position; `following` is the position to go on behind, None at the end."""
 
     tokens: Sequence[tuple[str, Token]]
