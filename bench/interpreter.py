@@ -45,6 +45,9 @@ def environment(variant: str, family: str, endpoint: str | None) -> dict[str, st
         "METRICS_NAMESPACE": "Pushreg",
         **ENVIRONMENT[family],
     }
+    if variant == "pushreg":
+        # As in template.yaml.
+        variables["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
     if endpoint is not None:
         variables["AWS_ENDPOINT_URL_DYNAMODB"] = variables["DYNAMODB_ENDPOINT"] = endpoint
     return variables

@@ -9,8 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-# EventBridge is for the change feed.
-SERVICES = ("dynamodb", "events")
+# What the functions call of each service; EventBridge is for the change feed.
+OPERATIONS = {
+    "dynamodb": {"BatchGetItem", "GetItem", "Query", "TransactGetItems", "TransactWriteItems", "UpdateItem"},
+    "events": {"PutEvents"},
+}
+SERVICES = tuple(OPERATIONS)
 # What botocore reads to make any client, besides the services' own folders.
 DATA = {"_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json", *SERVICES}
 UNWANTED = (
@@ -49,13 +53,13 @@ def prune(packages: Path) -> None:
             shutil.rmtree(path)
         elif path.exists():
             path.unlink()
-    trim(data / "endpoints.json")
-    for service in SERVICES:
+    trim_endpoints(data / "endpoints.json")
+    for service, operations in OPERATIONS.items():
         for model in data.glob(f"{service}/*/service-2.json.gz"):
-            silence(model)
+            trim_model(model, operations)
 
 
-def trim(endpoints: Path) -> None:
+def trim_endpoints(endpoints: Path) -> None:
     """Leave out the other services: parsing the whole file is a tenth of the start. All partitions stay.
 
     A file cut to the partition `aws` would resolve regions in China to the wrong suffix.
@@ -66,15 +70,38 @@ def trim(endpoints: Path) -> None:
     endpoints.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
 
 
-def silence(model: Path) -> None:
-    """Remove the documentation from the service model, four fifths of it, which every start would read and parse."""
+def trim_model(model: Path, operations: set[str]) -> None:
+    """Leave these operations and their shapes in the service model, without documentation: every start parses it.
+
+    Of DynamoDB's model that is a thirtieth.
+    """
     content = json.loads(gzip.decompress(model.read_bytes()), object_hook=_drop_documentation)
+    content["operations"] = {name: content["operations"][name] for name in sorted(operations)}
+    names = _find_shapes(content["operations"], content["shapes"])
+    content["shapes"] = {name: shape for name, shape in content["shapes"].items() if name in names}
     model.write_bytes(gzip.compress(json.dumps(content, separators=(",", ":")).encode(), mtime=0))
 
 
 def _drop_documentation(member: dict[str, Any]) -> dict[str, Any]:
     # A shape may have a member of that name, which is no text.
     return {name: value for name, value in member.items() if not (name == "documentation" and isinstance(value, str))}
+
+
+def _find_shapes(operations: dict[str, Any], shapes: dict[str, Any]) -> set[str]:
+    """Return the names of the shapes to which the operations lead: inputs, outputs, errors, and their members."""
+    found: set[str] = set()
+    pending: list[Any] = [operations]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            name = value.get("shape")
+            if isinstance(name, str) and name not in found:
+                found.add(name)
+                pending.append(shapes[name])
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)
+    return found
 
 
 if __name__ == "__main__":

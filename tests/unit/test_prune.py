@@ -8,12 +8,14 @@ from typing import Any
 
 import botocore.session
 import pytest
+from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from botocore.loaders import Loader
-from botocore.model import ServiceModel, Shape
+from botocore.model import ServiceModel
 
 import prune
+from pushreg.dynamodb import Client
 
 DATA = Path(botocore.__file__).parent / "data"
 
@@ -112,7 +114,7 @@ def _resolve(session: Any, region: str, *, fips: bool, dual: bool) -> str:
     try:
         client = session.create_client("dynamodb", region_name=region, config=config)
         client.meta.events.register("before-call", answer)
-        client.list_tables()
+        client.get_item(TableName="Devices", Key={"account_id": {"S": "1"}, "record": {"S": "1"}})
     except BotoCoreError as error:
         return type(error).__name__
     return urls[0]
@@ -130,23 +132,34 @@ def test_prune_keeps_endpoints_of_every_region_but_documented_variants(packages:
     assert {case for case, url in stock.items() if trimmed[case] != url} == govcloud | dual_stack
 
 
-def test_prune_keeps_meaning_of_service_model(packages: Path) -> None:
+@pytest.mark.parametrize("service", prune.OPERATIONS)
+def test_prune_keeps_meaning_of_called_operations(packages: Path, service: str) -> None:
     search = [str(packages / "botocore" / "data")]
     loaders = (Loader(extra_search_paths=search, include_default_search_paths=False), Loader())
-    trimmed, stock = (ServiceModel(loader.load_service_model("dynamodb", "service-2")) for loader in loaders)
+    trimmed, stock = (ServiceModel(loader.load_service_model(service, "service-2")) for loader in loaders)
     assert trimmed.metadata == stock.metadata
-    assert trimmed.shape_names == stock.shape_names
-    assert trimmed.operation_names == stock.operation_names
-    for name in stock.operation_names:
+    assert set(trimmed.operation_names) == prune.OPERATIONS[service]
+    for name in trimmed.operation_names:
         ours, theirs = trimmed.operation_model(name), stock.operation_model(name)
         assert (ours.http, ours.auth, ours.idempotent_members) == (theirs.http, theirs.auth, theirs.idempotent_members)
-    for name in stock.shape_names:
-        assert describe(trimmed.shape_for(name)) == describe(stock.shape_for(name))
+        for pair in ((ours.input_shape, theirs.input_shape), (ours.output_shape, theirs.output_shape)):
+            assert describe(pair[0]) == describe(pair[1])
+        assert list(map(describe, ours.error_shapes)) == list(map(describe, theirs.error_shapes))
 
 
-def describe(shape: Shape) -> tuple[object, ...]:
-    members = getattr(shape, "members", {})
-    return shape.type_name, shape.serialization, shape.metadata, {name: each.name for name, each in members.items()}
+def test_prune_keeps_every_call_of_session() -> None:
+    called = {name for name in vars(Client) if not name.startswith("_")}
+    assert {xform_name(name) for name in prune.OPERATIONS["dynamodb"]} == called
+
+
+def describe(shape: Any, above: tuple[str, ...] = ()) -> object:
+    """Return all that parsers and serialisers read of a shape and of those inside, but for repetitions."""
+    if shape is None or shape.name in above:
+        return shape and shape.name
+    inside = dict(getattr(shape, "members", {}))
+    inside |= {name: getattr(shape, name) for name in ("member", "key", "value") if hasattr(shape, name)}
+    children = {name: describe(each, (*above, shape.name)) for name, each in inside.items()}
+    return shape.name, shape.type_name, shape.serialization, shape.metadata, children
 
 
 def test_prune_removes_model_documentation(packages: Path) -> None:
