@@ -164,21 +164,28 @@ def _envelope(secret: str, document: dict[str, Any], item: dict[str, Any]) -> di
 
 def _replace(account_id: str, device_id: str, document: dict[str, Any], secret: str) -> dict[str, Any]:
     """Replace a device's subscription by one transaction, which a lost answer cannot make happen twice."""
+    moment = datetime.now(UTC)
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     written = {"writes": {"N": "8"}, "digest": {"S": hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}}
     update = {
         "TableName": "Devices",
         "Key": {"account_id": {"S": account_id}, "record": {"S": f"device#{device_id}"}},
         "UpdateExpression": (
-            "SET app_name = :app, document = :document, digest = :digest, updated_at = :moment, writes = :count"
+            "SET app_name = :app, document = :document, digest = :digest, writes = :count, "
+            "updated_at = :moment, refreshed_at = :moment REMOVE expires_at"
         ),
-        "ConditionExpression": "mobile_device_id = :mobile AND writes < :most",
+        "ConditionExpression": (
+            "mobile_device_id = :mobile AND digest <> :none AND writes < :most "
+            "AND (attribute_not_exists(expires_at) OR expires_at > :epoch)"
+        ),
         "ExpressionAttributeValues": {
             ":app": {"S": document["app_name"]},
             ":document": {"S": text},
             ":digest": written["digest"],
-            ":moment": {"S": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"},
+            ":moment": {"S": f"{moment:%Y-%m-%dT%H:%M:%SZ}"},
+            ":epoch": {"N": str(int(moment.timestamp()))},
             ":count": written["writes"],
+            ":none": {"S": ""},
             ":most": {"N": "1000000000"},
             ":mobile": {"S": document["mobile_device_id"]},
         },

@@ -456,6 +456,19 @@ def test_connections_of_threads_never_mix_answers(serve: Callable[[Act], Server]
     assert server.accepted <= 8
 
 
+def test_connection_sends_head_and_body_in_one_piece() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        client = open_client(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        answer = pool.submit(client.get_item, **GET)
+        connection, _ = listener.accept()
+        with connection:
+            head, _, body = connection.recv(65_536).partition(b"\r\n\r\n")
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+            assert "Item" not in answer.result()
+    assert f"content-length: {len(body)}".encode() in head.lower()
+    assert json.loads(body) == GET
+
+
 def test_connections_are_closed_with_the_client(serve: Callable[[Act], Server]) -> None:
     ended = threading.Event()
 

@@ -15,7 +15,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Mapping
 from hashlib import sha256
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
@@ -164,6 +164,31 @@ class Signer:
         return scope, key
 
 
+class _Connection(HTTPConnection):
+    """Sends a request's head and body together, in one packet and one TLS record where http.client takes two."""
+
+    _parts: list[bytes] | None = None
+
+    def exchange(self, headers: Mapping[str, str], body: bytes) -> HTTPResponse:
+        """Send `POST /` and return the response, its body unread."""
+        self._parts = []
+        self.request("POST", "/", body, headers)
+        request, self._parts = b"".join(self._parts), None
+        self.send(request)
+        return self.getresponse()
+
+    def send(self, data: Any) -> None:
+        """Send the data, or keep it until the request is complete."""
+        if self._parts is None:
+            super().send(data)
+        else:
+            self._parts.append(data)
+
+
+class _SecureConnection(_Connection, HTTPSConnection):
+    """The same by TLS."""
+
+
 class Connections:
     """Kept connections to one endpoint, as many as there were requests at once; safe to share between threads."""
 
@@ -175,7 +200,7 @@ class Connections:
         self._ca_bundle = ca_bundle or where()
         self._context: ssl.SSLContext | None = None
         # The most recently used connection first: the others may be closed by the server.
-        self._idle: deque[HTTPConnection] = deque()
+        self._idle: deque[_Connection] = deque()
         weakref.finalize(self, _close_all, self._idle)
 
     def exchange(self, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -185,8 +210,7 @@ class Connections:
         """
         connection = self._take()
         try:
-            connection.request("POST", "/", body, dict(headers))
-            with connection.getresponse() as response:
+            with connection.exchange(headers, body) as response:
                 if response.length is None and not response.chunked:
                     # Cut off within the headers, which http.client takes for a body that ends with the connection.
                     raise HTTPException("no length")
@@ -209,7 +233,7 @@ class Connections:
         """Close the connections that are not in use."""
         _close_all(self._idle)
 
-    def _take(self) -> HTTPConnection:
+    def _take(self) -> _Connection:
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -220,7 +244,7 @@ class Connections:
         connection.close()
         return self._connect()
 
-    def _connect(self) -> HTTPConnection:
+    def _connect(self) -> _Connection:
         connection = self._new_connection()
         try:
             connection.connect()
@@ -236,14 +260,14 @@ class Connections:
         connection.sock.settimeout(self._read_timeout)
         return connection
 
-    def _new_connection(self) -> HTTPConnection:
+    def _new_connection(self) -> _Connection:
         if not self._secure:
-            return HTTPConnection(self._host, self._port, timeout=self._connect_timeout)
+            return _Connection(self._host, self._port, timeout=self._connect_timeout)
         # Made at the first request: reading the certificates takes a tenth of a cold start.
         self._context = self._context or ssl.create_default_context(cafile=self._ca_bundle)
-        return HTTPSConnection(self._host, self._port, timeout=self._connect_timeout, context=self._context)
+        return _SecureConnection(self._host, self._port, timeout=self._connect_timeout, context=self._context)
 
 
-def _close_all(idle: deque[HTTPConnection]) -> None:
+def _close_all(idle: deque[_Connection]) -> None:
     while idle:
         idle.pop().close()
