@@ -16,7 +16,7 @@ from tests.support.calls import APPLICATION, Engagement, Kazoo, Modern, Places, 
 from tests.support.gateway import Gateway
 from tests.support.stored import Stored
 from tests.support.time import Time
-from tests.support.wire import Wire, refuse
+from tests.support.wire import Wire, interpose, refuse
 
 DAYS = {f"{family}_STALE_AFTER_DAYS": "270" for family in ("KAZOO", "ENGAGEMENT", "PLACES")}
 ENVIRONMENT = {"STALE_AFTER_DAYS": "270", **DAYS}
@@ -198,6 +198,19 @@ def test_feedback_on_sid_taken_back_since_keeps_subscriber(api: Api) -> None:
     assert len(api.find(ksid=ksid)) == 1
 
 
+def test_feedback_on_subscriber_updated_before_the_write_keeps_it(
+    api: Api, empty: Stored, wire: Wire, time: Time
+) -> None:
+    others = Api(empty.client, time)
+    ksid = answered(others.engagement.subscribe("phone", "sid"))[1]
+    api.wait(10)
+    wire.fail(interpose(lambda: others.engagement.subscribe("phone", "sid", deviceName="Mine")), "TransactWriteItems")
+    assert api.report(ksid=ksid, sid="sid", at=api.at(-5), **DEAD) == {"status": "newer"}
+    assert wire.pending == 0
+    assert len(empty.settled(SUBSCRIBERS)) == 3
+    assert [token["sid"] for token in api.find(ksid=ksid)] == ["sid"]
+
+
 def test_feedback_ok_on_subscriber_renews_it_with_claims(api: Api, empty: Stored) -> None:
     ksid = answered(api.engagement.subscribe("phone", "sid", ufid="me"))[1]
     expiries = {item["expires_at"] for item in empty.settled(SUBSCRIBERS)}
@@ -216,7 +229,7 @@ def kazoo_report(registration_id: str, **members: Any) -> dict[str, Any]:
     return {**address, **DEAD, **members}
 
 
-def subscribe_desk(api: Api, *registration_ids: str) -> None:
+def subscribe_desk(api: Api, *registration_ids: str, verb: str = "PUT") -> None:
     preferences = iter(["chat", "incoming_call", "new_voicemail"])
     data = {
         "mobile_device_id": "phone",
@@ -227,7 +240,7 @@ def subscribe_desk(api: Api, *registration_ids: str) -> None:
         "platform": "android",
         "sip_proxy_server": "192.0.2.9",
     }
-    assert api.kazoo.call("PUT", "desk", data).status == 201
+    assert api.kazoo.call(verb, "desk", data).status == {"PUT": 201, "POST": 200}[verb]
 
 
 def test_feedback_on_kazoo_registration_ids_drops_each_then_subscription(api: Api, empty: Stored) -> None:
@@ -252,6 +265,27 @@ def test_feedback_on_kazoo_device_registered_since_keeps_it(api: Api, empty: Sto
     assert api.report(**kazoo_report("one", code="ok")) == {"status": "renewed"}
     assert api.report(**kazoo_report("none", code="ok")) == {"status": "absent"}
     assert empty.snapshot(DEVICES) == before
+
+
+@pytest.mark.parametrize("days", [0, 2])
+def test_feedback_on_kazoo_device_registered_anew_before_the_write_keeps_it(
+    days: int, api: Api, empty: Stored, wire: Wire, time: Time
+) -> None:
+    others = Api(empty.client, time)
+    subscribe_desk(others, "one")
+    api.wait(days * DAY + 10)
+
+    def register_anew() -> None:
+        if not days:
+            others.kazoo.delete("desk")
+        # After a day, an unchanged subscription is refreshed.
+        subscribe_desk(others, "one", verb="POST" if days else "PUT")
+
+    wire.fail(interpose(register_anew), "TransactWriteItems")
+    assert api.report(**kazoo_report("one", at=api.at(-5))) == {"status": "newer"}
+    assert wire.pending == 0
+    assert len(empty.settled(DEVICES)) == 2
+    assert len(api.find(account_id=ACCOUNT_ID, device_id="desk")) == 1
 
 
 def test_feedback_ok_on_kazoo_device_renews_it_with_claim(api: Api, empty: Stored) -> None:
