@@ -16,8 +16,12 @@ from moto import mock_aws
 from pushreg.models.directory import Account, Application, Credential, Place
 from pushreg.schema import DIRECTORY, digest
 from pushreg_ops.directory_writer import DirectoryWriter
+from tests.support.callers import Breaking
+from tests.support.calls import Kazoo
 from tests.support.gateway import Gateway
 from tests.support.stored import Stored
+from tests.support.time import Time
+from tests.support.wire import Wire, refuse
 
 ACCOUNT, OTHER_ACCOUNT = "a" * 32, "b" * 32
 PLACE = "11111111-1111-4111-8111-111111111111"
@@ -31,7 +35,7 @@ ENTRIES = (
     Credential(digest("places key"), "places", "write", MOMENT, places=frozenset({PLACE})),
 )
 KEY_IDS = {entry.secret_digest: entry.key_id for entry in ENTRIES if isinstance(entry, Credential)}
-GUIDE = Path(__file__).parents[2] / "docs" / "operations.md"
+DOCS = Path(__file__).parents[2] / "docs"
 Line = dict[str, Any]
 
 
@@ -121,12 +125,25 @@ def test_kazoo_takeover_is_an_outcome_of_its_own(send: Callable[..., Line]) -> N
     assert send("POST", kazoo_path("attic"), KAZOO, device("watch"))["outcome"] == "moved"
 
 
-def evaluate(query: str, lines: list[Line]) -> dict[tuple[str, ...], int]:
-    """Do what Logs Insights does with `filter FIELD = "VALUE" | stats count(*) by FIELDS`."""
-    match = re.fullmatch(r'filter (\w+) = "([^"]*)" \| stats count\(\*\) by ([\w, ]+)', query)
+def evaluate(query: str, lines: list[Line]) -> dict[tuple[Any, ...], int]:
+    """Do what Logs Insights does with `filter FIELD = "VALUE" | stats count(*) by FIELDS`; a field may be bin(5m)."""
+    match = re.fullmatch(
+        r'filter (\w+) = "([^"]*)" \| stats count\(\*\)(?: as \w+)? by ([^|]+?)(?: \| sort .*)?', query
+    )
     assert match is not None
     chosen = [line for line in lines if line.get(match[1]) == match[2]]
-    return dict(Counter(tuple(line[name] for name in match[3].split(", ")) for line in chosen))
+    return dict(Counter(tuple(read_field(line, name) for name in match[3].split(", ")) for line in chosen))
+
+
+def read_field(line: Line, name: str) -> Any:
+    # The event's time is the metric's; a field that a line lacks is empty.
+    return line["_aws"]["Timestamp"] // 300_000 if name == "bin(5m)" else line.get(name)
+
+
+def find_query(guide: str, start: str) -> str:
+    """Return the guide's only query that starts so."""
+    (query,) = re.findall(rf"^ *({re.escape(start)} .*)$", (DOCS / guide).read_text("utf-8"), re.MULTILINE)
+    return str(query)
 
 
 def test_leaked_keys_requests_are_found_by_documented_query(send: Callable[..., Line]) -> None:
@@ -138,9 +155,36 @@ def test_leaked_keys_requests_are_found_by_documented_query(send: Callable[..., 
         send("GET", kazoo_path("desk"), {"x-auth-token": "wrong"}),
         send("PUT", f"/dts/places/{PLACE}/subscriptions", PLACES, {"device_token": "token"}),
     ]
-    (query,) = re.findall(r'^ *(filter key_id = "KEY_ID" .*)$', GUIDE.read_text("utf-8"), re.MULTILINE)
+    query = find_query("operations.md", 'filter key_id = "KEY_ID"')
     assert evaluate(query.replace("KEY_ID", KEY_IDS[digest("kazoo key")]), lines) == {
         ("put", "created", ACCOUNT): 1,
         ("get", "found", ACCOUNT): 2,
         ("get", "denied", OTHER_ACCOUNT): 1,
     }
+
+
+def test_faults_are_found_by_documented_query(client: Any, wire: Wire, empty: Stored, time: Time) -> None:
+    log: list[str] = []
+    kazoo = Kazoo(Gateway(client, emit=log.append, **time.options()).send)
+    assert kazoo.put("desk", "phone").status == 201
+    wire.fail(refuse("AccessDeniedException"), "GetItem")
+    assert kazoo.get("desk").status == 503
+    broken = Gateway(Breaking(RuntimeError), emit=log.append, **time.options())
+    assert Kazoo(broken.send).get("desk").status == 500
+    assert evaluate(find_query("operations.md", 'filter outcome = "fault"'), [json.loads(each) for each in log]) == {
+        ("kazoo", "get", "StoreError", "AccessDeniedException"): 1,
+        ("kazoo", "get", "RuntimeError", None): 1,
+    }
+
+
+def test_changed_sids_are_counted_by_documented_query(send: Callable[..., Line]) -> None:
+    def subscribe(device_id: str, sid: str) -> Line:
+        form = {"appId": APPLICATION, "deviceId": device_id, "sid": sid, "osType": "androidgcm"}
+        return send("POST", "/subscription", {}, {"subscriptionService": {"subscribe": form}})
+
+    lines = [subscribe("device", sid) for sid in ("one", "one", "two", "three")] + [subscribe("other", "four")]
+    for line in lines:
+        line["_aws"]["Timestamp"] = 600_001
+    lines[-2]["_aws"]["Timestamp"] = 900_000
+    query = find_query("threat-model.md", 'filter outcome = "updated"')
+    assert evaluate(query, lines) == {(APPLICATION, 2): 1, (APPLICATION, 3): 1}
