@@ -88,12 +88,12 @@ deploy: ## Build and deploy to AWS (STAGE; CONFIRM=no asks nothing; ARGS goes to
 	@$(MAKE) --no-print-directory build STAGE=$(STAGE) ARGS='$(BUILD_ARGS)'
 	@$(SAM) deploy --config-env $(STAGE) $(if $(filter no,$(CONFIRM)),--no-confirm-changeset --no-progressbar) $(ARGS)
 
-# What is deployed: botocore and the other packages of the layer.
+# What is deployed: botocore and the other packages of the layers.
 sbom: $(VENV)-audit/.installed ## Write sbom.json, a list of the deployed components (CycloneDX)
-	@$(VENV)-audit/bin/cyclonedx-py requirements layers/common/requirements.txt --output-reproducible --output-file sbom.json
+	@cat layers/*/requirements.txt | $(VENV)-audit/bin/cyclonedx-py requirements - --output-reproducible --output-file sbom.json
 
 audit: $(VENV)-audit/.installed ## Look up known vulnerabilities of all locked packages (needs a network)
-	@for lock in layers/common/requirements.txt requirements/*.txt; do \
+	@for lock in layers/*/requirements.txt requirements/*.txt; do \
 	  echo "$$lock"; \
 	  $(VENV)-audit/bin/pip-audit --progress-spinner off --disable-pip --require-hashes --strict --requirement $$lock || exit 1; \
 	done
@@ -117,11 +117,15 @@ bench: $(VENV)/.project $(VENV)-sam/.installed $(VENV)-bench/.installed java ## 
 
 UV ?= $(VENV)-lock/bin/uv
 # In the order of their -c lines.
+LAYERS := common tokens
 LOCKS := run java test browser fuzz dev sam checkov schemathesis bench workflows audit lock
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 lock: $(VENV)-lock/.installed ## Resolve requirements/*.in again (ARGS=--upgrade for newer releases)
-	$(COMPILE) $(ARGS) requirements/layer.in -o layers/common/requirements.txt
+	@for name in $(LAYERS); do \
+	  echo "layers/$$name/requirements.txt"; \
+	  $(COMPILE) $(ARGS) requirements/layer-$$name.in -o layers/$$name/requirements.txt || exit 1; \
+	done
 	@for name in $(LOCKS); do \
 	  echo "requirements/$$name.txt"; \
 	  $(COMPILE) $(ARGS) requirements/$$name.in -o requirements/$$name.txt || exit 1; \

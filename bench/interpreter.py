@@ -13,6 +13,14 @@ from bench.scenarios import ENVIRONMENT
 ROOT = Path(__file__).resolve().parent.parent
 BUILT = ROOT / ".aws-sam" / "bench"
 FUNCTIONS = {"kazoo": "KazooFunction", "engagement": "EngagementFunction", "places": "PlacesFunction"}
+TOKENS_LAYER = "TokensLayer"
+# As in template.yaml.
+LAYERS = {
+    "KazooFunction": ("CommonLayer", TOKENS_LAYER),
+    "EngagementFunction": ("CommonLayer",),
+    "PlacesFunction": ("CommonLayer", TOKENS_LAYER),
+    "SendersFunction": ("CommonLayer",),
+}
 
 
 def runtime_packages() -> Path:
@@ -21,10 +29,12 @@ def runtime_packages() -> Path:
 
 
 def paths(variant: str, family: str) -> list[str]:
-    """Return the import path of a variant in Lambda's order: the function, the layer, the runtime."""
+    """Return the import path of a variant in Lambda's order: the function, its layers, the runtime."""
     runtime = str(runtime_packages())
     if variant == "pushreg":
-        return [str(BUILT / FUNCTIONS[family]), str(BUILT / "CommonLayer" / "python"), runtime, str(ROOT)]
+        function = FUNCTIONS[family]
+        layers = (str(BUILT / layer / "python") for layer in LAYERS[function])
+        return [str(BUILT / function), *layers, runtime, str(ROOT)]
     return [str(ROOT), runtime]
 
 

@@ -36,13 +36,14 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One Lambda function: its handler's module, environment and limits."""
+    """One Lambda function: its handler's module, environment and limits, and the logical ids of its layers."""
 
     name: str
     module: str
     environment: Mapping[str, str]
     timeout: int
     memory: int
+    layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,9 @@ def _read_function(
         "AWS_LAMBDA_FUNCTION_NAME": name,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory),
     }
-    return Function(name, module, environment, int(resolver.resolve(merged.get("Timeout", 3))), memory)
+    timeout = int(resolver.resolve(merged.get("Timeout", 3)))
+    layers = tuple(resolver.resolve(merged.get("Layers", [])))
+    return Function(name, module, environment, timeout, memory, layers)
 
 
 def _read_routes(resolver: Resolver, function: str, properties: Mapping[str, Any]) -> list[Route]:

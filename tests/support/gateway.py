@@ -48,11 +48,22 @@ class Gateway:
 
     def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         """Answer by the function whose route fits, else with the gateway's own 404."""
+        found = self.find_event(method, path, headers, body)
+        if found is None:
+            return 404, {"content-type": "application/json"}, b'{"message":"Not Found"}'
+        function, event = found
+        answer = render_response(self._handlers[function](event, None))
+        return answer.status, dict(answer.headers), answer.body
+
+    def find_event(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+    ) -> tuple[str, dict[str, Any]] | None:
+        """Return the function whose route fits and the event for it, or None if no route does."""
         path, _, query = path.partition("?")
         decoded = unquote(path)
         match = self._router.match(method, decoded)
         if match is None:
-            return 404, {"content-type": "application/json"}, b'{"message":"Not Found"}'
+            return None
         route, parameters = match
         lowered = tuple((name.lower(), value) for name, value in headers.items())
         request = HttpRequest(method, decoded, query, lowered, body or b"", "192.0.2.1")
@@ -61,5 +72,4 @@ class Gateway:
         event["headers"] = dict(headers) or None
         if self._encode and not event["isBase64Encoded"] and "body" in event:
             event |= {"body": base64.b64encode(body or b"").decode(), "isBase64Encoded": True}
-        answer = render_response(self._handlers[route.function](event, None))
-        return answer.status, dict(answer.headers), answer.body
+        return route.function, event

@@ -4,17 +4,26 @@ from pathlib import Path
 import pytest
 
 from pushreg_local.errors import OperatorError
-from tools.package import MACHINES, MAGIC, Build, find_faults, load_build, measure
+from tools.package import MACHINES, MAGIC, Build, find_faults, load_build, measure, measure_build
 
 TEMPLATE = """
 Resources:
   CommonLayer: {Type: "AWS::Serverless::LayerVersion", Metadata: {BuildArchitecture: !Ref Architecture}}
+  TokensLayer: {Type: "AWS::Serverless::LayerVersion", Metadata: {BuildArchitecture: !Ref Architecture}}
   PlacesFunction:
     Type: AWS::Serverless::Function
-    Properties: {Handler: places.app.handler, Events: {Any: {Type: HttpApi, Properties: {Path: /, Method: ANY}}}}
+    Properties:
+      Handler: places.app.handler
+      Layers: [!Ref CommonLayer, !Ref TokensLayer]
+      Events: {Any: {Type: HttpApi, Properties: {Path: /, Method: ANY}}}
+  SendersFunction:
+    Type: AWS::Serverless::Function
+    Properties: {Handler: senders.app.handler, Layers: [!Ref CommonLayer]}
 """
-REQUIREMENTS = "six==1.17.0 \\\n    --hash=sha256:00\n"
-LAYER = "CommonLayer/python"
+LOCKS = {
+    "CommonLayer": "six==1.17.0 \\\n    --hash=sha256:00\n",
+    "TokensLayer": "pyjwt==2.15.1 \\\n    --hash=sha256:00\n",
+}
 
 
 def write_module(folder: Path, name: str) -> None:
@@ -34,16 +43,20 @@ def write_library(path: Path, machine: int) -> None:
 def build(tmp_path: Path) -> Build:
     """A build without a fault."""
     (tmp_path / "template.yaml").write_text(TEMPLATE)
-    write_module(tmp_path / LAYER, "six")
-    write_module(tmp_path / LAYER / "pushreg", "__init__")
-    write_module(tmp_path / "PlacesFunction" / "places", "app")
-    (tmp_path / "PlacesFunction" / "settings").touch()
-    write_library(tmp_path / LAYER / "pushreg" / "fast.so", MACHINES["arm64"])
+    common, tokens = (tmp_path / layer / "python" for layer in LOCKS)
+    write_module(common, "six")
+    write_module(common / "pushreg", "__init__")
+    write_library(common / "pushreg" / "fast.so", MACHINES["arm64"])
+    write_module(tokens / "jwt", "__init__")
+    for family in ("places", "senders"):
+        folder = tmp_path / f"{family.title()}Function"
+        write_module(folder / family, "app")
+        (folder / "settings").touch()
     return load_build(tmp_path)
 
 
 def faults(build: Build) -> list[str]:
-    return list(find_faults(build, REQUIREMENTS))
+    return list(find_faults(build, LOCKS))
 
 
 def test_package_valid_build_has_no_faults(build: Build) -> None:
@@ -57,7 +70,7 @@ def test_package_folder_without_build_raises(tmp_path: Path) -> None:
 
 
 def test_package_build_without_lambda_module_is_refused(build: Build) -> None:
-    library = build.layer / "pushreg" / "fast.so"
+    library = build.packages("CommonLayer") / "pushreg" / "fast.so"
     write_library(library, 3)
     with pytest.raises(OperatorError, match=r"fast\.so: no module compiled for arm64 or x86_64"):
         load_build(build.folder)
@@ -101,8 +114,11 @@ def _set_bytes(folder: Path, start: int, replacement: bytes) -> None:
         ),
         (lambda folder: write_library(folder / "fast.so", MACHINES["x86_64"]), "fast.so: not for arm64"),
         (lambda folder: (folder / "fast.so").write_bytes(b"no library"), "fast.so: not for arm64"),
-        (lambda folder: write_module(folder / "pip", "__init__"), "CommonLayer: pip is not in requirements.txt"),
-        (lambda folder: write_module(folder / "boto3", "__init__"), "CommonLayer: boto3 is not in requirements.txt"),
+        (lambda folder: write_module(folder / "pip", "__init__"), "CommonLayer: pip is not in its requirements.txt"),
+        (
+            lambda folder: write_module(folder / "boto3", "__init__"),
+            "CommonLayer: boto3 is not in its requirements.txt",
+        ),
         (lambda folder: write_module(folder / "pushreg" / "tests", "test_a"), "test_a.py: of no use in Lambda"),
         (lambda folder: (folder / "pushreg" / "six.pyi").touch(), "six.pyi: of no use in Lambda"),
         (
@@ -116,12 +132,52 @@ def _set_bytes(folder: Path, start: int, replacement: bytes) -> None:
             lambda folder: write_module(folder.parents[1] / "PlacesFunction" / "kazoo", "app"),
             "wanted places and settings, found kazoo, places, settings",
         ),
-        (lambda folder: (folder / "pushreg" / "big.json").write_bytes(bytes(41_000_001)), "is over the target"),
     ],
 )
 def test_package_fault_is_reported(build: Build, spoil: Callable[[Path], object], fault: str) -> None:
-    spoil(build.layer)
+    spoil(build.packages("CommonLayer"))
     assert any(line.endswith(fault) for line in faults(build))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "fault"),
+    [
+        (lambda folder: write_library(folder / "jwt" / "fast.so", MACHINES["x86_64"]), "fast.so: not for arm64"),
+        (lambda folder: write_module(folder / "six", "__init__"), "TokensLayer: six is not in its requirements.txt"),
+        (
+            lambda folder: write_module(folder / "pushreg", "__init__"),
+            "TokensLayer: pushreg is not in its requirements.txt",
+        ),
+        (lambda folder: (folder / "jwt").rename(folder.parent / "jwt"), "TokensLayer: jwt is missing"),
+    ],
+)
+def test_package_fault_of_tokens_layer_is_reported(build: Build, spoil: Callable[[Path], object], fault: str) -> None:
+    spoil(build.packages("TokensLayer"))
+    assert any(line.endswith(fault) for line in faults(build))
+
+
+@pytest.mark.parametrize(
+    ("layer", "size", "expected"),
+    [
+        ("CommonLayer", 24_990_000, []),
+        ("CommonLayer", 25_000_001, ["SendersFunction"]),
+        ("CommonLayer", 41_000_001, ["PlacesFunction", "SendersFunction"]),
+        ("TokensLayer", 40_990_000, []),
+        ("TokensLayer", 41_000_001, ["PlacesFunction"]),
+    ],
+)
+def test_package_function_over_its_size_is_reported(build: Build, layer: str, size: int, expected: list[str]) -> None:
+    (build.packages(layer) / ("pushreg" if layer == "CommonLayer" else "jwt") / "big.json").write_bytes(bytes(size))
+    over = [line for line in faults(build) if line.endswith("is over the target")]
+    assert [line.partition(" ")[0] for line in over] == expected
+
+
+def test_package_measure_build_counts_layers_into_their_functions(build: Build) -> None:
+    (build.packages("TokensLayer") / "jwt" / "big.json").write_bytes(bytes(10_000))
+    sizes = {name: unpacked for name, (unpacked, _) in measure_build(build).items()}
+    assert list(sizes) == ["CommonLayer", "TokensLayer", "PlacesFunction", "SendersFunction"]
+    assert sizes["TokensLayer"] > 10_000
+    assert sizes["PlacesFunction"] == sizes["SendersFunction"] + sizes["TokensLayer"]
 
 
 def test_package_measure_counts_every_file(tmp_path: Path) -> None:

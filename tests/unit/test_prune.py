@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-import prune
+from layers import prune
 from pushreg.dynamodb import Client
 
 DATA = Path(botocore.__file__).parent / "data"
@@ -54,6 +54,14 @@ def test_prune_keeps_code_licences_and_metadata(packages: Path) -> None:
         "six-1.0.dist-info/LICENSE.txt",
         "six-1.0.dist-info/licenses/LICENSE",
     }
+
+
+def test_prune_of_layer_without_botocore_keeps_its_code(tmp_path: Path) -> None:
+    for name in ("jwt/api_jwt.py", "jwt/py.typed", "cryptography/hazmat/bindings/_rust.abi3.so", "bin/cffi-gen-src"):
+        _write(tmp_path / name)
+    prune.prune(tmp_path)
+    kept = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert kept == {"jwt/api_jwt.py", "cryptography/hazmat/bindings/_rust.abi3.so"}
 
 
 def test_prune_keeps_only_latest_models_of_called_services(packages: Path) -> None:

@@ -5,8 +5,8 @@ import pytest
 from packaging.requirements import Requirement
 
 PROJECT = Path(__file__).parents[2]
-LAYER = PROJECT / "layers" / "common" / "requirements.txt"
-LOCKS = [LAYER, *sorted((PROJECT / "requirements").glob("*.txt"))]
+COMMON, TOKENS = LAYERS = [PROJECT / "layers" / name / "requirements.txt" for name in ("common", "tokens")]
+LOCKS = [*LAYERS, *sorted((PROJECT / "requirements").glob("*.txt"))]
 # The others share a venv.
 APART = {"sam.txt", "checkov.txt", "schemathesis.txt", "workflows.txt", "audit.txt", "lock.txt"}
 
@@ -49,10 +49,17 @@ def test_lock_file_contains_requested_packages() -> None:
         names = {
             name.lower() for name in re.findall(r"^[A-Za-z][\w.-]*", wanted.read_text(encoding="utf-8"), re.MULTILINE)
         }
-        lock = LAYER if wanted.stem == "layer" else wanted.with_suffix(".txt")
+        layer = wanted.stem.removeprefix("layer-")
+        lock = wanted.with_suffix(".txt") if layer == wanted.stem else PROJECT / "layers" / layer / "requirements.txt"
         assert names
         assert names <= pins(lock).keys(), wanted.name
 
 
-def test_layer_lock_excludes_packages_of_lambda_runtime() -> None:
-    assert {"snapshot-restore-py"}.isdisjoint(pins(LAYER))
+def test_layer_locks_share_no_package() -> None:
+    # Lambda unpacks both layers into one folder.
+    assert pins(COMMON).keys().isdisjoint(pins(TOKENS))
+    assert {"pyjwt", "cryptography"} <= pins(TOKENS).keys()
+
+
+def test_layer_locks_exclude_packages_of_lambda_runtime() -> None:
+    assert {"snapshot-restore-py"}.isdisjoint({*pins(COMMON), *pins(TOKENS)})

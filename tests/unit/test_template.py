@@ -6,17 +6,20 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+import bench.interpreter
 import engagement.app
 import kazoo.app
 import places.app
 import senders.app
+import tools.package
 from pushreg.config import FeedSettings, Settings
 from pushreg.http import TIME_LIMIT, TIME_RESERVE
 from pushreg.metrics import RequestLog
+from pushreg.models.directory import TokenFamily
 from pushreg.schema import USER_INDEX, USER_INDEX_PARTITION, USER_INDEX_SORT
 from pushreg_local.intrinsics import Resolver, parse
 from pushreg_local.template import load_template
@@ -141,18 +144,39 @@ def test_template_functions_deploy_as_canary_with_alarm(name: str) -> None:
         assert own == {**alarms, "Hooks": {"PreTraffic": "SmokeFunction"}}
         shared = resolver.resolve(DOCUMENT["Globals"]["Function"])
         assert shared["DeploymentPreference"]["Type"] == expected
-    # A change of the layer alone has to make a new version.
+    # A change of a layer alone has to make a new version.
     assert FUNCTIONS[name]["AutoPublishAliasAllProperties"] is True
-    assert RESOLVED["CommonLayer"]["Properties"]["PublishLambdaVersion"] is True
+    for layer in FUNCTIONS[name]["Layers"]:
+        assert RESOLVED[layer]["Properties"]["PublishLambdaVersion"] is True
 
 
-def test_template_layer_and_functions_share_architecture() -> None:
+def test_template_tokens_layer_belongs_to_functions_that_accept_tokens() -> None:
+    functions = {**FUNCTIONS, **resources("AWS::Lambda::Function")}
+    accepting = {f"{family.title()}Function" for family in get_args(TokenFamily)}
+    # The smoke test is deployed without a layer.
+    assert {name: each["Layers"] for name, each in functions.items() if "Layers" in each} == {
+        name: ["CommonLayer", "TokensLayer"] if name in accepting else ["CommonLayer"]
+        for name in functions.keys() - {"SmokeFunction"}
+    }
+    assert accepting < functions.keys()
+
+
+def test_template_layers_are_those_that_are_checked_and_measured() -> None:
+    layers = {function.name: function.layers for function in TEMPLATE.functions}
+    assert layers == bench.interpreter.LAYERS
+    assert {layer for each in layers.values() for layer in each} == tools.package.LOCKS.keys()
+    assert resources("AWS::Serverless::LayerVersion").keys() == tools.package.LOCKS.keys()
+
+
+@pytest.mark.parametrize("name", resources("AWS::Serverless::LayerVersion"))
+def test_template_layers_and_functions_share_architecture(name: str) -> None:
     for chosen in ("arm64", "x86_64"):
         resolver = Resolver(DOCUMENT, {"Architecture": chosen})
-        layer = resolver.resolve(DOCUMENT["Resources"]["CommonLayer"])
+        layer = resolver.resolve(DOCUMENT["Resources"][name])
         assert layer["Properties"]["CompatibleArchitectures"] == [chosen]
         assert layer["Metadata"]["BuildArchitecture"] == chosen
-        assert (PROJECT / layer["Metadata"]["ContextPath"] / "Makefile").is_file()
+        makefile = PROJECT / layer["Metadata"]["ContextPath"] / "Makefile"
+        assert f"build-{name}:" in makefile.read_text("utf-8")
         assert resolver.resolve(DOCUMENT["Globals"]["Function"]["Architectures"]) == [chosen]
     assert Resolver(DOCUMENT, {}).resolve({"Ref": "Architecture"}) == "arm64"
 
@@ -330,7 +354,9 @@ def test_template_names_differ_between_regions_of_an_account() -> None:
     assert DOCUMENT["Resources"]["Dashboard"]["Properties"]["DashboardName"] == {
         "Fn::Sub": "${AWS::StackName}-${AWS::Region}"
     }
-    assert DOCUMENT["Resources"]["CommonLayer"]["Properties"]["LayerName"] == {"Fn::Sub": "${AWS::StackName}-common"}
+    for name in ("common", "tokens"):
+        layer = DOCUMENT["Resources"][f"{name.title()}Layer"]["Properties"]
+        assert layer["LayerName"] == {"Fn::Sub": f"${{AWS::StackName}}-{name}"}
 
 
 def test_template_roles_take_permissions_boundary() -> None:

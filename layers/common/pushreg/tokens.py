@@ -96,7 +96,8 @@ def _decode_part(part: str) -> dict[str, Any]:
 
 
 def _check_signature(token: str, issuer: Issuer) -> None:
-    # Imported by the first token: it takes 35 ms of CPU and 10 MB, which callers with API keys need not pay.
+    # Imported by the first token: it takes 35 ms of CPU and 10 MB, which callers with API keys need not pay. Functions
+    # without TokensLayer do not have it, and never verify a token (docs/decisions/signed-tokens.md#decision).
     import jwt  # noqa: PLC0415
 
     try:

@@ -13,7 +13,7 @@ from tests.support.contract.cases import Case, load_cases
 from tests.support.contract.playing import run_case
 from tests.support.stack import send_http
 from tests.support.stored import Stored
-from tools.package import find_faults, import_handlers, load_build
+from tools.package import find_faults, import_handlers, load_build, read_locks
 
 pytestmark = [pytest.mark.docker, pytest.mark.engine]
 CASES = [case for case in load_cases() if case.kind.startswith("documented") and not case.given.special]
@@ -22,8 +22,7 @@ CASES = [case for case in load_cases() if case.kind.startswith("documented") and
 def test_sam_build_has_no_faults(build: Path) -> None:
     built = load_build(build)
     assert built.architecture == ARCHITECTURE
-    requirements = (PROJECT / "layers" / "common" / "requirements.txt").read_text("utf-8")
-    assert [*find_faults(built, requirements), *import_handlers(built)] == []
+    assert [*find_faults(built, read_locks(PROJECT)), *import_handlers(built)] == []
 
 
 def test_sam_local_invoke_answers_sample_event(sam: Sam, build: Path, endpoint: str, url: str) -> None:

@@ -1,4 +1,4 @@
-"""Removes from the built layer what Lambda never reads; run by the Makefile beside it, before compiling."""
+"""Removes from a built layer what Lambda never reads; run by the Makefile beside it, before compiling."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import gzip
 import json
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -38,25 +39,35 @@ KEPT_RECORDS = ("METADATA", "LICEN", "NOTICE", "COPYING", "AUTHORS")
 
 def prune(packages: Path) -> None:
     """Remove tests, type stubs, scripts, examples, installation records, and data of services never called."""
+    unwanted = [path for pattern in UNWANTED for path in packages.glob(pattern)]
+    unwanted += (path for path in packages.glob("*.dist-info/*") if not path.name.upper().startswith(KEPT_RECORDS))
+    _remove(unwanted)
     data = packages / "botocore" / "data"
+    if data.is_dir():
+        _prune_services(data)
+
+
+def _prune_services(data: Path) -> None:
     unwanted = [
-        *(path for pattern in UNWANTED for path in packages.glob(pattern)),
-        *(path for path in packages.glob("*.dist-info/*") if not path.name.upper().startswith(KEPT_RECORDS)),
         *(path for path in data.iterdir() if path.name not in DATA),
         *(path for service in SERVICES for path in sorted((data / service).iterdir())[:-1]),
         *(path for service in SERVICES for path in data.glob(f"{service}/*/examples-1.json")),
         # Without rules botocore takes a client's endpoint from endpoints.json, once (docs/decisions/endpoint-rules.md).
         *(path for service in SERVICES for path in data.glob(f"{service}/*/endpoint-rule-set-1.json.gz")),
     ]
-    for path in unwanted:
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif path.exists():
-            path.unlink()
+    _remove(unwanted)
     trim_endpoints(data / "endpoints.json")
     for service, operations in OPERATIONS.items():
         for model in data.glob(f"{service}/*/service-2.json.gz"):
             trim_model(model, operations)
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.exists():
+            path.unlink()
 
 
 def trim_endpoints(endpoints: Path) -> None:
