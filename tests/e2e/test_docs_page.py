@@ -74,10 +74,10 @@ def test_docs_page_loads_without_errors_or_external_requests(
     browser: Any, fresh_stack: Stack, width: str, scheme: str, tmp_path: Path
 ) -> None:
     tab = DocsTab(browser, fresh_stack.url, WIDTHS[width], scheme)
-    tab.page.screenshot(path=tmp_path / f"{width}.png", full_page=True)
+    tab.page.screenshot(path=tmp_path / f"{width}-{scheme}.png", full_page=True)
     for section in tab.page.locator(".opblock-tag-section").all():
         section.locator(".opblock-summary-control").first.click()
-    tab.page.screenshot(path=tmp_path / f"{width}-open.png", full_page=True)
+    tab.page.screenshot(path=tmp_path / f"{width}-{scheme}-open.png", full_page=True)
     assert tab.complaints == []
     assert [url for url in tab.requests if not url.startswith((f"{fresh_stack.url}/", "data:"))] == []
     assert tab.page.title() == "Pushreg"
@@ -88,11 +88,26 @@ def test_docs_page_loads_without_errors_or_external_requests(
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_docs_page_has_no_serious_accessibility_violations(browser: Any, fresh_stack: Stack, scheme: str) -> None:
+def test_docs_page_with_opened_and_executed_operations_has_no_serious_violations(
+    browser: Any, fresh_stack: Stack, scheme: str
+) -> None:
     tab = DocsTab(browser, fresh_stack.url, WIDTHS["desktop"], scheme)
     for section in tab.page.locator(".opblock-tag-section").all():
         section.locator(".opblock-summary-control").first.click()
         section.locator(".opblock-body").first.wait_for()
+    assert tab.execute("registerDevice")[0] == 200
+    assert tab.execute("locate")[0] == 400
+    assert tab.find_violations() == []
+    tab.page.close()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_docs_page_authorization_dialog_has_no_serious_violations(
+    browser: Any, fresh_stack: Stack, scheme: str
+) -> None:
+    tab = DocsTab(browser, fresh_stack.url, WIDTHS["desktop"], scheme)
+    tab.page.locator("button.authorize").first.click()
+    tab.page.locator(".auth-container").first.wait_for()
     assert tab.find_violations() == []
     tab.page.close()
 

@@ -41,15 +41,16 @@ def follow(stack: Stack, output: Path) -> Iterator[subprocess.Popen[bytes]]:
     ):
         try:
             assert run.stderr is not None
-            assert b"following" in run.stderr.readline()
+            assert json.loads(run.stderr.readline()) == {"status": "following"}
             yield run
         finally:
             run.send_signal(signal.SIGINT)
             try:
-                run.wait(PATIENCE)
+                rest = run.communicate(timeout=PATIENCE)[1]
             except subprocess.TimeoutExpired:
                 run.kill()
                 raise
+        assert rest == b""
 
 
 def await_events(output: Path, count: int) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ const LABELS = {
   ".body-param textarea": "Request body",
   ".examples-select-element": "Example",
   "pre.microlight": "Content",
+  ".close-modal": "Close",
 };
 const DEMO = "This stack has demo data, and its credentials are filled in below: press Execute to send a request.";
 const EMPTY =

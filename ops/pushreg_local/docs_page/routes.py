@@ -29,16 +29,16 @@ _GUIDES = (
     "operations.md",
     "compatibility.md",
 )
-# The files that the console uses too.
+# The files of the console too.
 SHARED = {name: _OWN / name for name in ("style.css", "copy.js", "icon.svg")}
-# Own resources only and no inline code, so that the page can never send a request to another host.
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+# Own resources only and no inline code, so that a page can never send a request to another host.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'; "
 )
-_HEADERS = {
+HEADERS = {
     "Cache-Control": "no-cache",
-    "Content-Security-Policy": _POLICY,
+    "Content-Security-Policy": POLICY + "img-src 'self' data:; form-action 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
@@ -69,9 +69,9 @@ def create_routes(
         "/swagger-ui.css": vendor / "swagger-ui.css",
         "/swagger-ui-bundle.js": vendor / "swagger-ui-bundle.js",
     }
-    guides = {f"{PAGE_PATH}/{name}": _serve_file(document_file.parent / name, "text/plain") for name in _GUIDES}
+    guides = {f"{PAGE_PATH}/{name}": serve_file(document_file.parent / name, "text/plain") for name in _GUIDES}
     return [
-        *(Route(f"{PAGE_PATH}{path}", _serve_file(file)) for path, file in files.items()),
+        *(Route(f"{PAGE_PATH}{path}", serve_file(file)) for path, file in files.items()),
         *(Route(path, serve_guide) for path, serve_guide in guides.items()),
         Route(f"{PAGE_PATH}/settings.json", _serve_json(lambda: _to_json(settings))),
         Route(DOCUMENT, _serve_json(read_document)),
@@ -84,17 +84,20 @@ def answer_browser(request: Request) -> HttpResponse | None:
         return None
     if request.url.path == "/":
         return HttpResponse(303, b"", (("location", PAGE_PATH),))
-    headers = {**_HEADERS, "Content-Type": "text/html; charset=utf-8"}
+    headers = {**HEADERS, "Content-Type": "text/html; charset=utf-8"}
     return HttpResponse(404, (_OWN / "not_found.html").read_bytes(), tuple(headers.items()))
 
 
-def _serve_file(file: Path, media_type: str | None = None) -> Callable[[Request], Response]:
-    return lambda _: FileResponse(file, headers=_HEADERS, media_type=media_type)
+def serve_file(
+    file: Path, media_type: str | None = None, headers: Mapping[str, str] = HEADERS
+) -> Callable[[Request], Response]:
+    """Return an endpoint that answers with the file."""
+    return lambda _: FileResponse(file, headers=headers, media_type=media_type)
 
 
 def _serve_json(read: Callable[[], bytes]) -> Callable[[Request], Response]:
     # Not async, so Starlette runs it in a thread and reading the file does not block the event loop.
-    return lambda _: Response(read(), media_type="application/json", headers=_HEADERS)
+    return lambda _: Response(read(), media_type="application/json", headers=HEADERS)
 
 
 def _to_json(data: Any) -> bytes:

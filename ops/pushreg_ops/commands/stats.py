@@ -12,7 +12,8 @@ from pushreg_ops.commands.options import Json, Local, Stack, reach
 from pushreg_ops.progress import meter
 from pushreg_ops.records.scanning import estimate
 from pushreg_ops.records.statistics import Statistics
-from pushreg_ops.terminal import Terminal, count
+from pushreg_ops.records.wording import OWNERS, describe_counts
+from pushreg_ops.terminal import Terminal
 
 # These widths leave room for the counts in 80 columns; a place's id has 36 characters.
 BAR = 36
@@ -41,17 +42,13 @@ def run(stack: Stack = None, local: Local = False, json: Json = False) -> None:
 
 
 def _format(family: str, record: Mapping[str, Any]) -> str:
-    owner = {"kazoo": "account", "places": "place"}.get(family)
-    head = f"{family}: {count(record['registrations'], 'registration')}"
-    if owner and record["owners"]:
-        head += f" in {count(record['owners'], owner)}"
-    head += "".join(f", {record[name]:,} {name}" for name in ("inactive", "expired", "unreadable") if record[name])
+    head = f"{family}: {describe_counts(family, record)}"
     if not record["registrations"]:
         return head
     groups = {
         "platform": _format_counts(record["platforms"]),
         "application": _format_counts(record["applications"]),
-        owner or "": _format_counts(record["largest_owners"]),
+        OWNERS.get(family, ""): _format_counts(record["largest_owners"]),
         "refreshed": _format_histogram(record["last_refresh"]),
     }
     lines = (

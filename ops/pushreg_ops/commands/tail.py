@@ -13,12 +13,16 @@ from pushreg_ops.commands.options import Json, Local, Stack, reach
 from pushreg_ops.records.wording import describe_change
 from pushreg_ops.streams import Follower
 
+# Not on standard output, which has nothing but events.
+_FOLLOWING = {"status": "following"}
+
 
 def run(stack: Stack = None, local: Local = False, json: Json = False) -> None:
     """Print changes of registrations as they happen, until Ctrl-C.
 
     Shows the events of the change feed, read from the tables' streams: digests, no tokens. A deployed stack needs the
-    parameter ChangeFeed=true.
+    parameter ChangeFeed=true. Changes made before standard error says that the command follows may be missed; with
+    --json it says so as {"status": "following"}.
 
     \b
     Examples:
@@ -27,8 +31,7 @@ def run(stack: Stack = None, local: Local = False, json: Json = False) -> None:
     """
     with reach(stack, local) as registry:
         follower = Follower(registry, connect_streams(registry.client))
-        # With --json too: what changes before this line may be missed.
-        typer.echo("following changes; Ctrl-C stops", err=True)
+        typer.echo(codec.dumps(_FOLLOWING) if json else "following changes; Ctrl-C stops", err=True)
         for change in follower.follow():
             typer.echo(codec.dumps(_to_event(change)) if json else describe_change(change))
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from pushreg.clock import Clock, now
-from pushreg_local.docs_page.routes import SHARED
+from pushreg_local.docs_page.routes import SHARED, serve_file
 from pushreg_local.errors import OperatorError
 from pushreg_ops.console.pages import HEADERS, Pages
 from pushreg_ops.registry import Registry
@@ -41,12 +39,12 @@ def create_console(
     files = {**SHARED, "console.css": Path(__file__).with_name("console.css"), "htmx.js": Path(str(htmx))}
     routes = [
         Route("/", pages.show_overview),
-        Route("/counts", pages.show_counts),
+        Route("/counts", pages.count),
         Route("/search", pages.show_search_form, methods=["GET"]),
         Route("/search", pages.search, methods=["POST"]),
         Route("/changes", pages.show_changes),
         Route("/keys", pages.show_keys),
-        *(Route(f"/{name}", _serve_file(file)) for name, file in files.items()),
+        *(Route(f"/{name}", serve_file(file, headers=HEADERS)) for name, file in files.items()),
     ]
     app = Starlette(
         routes=routes,
@@ -54,22 +52,11 @@ def create_console(
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"], www_redirect=False)],
         exception_handlers={OperatorError: pages.show_problem},
     )
-    return f"{PATH}/{token}/", [Mount(f"{PATH}/{{token}}", TokenCheck(app, token))]
 
-
-class TokenCheck:
-    """Answers 404 unless the path contains the token."""
-
-    def __init__(self, app: ASGIApp, token: str) -> None:
-        self._app = app
-        self._token = token.encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
+    async def check_token(scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 404 unless the path contains the token."""
         given = str(scope["path_params"]["token"]).encode("utf-8", "replace")
-        known = secrets.compare_digest(given, self._token)
-        await (self._app if known else Response(status_code=404))(scope, receive, send)
+        known = secrets.compare_digest(given, token.encode())
+        await (app if known else Response(status_code=404))(scope, receive, send)
 
-
-def _serve_file(file: Path) -> Callable[[Request], Response]:
-    return lambda _: FileResponse(file, headers=HEADERS)
+    return f"{PATH}/{token}/", [Mount(f"{PATH}/{{token}}", check_token)]

@@ -6,7 +6,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
 from pushreg.stores.changes import Change
 
@@ -15,20 +14,17 @@ MAX_CHANGES = 100
 MAX_PAUSE = 240.0
 
 
-class ChangeSource(Protocol):
-    """Follows the streams; see `pushreg_ops.streams.Follower`."""
-
-    def poll(self) -> Iterable[Change]:
-        """Return what has changed since the last poll."""
+# Starts following; the function returned gives what has changed since it was last called.
+Follow = Callable[[], Callable[[], Iterable[Change]]]
 
 
 class ChangeLog:
     """Follows changes from the first read on, and again after a pause; thread-safe."""
 
-    def __init__(self, follow: Callable[[], ChangeSource], timer: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, follow: Follow, timer: Callable[[], float] = time.monotonic) -> None:
         self._follow = follow
         self._timer = timer
-        self._source: ChangeSource | None = None
+        self._poll: Callable[[], Iterable[Change]] | None = None
         self._polled_at = 0.0
         self._changes: deque[Change] = deque(maxlen=MAX_CHANGES)
         self._lock = threading.Lock()
@@ -41,10 +37,10 @@ class ChangeLog:
         """
         with self._lock:
             moment = self._timer()
-            if self._source is None or moment - self._polled_at > MAX_PAUSE:
-                self._source = self._follow()
+            if self._poll is None or moment - self._polled_at > MAX_PAUSE:
+                self._poll = self._follow()
             self._polled_at = moment
-            for change in self._source.poll():
+            for change in self._poll():
                 self._changes.appendleft(change)
                 self._count += 1
             return self._count, list(self._changes)

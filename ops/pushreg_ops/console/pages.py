@@ -13,35 +13,28 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pushreg.clock import Clock, to_iso
-from pushreg.schema import DEVICES, PLACES, SUBSCRIBERS
+from pushreg_local.docs_page import routes as docs_page
 from pushreg_ops.auditing import read_audit
 from pushreg_ops.aws import connect_streams
 from pushreg_ops.console.changes import ChangeLog
 from pushreg_ops.provision import Provisioner
+from pushreg_ops.records import wording
 from pushreg_ops.records.inspection import MAX_SHOWN, Inspector, owner_of
-from pushreg_ops.records.scanning import estimate, ignore
-from pushreg_ops.records.statistics import MAX_OWNERS, Statistics
-from pushreg_ops.records.wording import NO_KEY, describe_change, describe_key, describe_scan, to_lines
+from pushreg_ops.records.scanning import ignore
+from pushreg_ops.records.statistics import Statistics
 from pushreg_ops.registry import Registry, explain_failures
 from pushreg_ops.streams import Follower
+from pushreg_ops.terminal import count
 
 # A form with the longest token, percent-encoded.
 MAX_FORM = 16 * 1024
-# Own resources only and no inline code or style.
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
 HEADERS = {
+    **docs_page.HEADERS,
     "Cache-Control": "no-store",
-    "Content-Security-Policy": _POLICY,
+    "Content-Security-Policy": docs_page.POLICY + "img-src 'self'; form-action 'self'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # The address contains the token.
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
 }
-_FAMILIES = {"kazoo": "account", "engagement": "application", "places": "place"}
 
 
 class Pages:
@@ -52,8 +45,9 @@ class Pages:
         self._target = shlex.split(target)
         self._clock = clock
         self._counted_items = counted_items
-        self._counts: dict[str, Any] | None = None
-        self._changes = ChangeLog(lambda: Follower(registry, connect_streams(registry.client)))
+        self._counts: dict[str, dict[str, Any]] = {}
+        self._counted_at = ""
+        self._changes = ChangeLog(lambda: Follower(registry, connect_streams(registry.client)).poll)
         self._templates = Environment(
             loader=FileSystemLoader(Path(__file__).with_name("templates")),
             autoescape=True,
@@ -61,30 +55,28 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters["thousands"] = "{:,}".format
+        self._templates.globals |= {"registry": registry.description, "to_command": self._to_command}
+        self._templates.globals |= {"wording": wording, "count": count}
 
-    def show_overview(self, request: Request) -> Response:
+    def show_overview(self, _: Request) -> Response:
         """Show the numbers of the last count; a small registry is counted when the page has loaded."""
         with explain_failures(self._registry):
-            tables = self._registry.tables
-            items = sum(estimate(self._registry.client, tables[table]) for table in (DEVICES, SUBSCRIBERS, PLACES))
-            _, scan = describe_scan(self._registry)
-        is_small = self._counts is None and items <= self._counted_items
-        commands = [self._command(name) for name in ("doctor", "verify", "stats --json", "export all.jsonl.gz")]
-        return self._render(request, "overview", scan=scan, is_small=is_small, counts=self._counts, commands=commands)
+            items, scan = wording.describe_scan(self._registry)
+        is_small = not self._counts and items <= self._counted_items
+        return self._render("overview", scan=scan, is_small=is_small, counts=self._counts, counted_at=self._counted_at)
 
-    def show_counts(self, request: Request) -> Response:
-        """Count the registrations, as `pushreg stats` does."""
+    def count(self, request: Request) -> Response:
+        """Count the registrations, as `pushreg stats` does, and show the numbers."""
         time = self._clock()
         with explain_failures(self._registry):
             counted = Statistics(self._registry, int(time.timestamp()), ignore).collect()
-        families = {family: counts.to_record() for family, counts in counted.items()}
-        self._counts = {"time": to_iso(time), "families": families, "owner": _FAMILIES, "most": MAX_OWNERS}
-        return self._render(request, "counts", counts=self._counts)
+        self._counts = {family: counts.to_record() for family, counts in counted.items()}
+        self._counted_at = to_iso(time)
+        return self.show_overview(request)
 
-    def show_search_form(self, request: Request) -> Response:
+    def show_search_form(self, _: Request) -> Response:
         """Show the empty search form."""
-        return self._render(request, "search", results=None)
+        return self._render("search", text="", results=[], scan="", audit=[])
 
     async def search(self, request: Request) -> Response:
         """Show the registrations that an id or token leads to, as `pushreg show` does.
@@ -95,76 +87,64 @@ class Pages:
         async for chunk in request.stream():
             body += chunk
             if len(body) > MAX_FORM:
-                return self._render(request, "problem", 413, problem="this is too long to be an id or a token")
+                return self._render("problem", 413, problem="this is too long to be an id or a token")
         form = parse_qs(body.decode("utf-8", "replace"))
         text = form.get("what", [""])[0].strip()
         if not text:
-            return self._render(request, "problem", 400, problem="nothing to look up: enter an id or a token")
-        return await run_in_threadpool(self._search, request, text, "scan" in form)
+            return self._render("problem", 400, problem="nothing to look up: enter an id or a token")
+        return await run_in_threadpool(self._search, text, "scan" in form)
 
-    def _search(self, request: Request, text: str, scans: bool) -> Response:
+    def _search(self, text: str, scans: bool) -> Response:
         with explain_failures(self._registry):
             inspector = Inspector(self._registry, int(self._clock().timestamp()))
             found = inspector.find(text)
             if not found and scans:
                 found = list(inspector.search(text, ignore))
             records = [inspector.describe(each) for each in found]
-            scan = "" if found or scans else f"{NO_KEY} {describe_scan(self._registry)[1]}."
+            scan = "" if found or scans else f"{wording.NO_KEY} {wording.describe_scan(self._registry)[1]}."
             entries = {text, *(owner_of(each)[1] for each in found)}
             audit = [each for each in read_audit(self._registry) if each["entry"] in entries]
-        results = [
-            {"record": record, "lines": to_lines(record)[1:], "commands": self._list_commands(record)}
-            for record in records
-        ]
-        return self._render(request, "results", text=text, results=results, scan=scan, most=MAX_SHOWN, audit=audit)
+        results = [(record, self._list_commands(record)) for record in records]
+        return self._render("search", text=text, results=results, scan=scan, audit=audit, most=MAX_SHOWN)
 
     def show_changes(self, request: Request) -> Response:
-        """Show the latest changes of registrations, as `pushreg tail` does; htmx asks again and gets only news."""
+        """Show the latest changes of registrations, as `pushreg tail` does; 204 if there are no new ones."""
         with explain_failures(self._registry):
             number, changes = self._changes.read()
         if request.query_params.get("after") == str(number):
             return Response(status_code=204, headers=HEADERS)
-        lines = [describe_change(each) for each in changes]
-        return self._render(request, "changes", number=number, changes=lines, command=self._command("tail"))
+        return self._render("changes", number=number, changes=changes)
 
-    def show_keys(self, request: Request) -> Response:
+    def show_keys(self, _: Request) -> Response:
         """List the API keys, as `pushreg keys list` does."""
         with explain_failures(self._registry):
-            keys = [describe_key(key) for key in Provisioner(self._registry).list_keys()]
-        commands = {key["key_id"]: self._command("keys revoke", key["key_id"]) for key in keys}
-        return self._render(
-            request, "keys", keys=keys, commands=commands, issue=self._command("keys issue --places all")
-        )
+            keys = Provisioner(self._registry).list_keys()
+        return self._render("keys", keys=keys, epoch=int(self._clock().timestamp()))
 
-    def show_problem(self, request: Request, problem: Exception) -> Response:
+    def show_problem(self, _: Request, problem: Exception) -> Response:
         """Show why a page cannot be shown."""
-        return self._render(request, "problem", 502, problem=str(problem))
+        return self._render("problem", 502, problem=str(problem))
 
     def _list_commands(self, record: dict[str, Any]) -> list[str]:
         """Return the commands for what an operator may want to do about a registration."""
         match record["family"]:
             case "places":
-                commands = [self._command("remove", record["place"], "-") + " < token.txt"]
+                commands = [self._to_command("remove", record["place"], "-") + " < token.txt"]
             case "engagement":
-                commands = [self._command("remove", record["ksid"])]
+                commands = [self._to_command("remove", record["ksid"])]
                 if record["user"]:
-                    commands.append(self._command("erase", f"--ufid={record['user']}"))
+                    commands.append(self._to_command("erase", f"--ufid={record['user']}"))
             case _:
-                commands = [self._command("remove", record["device"])]
+                commands = [self._to_command("remove", record["device"])]
         if record["problems"]:
-            commands.append(self._command("verify --repair"))
+            commands.append(self._to_command("verify --repair"))
         return commands
 
-    def _command(self, name: str, *arguments: str) -> str:
+    def _to_command(self, name: str, *arguments: str) -> str:
         # After -- an id that begins with a hyphen is no option.
         end = ["--"] if any(each.startswith("-") and len(each) > 1 and each[:2] != "--" for each in arguments) else []
         return f"pushreg {name} {shlex.join([*self._target, *end, *arguments])}"
 
-    def _render(self, request: Request, name: str, status: int = 200, **values: Any) -> Response:
-        """Return the page, or its content alone if htmx asks for it."""
-        values |= {
-            "layout": "fragment.html" if "hx-request" in request.headers else "page.html",
-            "registry": self._registry.description,
-            "name": name,
-        }
-        return HTMLResponse(self._templates.get_template(f"{name}.html").render(values), status, HEADERS)
+    def _render(self, name: str, status: int = 200, **values: Any) -> Response:
+        text = self._templates.get_template(f"{name}.html").render(values, name=name)
+        return HTMLResponse(text, status, HEADERS)

@@ -22,7 +22,6 @@ from pushreg.models.directory import (
 )
 from pushreg.schema import (
     AUDIT_PREFIX,
-    DAY,
     PLACES,
     SUBSCRIBERS,
     TABLE_KEYS,
@@ -37,12 +36,11 @@ from pushreg_ops.directory_writer import DirectoryWriter
 from pushreg_ops.jwks import check_key
 from pushreg_ops.records.invariants import check_directory as find_violations
 from pushreg_ops.records.scanning import scan
+from pushreg_ops.records.wording import EXPIRY_NOTICE
 from pushreg_ops.registry import STALE_PARAMETERS, Registry
 from pushreg_ops.terminal import count
 
 Verdict = Literal["good", "note", "bad"]
-# Seconds before a key expires from which the doctor tells of it.
-EXPIRY_NOTICE = 14 * DAY
 # Error codes with which DynamoDB Local and moto reject unsupported calls.
 _UNKNOWN = ("UnknownOperationException", "ValidationException", "InvalidAction")
 

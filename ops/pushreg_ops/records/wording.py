@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from pushreg.clock import to_iso
 from pushreg.models.directory import Credential
+from pushreg.schema import DAY
 from pushreg.stores.changes import Change
 from pushreg_ops.records.inspection import SEARCHED
 from pushreg_ops.records.scanning import measure
@@ -18,21 +20,38 @@ from pushreg_ops.terminal import count
 UNIT_BYTES = 4096
 DOLLARS_PER_UNIT = 0.125e-6
 
+# Seconds before a key expires from which it is reported.
+EXPIRY_NOTICE = 14 * DAY
+# Whose registrations are counted apart.
+OWNERS = {"kazoo": "account", "places": "place"}
+
 NO_KEY = (
-    "No key leads to a registration with this value. Tokens of Kazoo devices and registrations of removed accounts,"
-    " applications and places have no key."
+    "No registration can be looked up by this value. Tokens of Kazoo devices and registrations of removed accounts,"
+    " applications and places are found by a scan only."
 )
 
 # Shown last, in words.
 _STATE = ("expires_at", "expired", "claims", "problems", "owner_known")
-_LABELS = {"created_at": "created", "updated_at": "updated", "ksid": "KSID"}
+_LABELS = {"created_at": "created", "updated_at": "updated", "expires_at": "expires", "ksid": "KSID"}
 
 
 def describe_scan(registry: Registry) -> tuple[int, str]:
     """Return about how many items a scan of all registrations reads, and a sentence about it and its cost."""
     items, size = measure(registry.client, *(registry.tables[each] for each in SEARCHED))
-    dollars = size / UNIT_BYTES * DOLLARS_PER_UNIT
-    return items, f"A scan reads about {count(items, 'item')}, {size / 1e6:,.1f} MB (${dollars:.2f} on demand)"
+    # Rounded up: no scan is free.
+    megabytes = math.ceil(size / 1e5) / 10
+    dollars = math.ceil(size / UNIT_BYTES * DOLLARS_PER_UNIT * 100) / 100
+    return items, f"A scan reads about {count(items, 'item')}, {megabytes:,.1f} MB (${dollars:,.2f} on demand)"
+
+
+def describe_counts(family: str, record: Mapping[str, Any]) -> str:
+    """Return a line about the counts of a family as `FamilyCounts.to_record` returns them."""
+    text = count(record["registrations"], "registration")
+    if record["owners"]:
+        text += f" in {count(record['owners'], OWNERS[family])}"
+    return text + "".join(
+        f", {record[name]:,} {name}" for name in ("inactive", "expired", "unreadable") if record[name]
+    )
 
 
 def to_lines(record: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
@@ -49,13 +68,7 @@ def to_lines(record: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
         "problems": record["problems"] or "none",
         "reachable": record["owner_known"] or "no: its account, application or place is not known",
     }
-    return [
-        (
-            _LABELS.get(name, name.replace("_", " ")),
-            [_format(each) for each in (value or [None] if isinstance(value, list) else [value])],
-        )
-        for name, value in words.items()
-    ]
+    return _label(words)
 
 
 def describe_change(change: Change) -> str:
@@ -80,6 +93,30 @@ def describe_key(key: Credential) -> dict[str, Any]:
         "issued_by": key.issued_by,
         "expires_at": None if key.expires_at is None else to_iso(datetime.fromtimestamp(key.expires_at, UTC)),
     }
+
+
+def to_key_lines(key: Credential) -> list[tuple[str, list[str]]]:
+    """Return labels and values of a key without its id; no value is an empty list."""
+    words = describe_key(key)
+    del words["key_id"]
+    return _label({**words, "expires_at": words["expires_at"] or "never"})
+
+
+def describe_expiry(key: Credential, epoch: int) -> str:
+    """Return `expired` or `expires soon`; an empty text for a key that works for longer than EXPIRY_NOTICE."""
+    if key.expires_at is None or key.expires_at - epoch >= EXPIRY_NOTICE:
+        return ""
+    return "expired" if key.expires_at <= epoch else "expires soon"
+
+
+def _label(words: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    return [
+        (
+            _LABELS.get(name, name.replace("_", " ")),
+            [_format(each) for each in (value or [None] if isinstance(value, list) else [value])],
+        )
+        for name, value in words.items()
+    ]
 
 
 def _format(value: object) -> str:

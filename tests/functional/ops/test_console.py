@@ -6,17 +6,15 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 import httpx
 import pytest
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute
 
-from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
+from pushreg.schema import DAY, DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID, PLACES_KEY
 from pushreg_ops.console.app import create_console
-from pushreg_ops.provision import Provisioner
+from pushreg_ops.provision import KeyOptions, Provisioner
 from pushreg_ops.registry import Registry
 from tests.support.stored import Stored
 from tests.support.transfer import EPOCH, KSIDS, Merge, device, subscriber, token
@@ -35,25 +33,22 @@ def fetch(registry: Registry, stored: Stored) -> Send:
     merge(device("d1", "m1"), device("d2", "m2"))
     merge(subscriber(KSIDS[0], "dev1", SID, ufid="me@example.com", expires_at=EPOCH + 60))
     merge(subscriber(KSIDS[1], "dev2", "sid2", active=False), token("t1"), token("t2", expires_at=EPOCH))
-    path, routes = create_console(registry, "--stack prod", lambda: datetime.fromtimestamp(EPOCH, UTC))
-
-    def fetch(name: str, base: str = path, headers: Mapping[str, str] | None = None, **form: str) -> httpx.Response:
-        return request(routes, base + name, headers or {}, form)
-
-    return fetch
+    return open_console(registry)
 
 
-def request(
-    routes: list[BaseRoute], path: str, headers: Mapping[str, str] | None = None, form: Mapping[str, str] | None = None
-) -> httpx.Response:
-    """Send a GET, or a POST with the form if there is one."""
+def open_console(registry: Registry, **options: int) -> Send:
+    """Return a function that fetches a page of a new console; with a form by POST."""
+    path, routes = create_console(registry, "--stack prod", lambda: datetime.fromtimestamp(EPOCH, UTC), **options)
 
-    async def send() -> httpx.Response:
+    async def send(name: str, base: str, headers: Mapping[str, str] | None, form: Mapping[str, str]) -> httpx.Response:
         transport = httpx.ASGITransport(Starlette(routes=routes))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:3000") as client:
-            return await client.request("POST" if form else "GET", path, headers=headers, data=form)
+            return await client.request("POST" if form else "GET", base + name, headers=headers, data=form)
 
-    return asyncio.run(send())
+    def fetch(name: str, base: str = path, headers: Mapping[str, str] | None = None, **form: str) -> httpx.Response:
+        return asyncio.run(send(name, base, headers, form))
+
+    return fetch
 
 
 def to_text(answer: httpx.Response) -> str:
@@ -68,18 +63,30 @@ def test_console_overview_loads_counts_of_small_registry(fetch: Send) -> None:
     assert "pushreg doctor --stack prod" in page.text
     counts = to_text(fetch("counts"))
     assert "Kazoo 2 registrations in 1 account" in counts
-    assert "Engagement 2 registrations 1 inactive" in counts
-    assert "Places 1 registration in 1 place 1 expired" in counts
+    assert "Engagement 2 registrations, 1 inactive" in counts
+    assert "Places 1 registration in 1 place, 1 expired" in counts
     assert ACCOUNT_ID in counts
-    # The last count is kept, so the page does not scan again.
-    assert "Kazoo 2 registrations" in to_text(fetch(""))
+
+
+def test_console_overview_keeps_last_count(registry: Registry, fetch: Send) -> None:
+    fetch("counts")
+    Merge(registry)(device("d3", "m3"))
+    assert "Kazoo 2 registrations in 1 account" in to_text(fetch(""))
+    assert 'hx-trigger="load"' not in fetch("").text
+    assert "Kazoo 3 registrations in 1 account" in to_text(fetch("counts"))
 
 
 def test_console_overview_of_large_registry_counts_on_request(registry: Registry, fetch: Send) -> None:
-    path, routes = create_console(registry, "--local", counted_items=1)
-    page = request(routes, path)
+    page = open_console(registry, counted_items=1)("")
     assert 'hx-trigger="load"' not in page.text
-    assert re.search(r"A scan reads about \d+ items, \d+\.\d MB \(\$0\.00 on demand\)\.", to_text(page))
+    assert 'href="counts"' in page.text
+    # Not 0.0 MB for $0.00.
+    assert re.search(r"A scan reads about [1-9]\d* items, 0\.1 MB \(\$0\.01 on demand\)\.", to_text(page))
+
+
+def test_console_overview_of_empty_registry_counts_nothing(registry: Registry) -> None:
+    counts = to_text(open_console(registry)("counts"))
+    assert "Kazoo 0 registrations Engagement 0 registrations Places 0 registrations Commands" in counts
 
 
 @pytest.mark.parametrize(
@@ -108,10 +115,20 @@ def test_console_search_redacts_tokens(fetch: Send, text: str) -> None:
 
 def test_console_search_without_key_offers_scan(fetch: Send) -> None:
     page = fetch("search", what="token-of-m1")
-    assert "No key leads to a registration with this value" in to_text(page)
+    assert "No registration can be looked up by this value" in to_text(page)
     assert 'name="scan"' in page.text
-    assert "device d1" in to_text(fetch("search", what="token-of-m1", scan="yes"))
+    assert "device d1" not in to_text(page)
+
+
+def test_console_scan_shows_registration_or_that_there_is_none(fetch: Send) -> None:
+    assert "1 registration found Kazoo" in to_text(fetch("search", what="token-of-m1", scan="yes"))
     assert "No registration has this value" in to_text(fetch("search", what="nothing", scan="yes"))
+
+
+def test_console_search_marks_expired_and_inactive_registrations(fetch: Send) -> None:
+    assert "Places expired place" in to_text(fetch("search", what="t2"))
+    assert "Engagement inactive KSID" in to_text(fetch("search", what=KSIDS[1]))
+    assert "Engagement KSID" in to_text(fetch("search", what=KSIDS[0]))
 
 
 def test_console_search_marks_inconsistent_registration_and_shows_repair(
@@ -131,19 +148,28 @@ def test_console_search_marks_registration_of_removed_place(registry: Registry, 
 
 
 @pytest.mark.parametrize(
-    ("form", "status"),
-    [({"what": " "}, 400), ({"other": "x"}, 400), ({"what": "x" * 20_000}, 413), ({"what": "\0\ud7ff'\"<b>"}, 200)],
+    ("form", "status", "reason"),
+    [
+        ({"what": " "}, 400, "Nothing to look up: enter an id or a token."),
+        ({"other": "x"}, 400, "Nothing to look up: enter an id or a token."),
+        ({"what": "x" * 20_000}, 413, "This is too long to be an id or a token."),
+    ],
 )
-def test_console_search_with_invalid_form_shows_reason(fetch: Send, form: dict[str, Any], status: int) -> None:
+def test_console_search_with_invalid_form_shows_reason(
+    fetch: Send, form: Mapping[str, str], status: int, reason: str
+) -> None:
     page = fetch("search", **form)
     assert page.status_code == status
-    assert "<b>" not in page.text
+    assert reason in to_text(page)
     assert len(page.content) < 8000
 
 
-@pytest.mark.parametrize("text", ["x" * 4096, "é" * 2000])
-def test_console_search_for_longest_token_finds_nothing(fetch: Send, text: str) -> None:
-    assert "No key leads" in to_text(fetch("search", what=text))
+@pytest.mark.parametrize("text", ["x" * 4096, "é" * 2000, "\0\ud7ff'\"<b>"])
+def test_console_search_for_any_text_finds_nothing(fetch: Send, text: str) -> None:
+    page = fetch("search", what=text)
+    assert page.status_code == 200
+    assert "No registration can be looked up by this value" in to_text(page)
+    assert "<b>" not in page.text
 
 
 def test_console_search_shows_audit_of_owner_and_of_key(registry: Registry, fetch: Send) -> None:
@@ -171,25 +197,41 @@ def test_console_changes_without_streams_shows_reason(fetch: Send) -> None:
 def test_console_keys_are_listed_without_secrets(registry: Registry, fetch: Send) -> None:
     page = fetch("keys")
     keys = Provisioner(registry).list_keys()
-    assert keys
+    assert len(keys) == 4
     for key in keys:
+        assert f"{key.key_id} name -" in to_text(page)
         assert f"pushreg keys revoke --stack prod {key.key_id}" in page.text
         assert key.secret_digest not in page.text
     assert PLACES_KEY not in page.text
 
 
-def test_console_page_for_htmx_is_content_alone(fetch: Send) -> None:
-    page = fetch("counts", headers={"HX-Request": "true"})
-    assert "<html" not in page.text
-    assert 'id="counts"' in page.text
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (
+            None,
+            "{id} name a caller family places reach all scope write created {created} issued by local expires never",
+        ),
+        (20 * DAY, "{id} name a caller"),
+        (13 * DAY, "{id} expires soon name a caller"),
+        (0, "{id} expired name a caller"),
+    ],
+)
+def test_console_keys_show_expiry(registry: Registry, fetch: Send, seconds: int | None, shown: str) -> None:
+    expires_at = None if seconds is None else EPOCH + seconds
+    options = KeyOptions(name="a caller", expires_at=expires_at)
+    key, _ = Provisioner(registry).issue_places_key(frozenset({"all"}), "write", options)
+    page = to_text(fetch("keys"))
+    assert shown.format(id=key.key_id, created=key.created_at) in page
+    assert ("expires 2" in page) == (seconds is not None)
 
 
 def test_console_changes_nothing(registry: Registry, stored: Stored, fetch: Send) -> None:
     before = {table: stored.items(table) for table in TABLES}
     for name in ("", "counts", "search", "keys"):
-        fetch(name)
+        assert fetch(name).status_code == 200
     for text in ("d1", KSIDS[0], "t1", "nothing"):
-        fetch("search", what=text, scan="yes")
+        assert fetch("search", what=text, scan="yes").status_code == 200
     assert {table: stored.items(table) for table in TABLES} == before
 
 
@@ -203,13 +245,20 @@ def test_console_without_token_returns_404(fetch: Send, path: str) -> None:
 @pytest.mark.parametrize(
     ("host", "status"), [("localhost:3000", 200), ("evil.example", 400), ("127.0.0.1.evil.example", 400)]
 )
-def test_console_with_other_host_returns_400(fetch: Send, host: str, status: int) -> None:
+def test_console_answers_only_to_loopback_hosts(fetch: Send, host: str, status: int) -> None:
     for name in ("", "keys", "style.css"):
         assert fetch(name, headers={"Host": host}).status_code == status
 
 
 def test_console_addresses_of_two_consoles_differ(registry: Registry) -> None:
     assert create_console(registry, "--local")[0] != create_console(registry, "--local")[0]
+
+
+@pytest.mark.parametrize("name", ["", "counts", "search", "changes", "keys"])
+def test_console_page_has_one_part_that_htmx_replaces(fetch: Send, name: str) -> None:
+    page = fetch(name).text
+    assert 'hx-target="#content" hx-select="#content"' in page
+    assert page.count('id="content"') == (0 if name == "keys" else 1)
 
 
 def test_console_files_and_pages_have_strict_policy(fetch: Send) -> None:
@@ -231,7 +280,6 @@ def test_console_files_and_pages_have_strict_policy(fetch: Send) -> None:
 @pytest.mark.parametrize(("name", "form"), [("", {}), ("counts", {}), ("keys", {}), ("search", {"what": "d1"})])
 def test_console_with_missing_table_shows_reason(stored: Stored, name: str, form: Mapping[str, str]) -> None:
     missing = Registry("the stack prod", stored.client, dict.fromkeys(TABLES, "Missing"))
-    path, routes = create_console(missing, "--stack prod")
-    page = request(routes, path + name, form=form)
+    page = open_console(missing)(name, **form)
     assert page.status_code == 502
-    assert re.search("(a table of the stack prod is missing|the stack prod did not answer)", page.text)
+    assert re.search("(A table of the stack prod is missing|The stack prod did not answer)", page.text)
