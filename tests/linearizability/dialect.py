@@ -29,6 +29,12 @@ class Dialect(Protocol[State, Call, Answer]):
     def step(self, state: State, call: Call, answer: Answer | None, fresh: str) -> State | None:
         """Return the model's state after the call if it may have been answered so."""
 
+    def attempt(self, call: Call) -> Call | None:
+        """Return what an attempt of the call may do whose response is lost, so that it is made again.
+
+        None if the repeated request is recognised, so that both together take effect once.
+        """
+
     def age(self, state: State, day: int) -> State:
         """Return what is left of a state on the day."""
 

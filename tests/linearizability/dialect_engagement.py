@@ -129,6 +129,9 @@ class Engagement:
         """Return the model's state after the call if it may have been answered so."""
         return self._model.step(state, call, answer, fresh)
 
+    def attempt(self, call: Call) -> None:
+        """Return None: each write has an idempotency token."""
+
     def age(self, state: State, day: int) -> State:
         """Return what is left of a state on the day."""
         return age(state, day)

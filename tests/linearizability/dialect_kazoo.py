@@ -83,6 +83,9 @@ class Kazoo:
         """Return the model's state after the call if it may have been answered so."""
         return model.step(state, call, answer, self._lifetime)
 
+    def attempt(self, call: Call) -> None:
+        """Return None: each write has an idempotency token."""
+
     def age(self, state: State, day: int) -> State:
         """Return what is left of a state on the day."""
         return model.age(state, day)

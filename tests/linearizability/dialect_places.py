@@ -69,6 +69,11 @@ class Places:
         """Return the model's state after the call if it may have been answered so."""
         return self._model.step(state, call, answer, fresh)
 
+    def attempt(self, call: Call) -> Call | None:
+        """Return the refresh of a PUT, or OK: single updates without an idempotency token, which create nothing."""
+        verb = {"PUT": "REFRESH", "OK": "OK"}.get(call.verb)
+        return None if verb is None else call._replace(verb=verb)
+
     def age(self, state: State, day: int) -> State:
         """Return what is left of a state on the day."""
         return age(state, day)

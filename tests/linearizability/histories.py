@@ -113,17 +113,28 @@ def record(
     return History(tuple(sorted(events, key=lambda event: event.start)), tuple(items), max(durations))
 
 
-def judge(dialect: AnyDialect, history: History, ignored: frozenset[Rule] = frozenset()) -> list[str]:
+def judge(
+    dialect: AnyDialect, history: History, ignored: frozenset[Rule] = frozenset(), *, has_faults: bool = False
+) -> list[str]:
     """Return nothing if some order of atomic calls explains all that was seen and stored, else what is wrong.
 
-    Violations of the rules `ignored` are not.
+    Violations of the rules `ignored` are not. With faults, a response may have been lost and its request repeated.
     """
     violations = [each for each in CHECKS[TABLES[dialect.name]](list(history.items)) if each.rule not in ignored]
     if violations:
         return [str(violation) for violation in violations]
     stored = dialect.load(history.items)
-    order = find_order(history.events, dialect.initial, dialect.step, lambda state: dialect.agrees(state, stored))
+    events = [*history.events, *list_attempts(dialect, history.events)] if has_faults else history.events
+    order = find_order(events, dialect.initial, dialect.step, lambda state: dialect.agrees(state, stored))
     return [] if order is not None else list(_describe(history.events, stored))
+
+
+def list_attempts(dialect: AnyDialect, events: Sequence[AnyEvent]) -> Iterator[AnyEvent]:
+    """Yield what may have happened by attempts whose responses were lost, each an event of its own."""
+    for index, event in enumerate(events):
+        call = dialect.attempt(event.call)
+        if call is not None:
+            yield Event(event.client, call, None, event.start, event.end, attempt_of=index)
 
 
 def _describe(events: Sequence[AnyEvent], stored: Any) -> Iterator[str]:

@@ -17,7 +17,10 @@ class Row(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One request under the key, on the day; REPORT and OK are about a message sent at the beginning of a day."""
+    """One request under the key, on the day; REPORT and OK are about a message sent at the beginning of a day.
+
+    REFRESH is the part of a PUT that does nothing unless there is a row.
+    """
 
     verb: str
     key: str
@@ -77,6 +80,8 @@ class Model:
             return (others, Answer(200, DELETED, pair)) if others != state else (state, NO_TOKEN)
         if call.place not in self._places:
             return state, NO_PLACE
+        if call.verb == "REFRESH" and others == state:
+            return state, NO_TOKEN
         return others | {Row(*pair, call.day + self._lifetime, call.day)}, Answer(200, STORED, pair)
 
     def step(self, state: State, call: Call, answer: Answer | None, fresh: str) -> State | None:

@@ -24,7 +24,8 @@ Step = Callable[[State, Call, Answer | None, str], State | None]
 class Event(Generic[Call, Answer]):
     """A call, what came back, and between which moments it must have taken effect if it did.
 
-    A call that failed or never came back may have taken effect at any time after its start, or not at all.
+    A call that failed or never came back may have taken effect at any time after its start, or not at all. An attempt
+    whose response was lost may have had an effect of its own, before that of the event with the index `attempt_of`.
     """
 
     client: int
@@ -32,6 +33,7 @@ class Event(Generic[Call, Answer]):
     answer: Answer | None
     start: float
     end: float
+    attempt_of: int | None = None
 
     @property
     def deadline(self) -> float:
@@ -83,7 +85,8 @@ def _extend(
     horizon = min((event.deadline for _, event in pending), default=math.inf)
     # Those whose answer was seen first, the earliest before the others: most of the rest took effect at once or never.
     for index, event in sorted(pending, key=lambda each: each[1].deadline):
-        if event.start < horizon:
+        is_over = event.attempt_of is not None and mask >> event.attempt_of & 1
+        if event.start < horizon and not is_over:
             after = step(state, event.call, event.answer, f"?{index}")
             if after is not None and not (event.answer is None and after == state):
                 yield index, after

@@ -54,7 +54,7 @@ def test_histories_with_network_faults_are_linearizable(
                     # which no client can know (docs/reliability.md).
                     void += 1
                     continue
-                problems = judge(dialect, history)
+                problems = judge(dialect, history, has_faults=True)
                 assert not problems, "\n".join([f"{dialect.name}, history {number}:", *problems])
                 calls += len(history.events)
                 unanswered += history.unanswered

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.linearizability import model_engagement, model_places
+from tests.linearizability.dialect_places import Places
+from tests.linearizability.histories import list_attempts
 from tests.linearizability.model_engagement import CREATED, DUPLICATE, UPDATED, Subscribe
 from tests.linearizability.model_places import DELETED, NO_TOKEN, STORED, Answer, Call, Model, Row, State
 from tests.linearizability.order_search import Event, find_order
@@ -61,6 +63,31 @@ def test_find_order_explainable_history_returns_order(steps: list[Step], stored:
 )
 def test_find_order_impossible_history_returns_none(steps: list[Step], stored: State) -> None:
     assert explain(*steps, stored=stored) is None
+
+
+LATER = PUT._replace(day=2)
+REMOVED = (Call("REPORT", "key", "place", "token", 2, 2), Answer(200, "removed"), 3.0, 4.0)
+ABSENT = (Call("OK", "key", "place", "token"), Answer(200, "absent"), 5.0, 6.0)
+
+
+@pytest.mark.parametrize(
+    ("steps", "strictly", "with_attempts"),
+    [
+        # The PUT set the time back, lost the response, and stored the row anew after it had been removed.
+        ([(LATER, PUTTED, 0, 1), (PUT, PUTTED, 2, 9), REMOVED, ABSENT], False, True),
+        # An attempt has no effect after its call, and creates nothing.
+        ([(LATER, PUTTED, 0, 1), (PUT, PUTTED, 2, 2.5), REMOVED, ABSENT], False, False),
+        ([(PUT, PUTTED, 0, 9), (DELETE, DELETED_IT, 1, 2), (DELETE, DELETED_IT, 3, 4)], False, False),
+        ([(PUT, PUTTED, 0, 1)], True, True),
+    ],
+)
+def test_find_order_with_attempts_allows_effect_of_lost_response(
+    steps: list[Step], strictly: bool, with_attempts: bool
+) -> None:
+    assert (explain(*steps, stored=THERE) is not None) is strictly
+    events = [Event(number, *step) for number, step in enumerate(steps)]
+    order = find_order([*events, *list_attempts(Places(), events)], EMPTY, MODEL.step, lambda state: state == THERE)
+    assert (order is not None) is with_attempts
 
 
 SUBSCRIBE = Subscribe("json", "app", "device", "sid", "iphone", None)

@@ -35,7 +35,8 @@ class Places:
     def refresh(self, place_id: str, token: str) -> bool:
         """Renew `updated_at` and the expiry of an existing row, and return whether there was one.
 
-        It never creates the row, so a delayed request that arrives after its retry cannot restore a deleted row.
+        It never creates the row, so a delayed request that arrives after its retry cannot restore a deleted row. After
+        a lost response it is applied twice (docs/decisions/transactions-for-single-writes.md#consequences).
         """
         change = "SET updated_at = :moment"
         values: dict[str, str | int] = {"moment": self._moment, "epoch": self._epoch}
