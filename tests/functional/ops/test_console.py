@@ -59,7 +59,7 @@ def to_text(answer: httpx.Response) -> str:
 def test_console_overview_loads_counts_of_small_registry(fetch: Send) -> None:
     page = fetch("")
     assert page.status_code == 200
-    assert 'hx-get="counts" hx-trigger="load"' in page.text
+    assert 'hx-get="counts" hx-trigger="load, click"' in page.text
     assert "pushreg doctor --stack prod" in page.text
     counts = to_text(fetch("counts"))
     assert "Kazoo 2 registrations in 1 account" in counts
@@ -72,14 +72,13 @@ def test_console_overview_keeps_last_count(registry: Registry, fetch: Send) -> N
     fetch("counts")
     Merge(registry)(device("d3", "m3"))
     assert "Kazoo 2 registrations in 1 account" in to_text(fetch(""))
-    assert 'hx-trigger="load"' not in fetch("").text
+    assert "load, click" not in fetch("").text
     assert "Kazoo 3 registrations in 1 account" in to_text(fetch("counts"))
 
 
 def test_console_overview_of_large_registry_counts_on_request(registry: Registry, fetch: Send) -> None:
     page = open_console(registry, counted_items=1)("")
-    assert 'hx-trigger="load"' not in page.text
-    assert 'href="counts"' in page.text
+    assert 'href="counts" hx-get="counts" hx-trigger="click"' in page.text
     # Not 0.0 MB for $0.00.
     assert re.search(r"A scan reads about [1-9]\d* items, 0\.1 MB \(\$0\.01 on demand\)\.", to_text(page))
 
