@@ -7,7 +7,7 @@ import json
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tests.support.stack import DYNAMODB_LOCAL, MEMORY, PATIENCE, PUSHREG, Stack
 PLACES_CALL = {"Authorization": "Bearer demo-places-key", "Content-Type": "application/json"}
 OTHER_PLACE_ID = "2ee68c4e-7008-4227-a92d-e1b13ac64f31"
 TOKEN = "a-token-as-long-as-those-of-firebase:0123456789"
+OpenTab = Callable[..., Tab]
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,20 @@ def stack_with_streams(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sta
 @pytest.fixture
 def address(filled_stack: Stack) -> str:
     return find_address(filled_stack)
+
+
+@pytest.fixture
+def open_tab(browser: Any) -> Iterator[OpenTab]:
+    """Opens a page in the browser; closed after the test."""
+    tabs: list[Tab] = []
+
+    def open_page(*arguments: Any) -> Tab:
+        tabs.append(Tab(browser, *arguments))
+        return tabs[-1]
+
+    yield open_page
+    for tab in tabs:
+        tab.page.close()
 
 
 def send_token(stack: Stack, method: str, token: str, place_id: str = PLACE_ID) -> None:
@@ -90,9 +105,9 @@ PAGES = {
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_console_pages_fit_and_have_no_errors_or_serious_violations(
-    browser: Any, address: str, width: str, scheme: str, tmp_path: Path
+    open_tab: OpenTab, address: str, width: str, scheme: str, tmp_path: Path
 ) -> None:
-    tab = Tab(browser, address, WIDTHS[width], scheme)
+    tab = open_tab(address, WIDTHS[width], scheme)
     for name, (path, content) in PAGES.items():
         tab.page.goto(address + path)
         tab.page.wait_for_selector(content)
@@ -100,16 +115,15 @@ def test_console_pages_fit_and_have_no_errors_or_serious_violations(
     # The browser itself complains of the problem's status.
     assert [text for text in tab.complaints if "502 (Bad Gateway)" not in text] == []
     assert [url for url in tab.requests if not url.startswith(address)] == []
-    tab.page.close()
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_console_search_results_fit_and_have_no_errors_or_serious_violations(
-    browser: Any, address: str, width: str, scheme: str, tmp_path: Path
+    open_tab: OpenTab, address: str, width: str, scheme: str, tmp_path: Path
 ) -> None:
-    tab = Tab(browser, f"{address}search", WIDTHS[width], scheme)
+    tab = open_tab(f"{address}search", WIDTHS[width], scheme)
     for name, text, content in (("results", TOKEN, "ol.lines li"), ("scan", "nothing", "button[name=scan]")):
         tab.page.fill("#what", text)
         tab.page.keyboard.press("Enter")
@@ -117,7 +131,6 @@ def test_console_search_results_fit_and_have_no_errors_or_serious_violations(
         assert tab.page.locator("article").count() == (2 if name == "results" else 0)
         check_page(tab, tmp_path / f"{name}-{width}-{scheme}.png")
     assert tab.complaints == []
-    tab.page.close()
 
 
 def check_page(tab: Tab, picture: Path) -> None:
@@ -128,8 +141,8 @@ def check_page(tab: Tab, picture: Path) -> None:
 
 
 @pytest.mark.browser
-def test_console_search_by_keyboard_shows_registrations_with_redacted_token(browser: Any, address: str) -> None:
-    tab = Tab(browser, f"{address}search", WIDTHS["phone"])
+def test_console_search_by_keyboard_shows_registrations_with_redacted_token(open_tab: OpenTab, address: str) -> None:
+    tab = open_tab(f"{address}search", WIDTHS["phone"])
     tab.page.keyboard.type(TOKEN)
     tab.page.keyboard.press("Enter")
     tab.page.locator("article").first.wait_for()
@@ -141,7 +154,6 @@ def test_console_search_by_keyboard_shows_registrations_with_redacted_token(brow
     assert TOKEN not in tab.page.content()
     assert tab.page.url == f"{address}search"
     assert tab.complaints == []
-    tab.page.close()
 
 
 @pytest.mark.browser
@@ -149,10 +161,10 @@ def test_console_search_by_keyboard_shows_registrations_with_redacted_token(brow
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_console_changes_show_what_happens_while_page_is_open(
-    browser: Any, stack_with_streams: Stack, width: str, scheme: str, tmp_path: Path
+    open_tab: OpenTab, stack_with_streams: Stack, width: str, scheme: str, tmp_path: Path
 ) -> None:
     base = find_address(stack_with_streams)
-    tab = Tab(browser, f"{base}changes", WIDTHS[width], scheme)
+    tab = open_tab(f"{base}changes", WIDTHS[width], scheme)
     token = f"{TOKEN}-{width}-{scheme}"
     for method, line in (("PUT", "created"), ("DELETE", "removed")):
         send_token(stack_with_streams, method, token)
@@ -161,12 +173,11 @@ def test_console_changes_show_what_happens_while_page_is_open(
     assert token not in tab.page.content()
     check_page(tab, tmp_path / f"changes-{width}-{scheme}.png")
     assert tab.complaints == []
-    tab.page.close()
 
 
 @pytest.mark.browser
-def test_console_scan_and_drill_down_follow_links(browser: Any, address: str) -> None:
-    tab = Tab(browser, f"{address}search", WIDTHS["desktop"])
+def test_console_scan_and_drill_down_follow_links(open_tab: OpenTab, address: str) -> None:
+    tab = open_tab(f"{address}search", WIDTHS["desktop"])
     tab.page.fill("#what", "nothing")
     tab.page.keyboard.press("Enter")
     tab.page.get_by_role("button", name="Scan").click()
@@ -175,14 +186,12 @@ def test_console_scan_and_drill_down_follow_links(browser: Any, address: str) ->
     tab.page.get_by_role("button", name=OTHER_PLACE_ID).click()
     assert OTHER_PLACE_ID in tab.page.locator("article").inner_text()
     assert tab.complaints == []
-    tab.page.close()
 
 
 @pytest.mark.browser
-def test_console_copies_command(browser: Any, address: str) -> None:
-    tab = Tab(browser, address, WIDTHS["desktop"])
+def test_console_copies_command(open_tab: OpenTab, address: str) -> None:
+    tab = open_tab(address, WIDTHS["desktop"])
     tab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     tab.page.get_by_role("button", name="Copy the command pushreg doctor --local").click()
     tab.page.get_by_text("Copied").wait_for()
     assert tab.page.evaluate("navigator.clipboard.readText()") == "pushreg doctor --local"
-    tab.page.close()
