@@ -120,9 +120,8 @@ def _read_cursor(text: str, ufid: str | None) -> str:
     except (binascii.Error, ValueError) as error:
         raise FormError("no cursor") from error
     # DynamoDB refuses to go on from a key outside the queried range.
-    if re.fullmatch(_SORT, sort, re.ASCII) is None or not sort.startswith(
-        "" if ufid is None else user_index_prefix(ufid)
-    ):
+    prefix = "" if ufid is None else user_index_prefix(ufid)
+    if re.fullmatch(_SORT, sort, re.ASCII) is None or not sort.startswith(prefix):
         raise FormError("no cursor")
     return sort
 

@@ -29,6 +29,12 @@ class DocsTab(Tab):
         self.page.wait_for_selector("body[data-ready]")
         self.page.wait_for_selector(".opblock")
 
+    def open_sections(self) -> None:
+        """Open the first operation of each section."""
+        for section in self.page.locator(".opblock-tag-section").all():
+            section.locator(".opblock-summary-control").first.click()
+            section.locator(".opblock-body").first.wait_for()
+
     def execute(self, operation: str, media_type: str = "application/json", example: str = "") -> tuple[int, str]:
         """Try the operation with the example of that name, else the first; return status and text of the answer."""
         block = self.page.locator(f".opblock[id$='-{operation}']")
@@ -75,8 +81,7 @@ def test_docs_page_loads_without_errors_or_external_requests(
 ) -> None:
     tab = DocsTab(browser, fresh_stack.url, WIDTHS[width], scheme)
     tab.page.screenshot(path=tmp_path / f"{width}-{scheme}.png", full_page=True)
-    for section in tab.page.locator(".opblock-tag-section").all():
-        section.locator(".opblock-summary-control").first.click()
+    tab.open_sections()
     tab.page.screenshot(path=tmp_path / f"{width}-{scheme}-open.png", full_page=True)
     assert tab.complaints == []
     assert [url for url in tab.requests if not url.startswith((f"{fresh_stack.url}/", "data:"))] == []
@@ -92,9 +97,7 @@ def test_docs_page_with_opened_and_executed_operations_has_no_serious_violations
     browser: Any, fresh_stack: Stack, scheme: str
 ) -> None:
     tab = DocsTab(browser, fresh_stack.url, WIDTHS["desktop"], scheme)
-    for section in tab.page.locator(".opblock-tag-section").all():
-        section.locator(".opblock-summary-control").first.click()
-        section.locator(".opblock-body").first.wait_for()
+    tab.open_sections()
     assert tab.execute("registerDevice")[0] == 200
     assert tab.execute("locate")[0] == 400
     assert tab.find_violations() == []

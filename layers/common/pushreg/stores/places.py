@@ -36,7 +36,7 @@ class Places:
         """Renew `updated_at` and the expiry of an existing row, and return whether there was one.
 
         It never creates the row, so a delayed request that arrives after its retry cannot restore a deleted row. After
-        a lost response it is applied twice (docs/decisions/transactions-for-single-writes.md#consequences).
+        a lost response it may be applied twice (docs/decisions/transactions-for-single-writes.md#consequences).
         """
         change = "SET updated_at = :moment"
         values: dict[str, str | int] = {"moment": self._moment, "epoch": self._epoch}
