@@ -43,7 +43,7 @@ def write_rows(path: Path, count: int) -> list[str]:
 
 def read_lines(path: Path) -> list[str]:
     """Return an export's lines in an order that does not depend on the table's."""
-    return sorted(json.dumps(json.loads(line), sort_keys=True) for line in path.read_text().splitlines())
+    return sorted(json.dumps(json.loads(line), sort_keys=True) for line in path.read_text().split("\n") if line)
 
 
 def find_difference(found: list[str], wanted: list[str]) -> tuple[list[str], list[str]]:

@@ -93,7 +93,7 @@ class Walk:
 
     def read(self, name: str) -> list[dict[str, Any]]:
         """Return the lines of a file that a command wrote."""
-        return [json.loads(line) for line in (self.folder / name).read_text("utf-8").splitlines()]
+        return [json.loads(line) for line in (self.folder / name).read_text("utf-8").split("\n") if line]
 
 
 @pytest.fixture

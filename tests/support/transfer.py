@@ -130,7 +130,8 @@ def run(job: ImportJob, restart: bool = False) -> Counter[str]:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    with path.open("rb") as file:
+        return [json.loads(line) for line in file]
 
 
 def unmark(item: Item) -> Item:

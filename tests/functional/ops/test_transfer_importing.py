@@ -48,7 +48,7 @@ def test_import_rejected_rows_are_written_with_reason(registry: Registry, stored
     assert run(job) == {"created": 3, "refused": 3}
     rejects = read_lines(job.rejects_path)
     assert [(each["row"], each["record"]) for each in rejects] == [(2, rows[1]), (4, rows[3]), (6, "{no json")]
-    assert "device_token" in rejects[0]["reason"]
+    assert rejects[0]["reason"] == "device_token: stands for no token"
     assert "pushreg places add" in rejects[1]["reason"]
     assert job.rejects_path.stat().st_mode & 0o777 == 0o600
     again = create_job(registry, job.rejects_path, PlacesConverter, adds_missing=True)

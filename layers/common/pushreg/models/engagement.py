@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from pushreg.errors import PushregError
-from pushreg.models.text import VISIBLE, is_blank, is_placeholder, trim
+from pushreg.models.text import is_blank, is_placeholder, trim
 from pushreg.schema import MAX_IDENTIFIER, MAX_TOKEN_BYTES
 
 OS_TYPES = frozenset(
@@ -89,7 +89,8 @@ def _to_flag(value: Any) -> Any:
     return {"true": True, "false": False, "": None}.get(trim(value).lower(), value) if isinstance(value, str) else value
 
 
-Identifier = Annotated[str, StringConstraints(max_length=MAX_IDENTIFIER, pattern=VISIBLE), BeforeValidator(to_text)]
+# What is left of a blank text when to_text has trimmed it is empty.
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=MAX_IDENTIFIER), BeforeValidator(to_text)]
 Optional = Annotated[Identifier | None, BeforeValidator(_drop_blank)]
 Reference = Annotated[Optional, BeforeValidator(_drop_placeholder)]
 AuthToken = Annotated[str | None, BeforeValidator(_drop_blank), BeforeValidator(to_text)]
@@ -119,13 +120,7 @@ class Subscribe(Form):
 
     appId: Identifier
     deviceId: Annotated[Identifier, AfterValidator(_check_placeholder)]
-    sid: Annotated[
-        str,
-        StringConstraints(pattern=VISIBLE),
-        AfterValidator(_check_sid),
-        AfterValidator(_check_placeholder),
-        BeforeValidator(to_text),
-    ]
+    sid: Annotated[str, AfterValidator(_check_sid), AfterValidator(_check_placeholder), BeforeValidator(to_text)]
     osType: Annotated[str, AfterValidator(_to_os_type), BeforeValidator(to_text)]
     ufid: Optional = None
     deviceName: Optional = None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from pushreg.models.text import VISIBLE, is_placeholder
+from pushreg.models.text import is_placeholder
 from pushreg.schema import MAX_TOKEN_BYTES
 
 
@@ -23,4 +23,4 @@ class Registration(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
-    device_token: Annotated[str, StringConstraints(pattern=VISIBLE), AfterValidator(_check)]
+    device_token: Annotated[str, AfterValidator(_check)]

@@ -4,7 +4,6 @@ import re
 
 # Unicode's White_Space, spelled out: `\s` is another set in pydantic's engine, in Python's and in ECMA 262's.
 _BLANKS = "\t\n\v\f\r \u0085\u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
-VISIBLE = f"[^{_BLANKS}]"
 # What clients send when they have no token: how their languages print a missing value, and errors that the predecessors
 # of FCM returned in the token's place (docs/compatibility.md#all-dialects).
 PLACEHOLDERS = frozenset(

@@ -70,6 +70,7 @@ def read_moment(value: Any) -> str | None:
 def explain(error: ValidationError) -> RowError:
     """Return a RowError that names the faulty fields but not their values."""
     details = error.errors(include_url=False, include_context=False, include_input=False)
-    return RowError(
-        "; ".join(sorted({f"{'.'.join(map(str, each['loc'])) or 'row'}: {each['msg']}" for each in details}))
-    )
+    problems = {
+        f"{'.'.join(map(str, each['loc'])) or 'row'}: {each['msg'].removeprefix('Value error, ')}" for each in details
+    }
+    return RowError("; ".join(sorted(problems)))
