@@ -33,7 +33,6 @@ MESSAGES = {
 LISTED = "Device subscriptions listed successfully"
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
 NO_TOKEN = "device_token is required and must be a non-empty string"  # noqa: S105 A message.
-BUSY = "Database is busy, try again"
 
 
 class PlaceIdError(PushregError):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from pushreg.codecs import json
 from pushreg.dynamodb import Session
-from pushreg.errors import PushregError, StoreError
+from pushreg.errors import ContendedError, PushregError, StoreError
 from pushreg.models.directory import EVERY_APPLICATION, Credential
 from pushreg.models.senders import (
     OK,
@@ -41,7 +41,6 @@ WAVE = 25
 # About the size at which an answer ends and a cursor goes on, in bytes of JSON; Lambda's limit is 6 MB.
 MAX_ANSWER = 1024 * 1024
 _DENIED = "the API key has no access to this"
-_FAILED = "the database did not answer; report it again"
 _CURSOR = re.compile(r"(\d{1,2})\.([0-9a-f]{64}|[0-9]{1,19}|)", re.ASCII)
 
 Result = TypeVar("Result")
@@ -56,6 +55,10 @@ class Outcome(NamedTuple):
 
     status: str
     reason: str | None = None
+
+
+FAILED = Outcome("failed", "the database did not answer; report it again")
+CONTENDED = Outcome("failed", "other callers kept changing the registration; report it again")
 
 
 class Found(NamedTuple):
@@ -82,12 +85,14 @@ class Caller(NamedTuple):
 
 
 def report(caller: Caller, entries: Sequence[Any]) -> list[Outcome]:
-    """Return what became of each reported entry; StoreError if none of several could be stored.
+    """Return what became of each reported entry; StoreError if all failed, ContendedError if all for contention.
 
     The entries are independent: one that is malformed, out of reach or fails does not touch the others.
     """
     outcomes = _run(caller.session, [partial(_report_one, caller, entry) for entry in entries])
-    if outcomes and all(outcome.status == "failed" for outcome in outcomes):
+    if all(outcome == CONTENDED for outcome in outcomes):
+        raise ContendedError
+    if all(outcome in (FAILED, CONTENDED) for outcome in outcomes):
         raise StoreError("AllFailed")
     return outcomes
 
@@ -129,8 +134,10 @@ def _report_one(caller: Caller, entry: Any, session: Session) -> Outcome:
         return _apply(caller, read_report(entry), session)
     except EntryError as error:
         return Outcome("invalid", error.reason)
+    except ContendedError:
+        return CONTENDED
     except StoreError:
-        return Outcome("failed", _FAILED)
+        return FAILED
 
 
 def _apply(caller: Caller, entry: AnyReport, session: Session) -> Outcome:

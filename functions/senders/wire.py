@@ -18,7 +18,7 @@ from pushreg.errors import (
     UnauthenticatedError,
 )
 from pushreg.http import NO_HEADERS, RETRY_AFTER, Response, look_up
-from senders.operations import CursorError, Found, Outcome
+from senders.operations import CONTENDED, FAILED, CursorError, Found, Outcome
 
 CONTENT_TYPE = "application/json"
 MAX_ENTRIES = 100
@@ -88,10 +88,11 @@ def _to_data(outcome: Outcome) -> dict[str, str]:
 
 def _name(outcomes: Sequence[Outcome], usual: str) -> str:
     """Return the name of a response for the log and the metrics: its worst entry's, if that is worth an alarm."""
-    statuses = {outcome.status for outcome in outcomes}
-    if "failed" in statuses:
+    if FAILED in outcomes:
         return "fault"
-    return "denied" if "denied" in statuses else usual
+    if CONTENDED in outcomes:
+        return "contended"
+    return "denied" if any(outcome.status == "denied" for outcome in outcomes) else usual
 
 
 _REFUSALS: Mapping[type[Exception], Callable[[Any], Refusal]] = {

@@ -13,10 +13,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 from smoke.probes import Call, ProbeError, probe_engagement, probe_kazoo, probe_places, probe_senders
 
@@ -52,22 +54,28 @@ class SmokeTest:
 
     def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, str]:
         """Test the new versions for CodeDeploy's event, the API for the schedule's; return what failed, by family."""
-        if "LifecycleEventHookExecutionId" in event:
+        is_hook = "LifecycleEventHookExecutionId" in event
+        if is_hook:
             versions = {family: self._environ[f"{family.upper()}_VERSION"] for family in FAMILIES}
             # Each deployment has devices of its own, since four of them call the hook at once.
             failures = self._probe(lambda family: self._invoke(family, versions[family]), event["DeploymentId"])
+        else:
+            failures = self._probe(lambda _: self._request(event["api"]), "heartbeat")
+        self._log(failures, is_heartbeat=not is_hook)
+        if is_hook:
             self._connect("codedeploy").put_lifecycle_event_hook_execution_status(
                 deploymentId=event["DeploymentId"],
                 lifecycleEventHookExecutionId=event["LifecycleEventHookExecutionId"],
                 status="Failed" if failures else "Succeeded",
             )
-        else:
-            failures = self._probe(lambda _: self._request(event["api"]), "heartbeat")
-        self._log(failures)
         return failures
 
     def _probe(self, choose: Callable[[str], Call], name: str) -> dict[str, str]:
-        secrets = self._read_secrets()
+        try:
+            secrets = self._read_secrets()
+        except ProbeError as error:
+            # CodeDeploy waits an hour for a hook that dies.
+            return {"credentials": str(error)}
         probes: dict[str, Callable[[], None]] = {
             "kazoo": lambda: probe_kazoo(choose("kazoo"), ACCOUNT, secrets.get("kazoo"), f"smoke-{name}"),
             "engagement": lambda: probe_engagement(
@@ -93,7 +101,14 @@ class SmokeTest:
             answer = client.get_parameter(Name=self._environ["SECRETS_PARAMETER"], WithDecryption=True)
         except client.exceptions.ParameterNotFound:
             return {}
-        secrets: dict[str, str] = json.loads(answer["Parameter"]["Value"])
+        except (BotoCoreError, ClientError) as error:
+            raise ProbeError(f"the parameter cannot be read ({_name(error)})") from error
+        try:
+            secrets = json.loads(answer["Parameter"]["Value"])
+        except ValueError:
+            secrets = None
+        if not isinstance(secrets, dict) or not all(isinstance(secret, str) for secret in secrets.values()):
+            raise ProbeError("the parameter is no JSON object of texts")
         return secrets
 
     def _invoke(self, family: str, version: str) -> Call:
@@ -101,10 +116,15 @@ class SmokeTest:
 
         def call(method: str, path: str, headers: dict[str, str], data: Any, *wanted: int) -> dict[str, Any]:
             event = _build_event(family, method, path, headers, data)
-            answer = client.invoke(FunctionName=version, Payload=json.dumps(event).encode())
+            try:
+                answer = client.invoke(FunctionName=version, Payload=json.dumps(event).encode())
+            except (BotoCoreError, ClientError) as error:
+                raise ProbeError(f"{method}: the function cannot be invoked ({_name(error)})") from error
             payload = json.loads(answer["Payload"].read())
             if "FunctionError" in answer:
                 raise ProbeError(f"{method}: the function failed with {payload.get('errorType')}")
+            if not isinstance(payload, dict) or "statusCode" not in payload:
+                raise ProbeError(f"{method}: the function returned no response")
             return _read(method, int(payload["statusCode"]), payload.get("body") or "", wanted)
 
         return call
@@ -116,21 +136,27 @@ class SmokeTest:
             # The address comes from the stack's own schedule.
             request = urllib.request.Request(api + path, body, sent, method=method)  # noqa: S310
             try:
-                with urllib.request.urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310
-                    return _read(method, response.status, response.read(), wanted)
-            except urllib.error.HTTPError as error:
-                with error:
-                    return _read(method, error.code, error.read(), wanted)
-            except OSError as error:
+                try:
+                    response: Any = urllib.request.urlopen(request, timeout=TIMEOUT)  # noqa: S310
+                except urllib.error.HTTPError as error:
+                    response = error
+                with response:
+                    status, content = response.status, response.read()
+            except (OSError, HTTPException) as error:
                 raise ProbeError(f"{method}: nothing answers ({type(error).__name__})") from error
+            return _read(method, status, content, wanted)
 
         return call
 
-    def _log(self, failures: Mapping[str, str]) -> None:
-        metric = {"Name": "Heartbeat", "Unit": "Count"}
-        directive = {"Namespace": self._environ["METRICS_NAMESPACE"], "Dimensions": [["service"]], "Metrics": [metric]}
-        about = {"Timestamp": int(self._epoch() * 1000), "CloudWatchMetrics": [directive]}
-        line = {"_aws": about, "service": "smoke", "Heartbeat": int(not failures), "failures": dict(failures)}
+    def _log(self, failures: Mapping[str, str], *, is_heartbeat: bool) -> None:
+        line: dict[str, Any] = {"service": "smoke", "failures": dict(failures)}
+        # The hook does not go through the API: counted, it would hide that the API is out of reach.
+        if is_heartbeat:
+            metric = {"Name": "Heartbeat", "Unit": "Count"}
+            namespace = self._environ["METRICS_NAMESPACE"]
+            directive = {"Namespace": namespace, "Dimensions": [["service"]], "Metrics": [metric]}
+            about = {"Timestamp": int(self._epoch() * 1000), "CloudWatchMetrics": [directive]}
+            line |= {"_aws": about, "Heartbeat": int(not failures)}
         self._emit(json.dumps(line))
 
 
@@ -150,6 +176,11 @@ def _read(method: str, status: int, body: str | bytes, wanted: tuple[int, ...]) 
     except ValueError as error:
         raise ProbeError(f"{method} did not return JSON") from error
     return content if isinstance(content, dict) else {}
+
+
+def _name(error: Exception) -> str:
+    code: str | None = getattr(error, "response", {}).get("Error", {}).get("Code")
+    return code or type(error).__name__
 
 
 def _build_event(family: str, method: str, path: str, headers: Mapping[str, str], data: Any) -> dict[str, Any]:

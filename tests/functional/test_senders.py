@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from pushreg.schema import DAY, DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, digest,
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
 from pushreg_ops.directory_writer import DirectoryWriter
 from tests.support.calls import APPLICATION, Engagement, Kazoo, Modern, Places, Senders, answered
+from tests.support.clients import overtake_writes
 from tests.support.gateway import Gateway
 from tests.support.stored import Stored
 from tests.support.time import Time
@@ -568,6 +570,28 @@ def test_lookup_of_most_addresses_finds_all(api: Api) -> None:
 def test_lookup_with_foreign_cursor_returns_400(cursor: str, api: Api) -> None:
     reply = api.senders.look_up({"place_id": PLACE_ID}, cursor=cursor)
     assert (reply.status, reply.json["message"]) == (400, "cursor must be the one of the answer before")
+
+
+def test_report_some_entries_contended_is_no_fault(client: Any, empty: Stored, time: Time) -> None:
+    lines: list[str] = []
+    gateway = Gateway(overtake_writes(client), ENVIRONMENT, emit=lines.append, **time.options())
+    reply = Senders(gateway.send).report(place_report(at=to_iso(time.moment)), place_report(code="QUOTA_EXCEEDED"))
+    busy = {"status": "failed", "reason": "other callers kept changing the registration; report it again"}
+    assert reply.json["results"] == [busy, {"status": "kept", "reason": "not a verdict on the token"}]
+    (line,) = map(json.loads, lines)
+    assert (line["outcome"], line["Faults"], line["Contended"]) == ("contended", 0, 1)
+
+
+def test_report_entry_the_database_refuses_is_fault_though_another_is_contended(
+    client: Any, empty: Stored, time: Time, wire: Wire
+) -> None:
+    lines: list[str] = []
+    gateway = Gateway(overtake_writes(client), ENVIRONMENT, emit=lines.append, **time.options())
+    wire.fail(refuse("AccessDeniedException"), "UpdateItem")
+    reply = Senders(gateway.send).report(place_report(at=to_iso(time.moment)), place_report(code="ok"))
+    assert reply.status == 503
+    (line,) = map(json.loads, lines)
+    assert (line["outcome"], line["store_code"]) == ("fault", "AllFailed")
 
 
 def test_lookup_that_fails_midway_returns_cursor_for_the_rest(api: Api, empty: Stored, wire: Wire) -> None:

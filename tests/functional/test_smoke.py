@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from pushreg.models.directory import Account, Application, Credential, Entry, Place
@@ -68,8 +71,9 @@ class FakeAws:
     """Clients of three services: Lambda runs the real handlers, the others note and answer."""
 
     handlers: dict[str, Handler]
-    secrets: dict[str, str] | None
+    secrets: dict[str, str] | str | None
     time: Time
+    refused: str | None = None
     told: list[dict[str, Any]] = field(default_factory=list)
 
     class exceptions:  # noqa: N801 As a client has it.
@@ -84,9 +88,12 @@ class FakeAws:
         assert asked == {"Name": "/pushreg/pushreg-local/smoke", "WithDecryption": True}
         if self.secrets is None:
             raise self.exceptions.ParameterNotFound
-        return {"Parameter": {"Value": json.dumps(self.secrets)}}
+        self._refuse("get_parameter")
+        value = self.secrets if isinstance(self.secrets, str) else json.dumps(self.secrets)
+        return {"Parameter": {"Value": value}}
 
     def invoke(self, **asked: Any) -> Any:
+        self._refuse("invoke")
         try:
             answer, error = self.handlers[asked["FunctionName"]](json.loads(asked["Payload"]), None), {}
         except ArithmeticError as raised:
@@ -94,7 +101,12 @@ class FakeAws:
         return {"Payload": io.BytesIO(json.dumps(answer).encode()), **error}
 
     def put_lifecycle_event_hook_execution_status(self, **said: Any) -> None:
+        self._refuse("put_lifecycle_event_hook_execution_status")
         self.told.append(said)
+
+    def _refuse(self, operation: str) -> None:
+        if operation == self.refused:
+            raise ClientError({"Error": {"Code": "ThrottlingException"}}, operation)
 
 
 @pytest.fixture
@@ -150,7 +162,8 @@ def test_hook_good_versions_succeed_and_leave_one_inactive_subscriber(
     for _ in range(2):
         failures, line = run(HOOK, aws, environ)
         assert failures == {}
-        assert line["Heartbeat"] == 1
+        # No heartbeat: the hook does not go through the API.
+        assert line == {"service": "smoke", "failures": {}}
     told = {"deploymentId": "d-ABC123", "lifecycleEventHookExecutionId": "e-1", "status": "Succeeded"}
     assert aws.told == [told, told]
     devices, places, (subscriber,) = left(client)
@@ -179,7 +192,6 @@ def test_hook_version_that_fails_one_method_is_refused(
     assert failures == line["failures"]
     assert failures.keys() == (affected if called else set())
     assert aws.told[0]["status"] == ("Failed" if called else "Succeeded")
-    assert line["Heartbeat"] == int(not called)
 
 
 @pytest.mark.parametrize(
@@ -219,6 +231,52 @@ def test_hook_version_that_dies_is_refused_and_named(aws: FakeAws, environ: dict
     assert aws.told[0]["status"] == "Failed"
 
 
+@pytest.mark.parametrize("value", ["", "{", "[]", "null", '{"kazoo": 1}', '{"kazoo": null}'])
+def test_hook_unreadable_credentials_fail_the_deployment(value: str, aws: FakeAws, environ: dict[str, str]) -> None:
+    aws.secrets = value
+    assert run(HOOK, aws, environ)[0] == {"credentials": "the parameter is no JSON object of texts"}
+    assert aws.told[0]["status"] == "Failed"
+
+
+@pytest.mark.parametrize(
+    ("operation", "failures"),
+    [
+        ("get_parameter", {"credentials": "the parameter cannot be read (ThrottlingException)"}),
+        (
+            "invoke",
+            {
+                "kazoo": "GET: the function cannot be invoked (ThrottlingException)",
+                "engagement": "POST: the function cannot be invoked (ThrottlingException)",
+                "places": "PUT: the function cannot be invoked (ThrottlingException)",
+                "senders": "POST: the function cannot be invoked (ThrottlingException)",
+            },
+        ),
+    ],
+)
+def test_hook_call_that_aws_refuses_fails_the_deployment(
+    operation: str, failures: dict[str, str], aws: FakeAws, environ: dict[str, str]
+) -> None:
+    aws.refused = operation
+    assert run(HOOK, aws, environ)[0] == failures
+    assert aws.told[0]["status"] == "Failed"
+
+
+@pytest.mark.parametrize("answer", [None, [], "text", {}])
+def test_hook_version_without_response_is_refused(answer: Any, aws: FakeAws, environ: dict[str, str]) -> None:
+    aws.handlers[environ["KAZOO_VERSION"]] = lambda event, context: answer
+    assert run(HOOK, aws, environ)[0] == {"kazoo": "GET: the function returned no response"}
+    assert aws.told[0]["status"] == "Failed"
+
+
+def test_hook_that_codedeploy_refuses_has_logged_its_failures(aws: FakeAws, environ: dict[str, str]) -> None:
+    aws.secrets, aws.refused = "", "put_lifecycle_event_hook_execution_status"
+    lines: list[str] = []
+    with pytest.raises(ClientError):
+        SmokeTest(environ, aws, lines.append, aws.time.epoch, aws.time.sleep)(HOOK, None)
+    (line,) = map(json.loads, lines)
+    assert line["failures"].keys() == {"credentials"}
+
+
 def test_hook_without_credentials_checks_refusals_only(client: Any, aws: FakeAws, environ: dict[str, str]) -> None:
     aws.secrets = None
     assert run(HOOK, aws, environ)[0] == {}
@@ -252,6 +310,23 @@ def test_heartbeat_calls_api_and_reports(client: Any, aws: FakeAws, environ: dic
     assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
     assert aws.told == []
     assert left(client)[:2] == ([], [])
+
+
+@pytest.mark.parametrize(
+    "answer", [b"nonsense\r\n\r\n", b"HTTP/1.1 500 No\r\nContent-Length: 9\r\n\r\n{}", b"HTTP/1.1 200 OK\r\n"]
+)
+def test_heartbeat_broken_response_fails_every_family(answer: bytes, aws: FakeAws, environ: dict[str, str]) -> None:
+    class Broken(BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65_536)
+            self.request.sendall(answer)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Broken) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        failures, line = run({"api": f"http://127.0.0.1:{server.server_address[1]}"}, aws, environ)
+        server.shutdown()
+    assert set(failures) == set(FAMILIES)
+    assert line["Heartbeat"] == 0
 
 
 def test_heartbeat_without_api_fails_every_family(aws: FakeAws, environ: dict[str, str]) -> None:

@@ -104,12 +104,6 @@ def test_settings_invalid_value_raises_without_value(name: str, value: str) -> N
     assert value not in str(caught.value)
 
 
-@pytest.mark.parametrize("transport", ["", "direct", "boto3"])
-def test_settings_with_tracing_use_boto3_transport(transport: str) -> None:
-    settings = Settings.from_environ({**ENVIRON, "TRANSPORT": transport, "TRACING": "Active"})
-    assert settings.transport == "boto3"
-
-
 def test_settings_default_to_process_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in ENVIRON.items():
         monkeypatch.setenv(name, value)

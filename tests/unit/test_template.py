@@ -387,6 +387,16 @@ def test_template_without_change_feed_has_none_of_it() -> None:
     assert variables.asked == set(variables)
 
 
+def test_template_change_feed_role_may_do_what_lambda_demands_of_a_stream() -> None:
+    # The permissions that Lambda's refusal of an event source mapping names.
+    demanded = {"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"}
+    (policy,) = DOCUMENT["Resources"]["FeedRole"]["Properties"]["Policies"]
+    (streams, *_) = policy["PolicyDocument"]["Statement"]
+    assert set(streams["Action"]) == {f"dynamodb:{name}" for name in demanded}
+    mapped = [each["EventSourceArn"] for each in resources("AWS::Lambda::EventSourceMapping").values()]
+    assert Resolver(DOCUMENT, {"ChangeFeed": "true"}).resolve(streams["Resource"]) == mapped
+
+
 def test_template_tracing_is_a_parameter() -> None:
     for value, mode in (("false", "PassThrough"), ("true", "Active")):
         resolver = Resolver(DOCUMENT, {"Tracing": value})
@@ -394,6 +404,14 @@ def test_template_tracing_is_a_parameter() -> None:
         role = resolver.resolve(DOCUMENT["Resources"]["KazooRole"]["Properties"])
         policies = role.get("ManagedPolicyArns", [])
         assert policies == (["arn:aws:iam::aws:policy/AWSXRayDaemonWriteAccess"] if value == "true" else [])
+
+
+@pytest.mark.parametrize("transport", ["direct", "boto3"])
+def test_template_functions_with_tracing_use_boto3_transport(transport: str) -> None:
+    for tracing, expected in (("false", transport), ("true", "boto3")):
+        template = load_template(TEXT, {"Tracing": tracing, "Transport": transport})
+        for function in template.functions:
+            assert Settings.from_environ(function.environment).transport == expected
 
 
 def test_template_heartbeat_periods_match_their_minutes() -> None:

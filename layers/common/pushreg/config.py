@@ -97,9 +97,6 @@ def _required(variables: Mapping[str, str], name: str) -> str:
 
 
 def _transport(variables: Mapping[str, str]) -> Literal["direct", "boto3"]:
-    # Only botocore's handlers pass the id of a trace on.
-    if variables.get("TRACING") == "Active":
-        return "boto3"
     value = variables.get("TRANSPORT") or "direct"
     if value not in ("direct", "boto3"):
         raise ConfigurationError("TRANSPORT", "is neither direct nor boto3")

@@ -22,7 +22,6 @@ from pushreg.models.directory import (
 )
 from pushreg.schema import (
     AUDIT_PREFIX,
-    PLACES,
     SUBSCRIBERS,
     TABLE_KEYS,
     USER_INDEX,
@@ -70,7 +69,7 @@ def check_tables(registry: Registry) -> Iterator[CheckResult]:
             yield _check_index(description)
         if not registry.is_local:
             yield from _check_recovery(registry, table, description)
-        if table in (SUBSCRIBERS, PLACES):
+        if table in STALE_PARAMETERS:
             yield from _check_expiry(registry, table)
 
     if registry.is_local:

@@ -167,7 +167,8 @@ def test_check_tables_stack_of_template_is_good(registry: Registry) -> None:
     findings = list(check_tables(stack))
     assert {each.verdict for each in findings} == {"good"}
     assert "can be restored to any second since 2026-01-02T03:04:00Z" in [each.detail for each in findings]
-    assert "rows never expire (EngagementStaleAfterDays is 0)" in [each.detail for each in findings]
+    for parameter in ("KazooStaleAfterDays", "EngagementStaleAfterDays"):
+        assert f"rows never expire ({parameter} is 0)" in [each.detail for each in findings]
 
 
 def test_check_tables_changed_stack_is_bad(registry: Registry) -> None:
@@ -175,7 +176,8 @@ def test_check_tables_changed_stack_is_bad(registry: Registry) -> None:
     found = {(each.subject, each.verdict, each.detail) for each in check_tables(stack)}
     assert (DEVICES, "bad", "point-in-time recovery is off") in found
     assert (DIRECTORY, "bad", "point-in-time recovery is off") in found
-    assert (SUBSCRIBERS, "bad", "TTL is off: expired items are not removed") in found
+    for table in (DEVICES, SUBSCRIBERS, PLACES):
+        assert (table, "bad", "TTL is off: expired items are not removed") in found
     assert (DEVICES, "note", "deletion protection is off") in found
     assert all(each.fix for each in check_tables(stack) if each.verdict != "good")
 

@@ -16,6 +16,7 @@ from moto import mock_aws
 from pushreg_local.tables import TABLES
 from pushreg_local.template import find_template, load_template
 from pushreg_ops.commands.options import reach
+from pushreg_ops.registry import STALE_PARAMETERS
 from pushreg_ops.streams import FOLLOWED, Follower
 from tests.support.command import Run
 
@@ -72,7 +73,7 @@ def tables() -> Iterator[dict[str, str]]:
             client.update_continuous_backups(
                 TableName=name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
             )
-        for table in ("SubscribersTable", "PlacesTable"):
+        for table in STALE_PARAMETERS:
             expiry = {"Enabled": True, "AttributeName": "expires_at"}
             client.update_time_to_live(TableName=names[table], TimeToLiveSpecification=expiry)
         for table in FOLLOWED:
