@@ -61,6 +61,21 @@ def test_deploy_passes_arguments_to_their_commands(venv: Path) -> None:
     assert calls[-1] == "sam deploy --config-env default --no-disable-rollback --tags team=push"
 
 
+@pytest.mark.parametrize("environ", [{}, {"CI": "true"}], ids=["here", "under CI"])
+def test_make_test_under_ci_installs_what_no_test_may_lack(environ: dict[str, str], tmp_path: Path) -> None:
+    dry = subprocess.run(
+        ["make", "--dry-run", "test", f"VENV={tmp_path}/venv"],
+        cwd=PROJECT,
+        env={**{name: value for name, value in clean_environ().items() if name != "CI"}, **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert ("requirements/dev.txt" in dry.stdout) == bool(environ)
+    assert "requirements/test.txt" in dry.stdout
+
+
 def test_make_in_moved_folder_makes_environment_again(venv: Path) -> None:
     script = venv / "bin" / "pushreg"
     for interpreter, stays in ((venv / "bin" / "python", True), (Path("/where/it/was/bin/python"), False)):

@@ -11,7 +11,7 @@ PROJECT = Path(__file__).parents[2]
 WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
 WRITES = {
     ("deploy.yml", "deploy"): {"id-token"},
-    ("dependencies.yml", "lock"): {"contents", "pull-requests"},
+    ("dependencies.yml", "lock"): {"actions", "contents", "pull-requests"},
 }
 TARGET = re.compile(r"^([a-z][a-z-]*):", re.MULTILINE)
 
@@ -43,6 +43,15 @@ def test_workflow_calls_targets_that_exist(path: Path) -> None:
     called = re.findall(r"\bmake ([a-z][a-z-]*)", path.read_text(encoding="utf-8"))
     assert called
     assert set(called) <= targets
+
+
+def test_dependencies_workflow_starts_checks_of_its_pull_request() -> None:
+    # A push with a workflow's own token starts no other workflow but one that is dispatched.
+    steps = load(PROJECT / ".github" / "workflows" / "dependencies.yml")["jobs"]["lock"]["steps"]
+    assert steps[-1]["run"].endswith("gh workflow run ci.yml --ref dependencies\n")
+    # YAML 1.1 reads the name `on` as a boolean.
+    started: Any = load(PROJECT / ".github" / "workflows" / "ci.yml")
+    assert "workflow_dispatch" in started[True]
 
 
 def test_deploy_workflow_waits_for_approval_and_deploys_unattended() -> None:
