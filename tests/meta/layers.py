@@ -51,7 +51,7 @@ FAMILIES = {
 HOMES = {
     # The functions' client, and the operators' ones.
     "boto3": {"pushreg.dynamodb", "pushreg_local.client", "pushreg_ops.aws", "smoke.app", "feed.app"},
-    "botocore": {"pushreg.dynamodb", "pushreg.transport", "pushreg_local.client", "pushreg_ops.aws"},
+    "botocore": {"pushreg.dynamodb", "pushreg.transport", "pushreg_local.client", "pushreg_ops.aws", "smoke.app"},
     "defusedxml": {"pushreg.codecs.xml"},
     "lxml": {"pushreg.codecs.xml"},
     "pyexpat": {"pushreg.codecs.xml"},
