@@ -93,7 +93,7 @@ def test_import_of_deployed_code_does_no_io() -> None:
             "pushreg.http",
             "from botocore.exceptions import ClientError",
             "pushreg.http:1 imports botocore.exceptions, which belongs to"
-            " pushreg.dynamodb, pushreg.transport, pushreg_local.client, pushreg_ops.aws",
+            " pushreg.dynamodb, pushreg.transport, pushreg_local.client, pushreg_ops.aws, smoke.app",
         ),
         (
             "pushreg_ops.cli",
