@@ -57,8 +57,9 @@ def authenticate_manager(request: Request, context: Context, *, is_write: bool) 
 
 def _read_secret(request: Request) -> str | None:
     authorization = _read_header(request, "authorization")
-    secret = bearer(authorization) or _read_password(authorization)
-    return secret or next((sent for name in _SECRET_HEADERS if (sent := _read_header(request, name))), None)
+    sent = [bearer(authorization) or _read_password(authorization)]
+    sent += [_read_header(request, name) for name in _SECRET_HEADERS]
+    return next((secret for secret in sent if secret is not None and not is_placeholder(secret)), None)
 
 
 def _read_password(authorization: str | None) -> str | None:

@@ -19,7 +19,7 @@ class NoSubscriptionError(PushregError):
 
 
 class UnprovenError(PushregError):
-    """A strict application's subscriber may change its sid only if the request names its KSID."""
+    """The application is strict, and the request names neither the KSID nor the sid of the device's subscriber."""
 
 
 def subscribe(
@@ -46,7 +46,7 @@ def subscribe(
             ksid, outcome = new_ksid(), "created"
         else:
             ksid, outcome = _choose(found, device_wins), "duplicate" if is_duplicate else "updated"
-            if is_strict and not _is_proven(form, found, ksid):
+            if is_strict and not _is_proven(form, found):
                 raise UnprovenError
         try:
             if outcome == "created":
@@ -148,7 +148,6 @@ def _choose(found: Found, device_wins: bool) -> str:
     return device.ksid
 
 
-def _is_proven(form: Subscribe, found: Found, ksid: str) -> bool:
-    """Whether the request keeps the subscriber's sid or names its KSID, which a stranger to the device cannot know."""
-    keeps_sid = found.sid is not None and found.sid.ksid == ksid
-    return keeps_sid or form.ksid == ksid
+def _is_proven(form: Subscribe, found: Found) -> bool:
+    """Whether the request names the sid or the KSID of the device's subscriber, which a stranger cannot know."""
+    return found.device is None or form.ksid == found.device.ksid or (found.sid is not None and not found.is_split)

@@ -22,7 +22,7 @@ from pushreg.errors import (
     UnauthenticatedError,
 )
 from pushreg.http import RETRY_AFTER, Request, Response, look_up
-from pushreg.models.engagement import FormError, Subscribe, parse, take_only, validate
+from pushreg.models.engagement import FormError, Subscribe, match_names, parse, take_only, validate
 from pushreg.models.engagement_v1 import MAX_DELETED, KsidList, ListQuery, Location, UnsubscribeByKsid
 from pushreg.stores.managed_subscribers import UncountableError
 from pushreg.stores.subscribers import Subscriber
@@ -57,6 +57,8 @@ _LOCATION_FIELDS = {
     "latitude": "Invalid longitude or latitude value.",
     "longitude": "Invalid longitude or latitude value.",
 }
+# For members at fault, by operation.
+_TEXTS: Mapping[str, Mapping[str, str]] = {"subscribe": _FIELDS, "location": _LOCATION_FIELDS}
 # For an unknown subscriber, by operation.
 _UNKNOWN = {"location": _LOCATION_FIELDS["ksid"], "activate": BAD_FORMAT, "inactivate": BAD_FORMAT}
 _REFUSALS: Mapping[type[Exception], Refusal] = {
@@ -93,6 +95,8 @@ _OS_NAMES = {
     "windows8": "Windows8",
     "blackberry": "BlackBerry",
 }
+# What the vendor's own sample app sends to the legacy URL.
+_SHORT_NAMES = {"lat": "latitude", "lon": "longitude"}
 _TRAILING_COMMA = rb",(?=\s*[}\]])"
 
 
@@ -111,12 +115,11 @@ def read_form(request: Request) -> Subscribe | UnsubscribeByKsid:
 def read_location(request: Request) -> Location:
     """Return the position in the body; errors as of `read_form`."""
     data = take_only(_decode(request))
-    if isinstance(data, dict) and "geolocation" in data:
-        data = take_only(data["geolocation"])
+    if isinstance(data, dict):
+        data = take_only(match_names(data, {"geolocation"}).get("geolocation", data))
     if isinstance(data, dict) and request.resource == LEGACY_LOCATION:
-        # The vendor's own sample app sends these.
-        names = {"lat": "latitude", "lon": "longitude"}
-        data = {names.get(name, name): value for name, value in data.items()}
+        short = match_names(data, _SHORT_NAMES.keys())
+        data = {_SHORT_NAMES[name]: value for name, value in short.items()} | data
     return validate(Location, data)
 
 
@@ -125,10 +128,11 @@ def read_ksids(request: Request) -> list[str]:
     data = _decode(request)
     if not isinstance(data, dict):
         raise FormError("no object")
-    if data.get("ksids") in (None, [], ""):
+    ksids = match_names(data, {"ksids"}).get("ksids")
+    if ksids in (None, [], ""):
         return []
     try:
-        return validate(KsidList, data).ksids
+        return validate(KsidList, {"ksids": ksids}).ksids
     except FormError as error:
         raise NotInactiveError from error
 
@@ -183,7 +187,7 @@ def fail(error: Exception, request: Request, operation: str) -> Response:
     refusal = look_up(_REFUSALS, error)
     message, headers = refusal.message, {}
     if isinstance(error, FormError):
-        texts = _LOCATION_FIELDS if operation == "location" else _FIELDS
+        texts = _TEXTS.get(operation, {})
         message = next((texts[name] for name in texts if name in error.fields), message)
     elif isinstance(error, NoSubscriptionError):
         message = _UNKNOWN.get(operation, message)

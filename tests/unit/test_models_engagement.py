@@ -60,7 +60,8 @@ def test_engagement_parse_any_fields_raise_only_form_error(action: str, fields: 
         {"subscriptionService": {"subscribe": FORM, "unsubscribe": {"ksid": "1"}}},
         {"subscriptionService": [{"subscribe": FORM}, {"subscribe": FORM}]},
         {"subscribe": FORM},
-        {"SubscriptionService": {"subscribe": FORM}},
+        {"subscription_service": {"subscribe": FORM}},
+        {"subscriptionService": {"Subscribe": FORM, "unsubscribe": {"ksid": "1"}}},
     ],
 )
 def test_engagement_parse_wrong_shape_is_refused(data: Any) -> None:

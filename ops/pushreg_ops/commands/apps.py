@@ -43,7 +43,8 @@ def add(
     strict: Annotated[
         bool | None,
         typer.Option(
-            "--strict/--no-strict", help="Change a subscriber's sid only if the request names its KSID; else 403."
+            "--strict/--no-strict",
+            help="Change a device's subscriber only if the request names its sid or its KSID; else 403.",
         ),
     ] = None,
     stack: Stack = None,

@@ -119,7 +119,7 @@ class Inspector:
         if len(applications) <= MAX_APPLICATIONS:
             condition = f"appId = :owner AND begins_with({USER_INDEX_SORT}, :user)"
             for each in applications:
-                found += self._query(SUBSCRIBERS, condition, owner=each, user=user_index_prefix(text))
+                found += self._query(SUBSCRIBERS, condition, None, owner=each, user=user_index_prefix(text))
         places = [entry.place_id for entry in entries if isinstance(entry, Place)]
         if len(places) <= MAX_PLACES:
             found += self._get(PLACES, [place_key(place, text) for place in places])
@@ -176,15 +176,21 @@ class Inspector:
         for page in scan(self._registry.client, self._registry.directory, ignore, wanted, **values):
             yield from map(to_entry, page)
 
-    def _query(self, table: str, condition: str, **values: str) -> list[StoredItem]:
-        """Return the first items of an account, an application or a place."""
+    def _query(self, table: str, condition: str, limit: int | None = MAX_SHOWN, **values: str) -> list[StoredItem]:
+        """Return the first items that meet the key condition, or all of them without a limit."""
         options: dict[str, Any] = {"ConsistentRead": True} if table != SUBSCRIBERS else {"IndexName": USER_INDEX}
         if "#record" in condition:
             options["ExpressionAttributeNames"] = {"#record": "record"}
-        page = self._session().query(
-            self._registry.tables[table], condition, Limit=MAX_SHOWN, **options, **cast("dict[str, Any]", values)
-        )
-        return self._parse(table, page.items)
+        if limit is not None:
+            options["Limit"] = limit
+        found: list[StoredItem] = []
+        start: Key | None = None
+        while True:
+            page = self._session().query(self._registry.tables[table], condition, start, **options, **values)
+            found += self._parse(table, page.items)
+            start = page.last
+            if start is None or limit is not None:
+                return found
 
     def _get(self, table: str, keys: Sequence[Key]) -> list[StoredItem]:
         found = self._session().get_many(self._registry.tables[table], keys)

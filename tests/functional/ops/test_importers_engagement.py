@@ -47,7 +47,7 @@ def test_engagement_import_inactive_subscriber_stays_inactive_without_ttl() -> N
 
 
 def test_engagement_import_takes_what_functions_take() -> None:
-    row = {"KSID": 42, "appid": 7, "deviceID": 1, "sid": 2**63, "ostype": " iPod ", "cloudStatus": False}
+    row = {"KSID": " 42\n", "appid": 7, "deviceID": 1, "sid": 2**63, "ostype": " iPod ", "cloudStatus": False}
     entity = read_entity(EngagementConverter(RUN), row)
     stored = (entity.ksid, entity.appId, entity.deviceId, entity.sid, entity.osType, entity.cloud, entity.active)
     assert stored == ("42", "7", "1", "9223372036854775808", "ipod", False, True)

@@ -11,6 +11,7 @@ import pytest
 from pushreg.dynamodb import Session, update
 from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, Item, device_key, digest, mobile_claim_key
 from pushreg_local.demo import ACCOUNT_ID, ACCOUNT_TOKEN, PLACE_ID
+from pushreg_ops.records.inspection import MAX_SHOWN
 from pushreg_ops.records.items import StoredDevice
 from pushreg_ops.records.removal import Remover
 from pushreg_ops.registry import Registry
@@ -95,6 +96,15 @@ def test_remove_refused_changes_nothing(
     found, _, problem = run("remove", *arguments)
     assert (found, says in problem) == (code, True)
     assert everything(stored) == before
+
+
+def test_remove_user_removes_more_than_are_shown_of_an_owner(registry: Registry, stored: Stored, run: Run) -> None:
+    merge = Merge(registry)
+    for number in range(MAX_SHOWN + 1):
+        merge(subscriber(f"5{number:018}", f"many{number}", f"many{number}", ufid="carol"))
+    code, out, _ = run("remove", "carol", "--yes", "--json")
+    assert (code, json.loads(out)) == (0, {"found": MAX_SHOWN + 1, "removed": MAX_SHOWN + 1})
+    assert left(stored) == ALL
 
 
 def test_remover_registration_changed_since_shown_stays(registry: Registry, stored: Stored) -> None:

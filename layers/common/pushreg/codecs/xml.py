@@ -17,8 +17,8 @@ MAX_DEPTH = 32
 MAX_ELEMENTS = 1000
 
 _LATIN_1 = rb"""\s*<\?xml[^>]*\sencoding\s*=\s*["']iso-8859-1["']"""
-# What .NET and Java clients write on the root by themselves.
-_ROOT_ATTRIBUTES = frozenset({"@xmlns", "@xmlns:xsd", "@xmlns:xsi"})
+# What the serialisers of .NET and Java write on the root by themselves.
+_ROOT_ATTRIBUTES = ("@xmlns:", "@xsi:")
 
 
 def decode(body: bytes) -> dict[str, Any]:
@@ -65,18 +65,18 @@ class _Postprocessor:
     """Limits depth, count and attributes; called by xmltodict for each attribute, text and finished element."""
 
     def __init__(self) -> None:
-        self._elements = 0
+        self._count = 0
 
     def __call__(self, path: list[tuple[str, Any]], key: str, value: str | None) -> tuple[str, Any] | None:
         if key == "#text":
             return None
+        self._count += 1
+        if len(path) > MAX_DEPTH or self._count > MAX_ELEMENTS:
+            raise MalformedError("nested too deeply or too many elements")
         if key[0] == "@":
-            if len(path) == 1 and (key in _ROOT_ATTRIBUTES or key.startswith("@xsi:")):
+            if len(path) == 1 and (key == "@xmlns" or key.startswith(_ROOT_ATTRIBUTES)):
                 return None
             raise MalformedError("attributes are not part of this format")
-        self._elements += 1
-        if len(path) > MAX_DEPTH or self._elements > MAX_ELEMENTS:
-            raise MalformedError("nested too deeply or too many elements")
         if ":" in key:
             raise MalformedError("prefixed names are not part of this format")
         return key, "" if value is None else value

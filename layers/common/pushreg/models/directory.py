@@ -64,8 +64,8 @@ class Credential(NamedTuple):
 class Application(NamedTuple):
     """An engagement application; without a digest it requires no authToken.
 
-    `duplicate_as_update` goes before the stack's parameter, if it is set. A strict application changes the sid of a
-    subscriber only for those who know its KSID.
+    `duplicate_as_update` goes before the stack's parameter, if it is set. A strict application changes nothing of the
+    subscriber that has a device, unless the request names its sid or its KSID.
     """
 
     application_id: str

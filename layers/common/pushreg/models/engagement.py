@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -35,6 +35,8 @@ OS_TYPES = frozenset(
         "webfcm",
     }
 )
+
+_SERVICE = "subscriptionService"
 
 
 class FormError(PushregError):
@@ -109,7 +111,7 @@ class Form(BaseModel):
     @classmethod
     def _match_names(cls, data: Any) -> Any:
         """Give the known members their names, which clients and documents write in several letter cases."""
-        return match_names(data, cls.model_fields) if isinstance(data, Mapping) else data
+        return match_names(data, cls.model_fields.keys()) if isinstance(data, Mapping) else data
 
 
 class Subscribe(Form):
@@ -166,9 +168,9 @@ def strip_hex_prefix(device_id: str) -> str:
     return device_id[2:] if device_id[:2].lower() == "0x" and len(device_id) > 2 else device_id
 
 
-def match_names(data: Mapping[Any, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+def match_names(data: Mapping[Any, Any], names: Set[str]) -> dict[str, Any]:
     """Return the members of these names, whatever their letter case; the exact name goes before other spellings."""
-    if data.keys() <= names.keys():
+    if data.keys() <= names:
         return dict(data)
     exact = {name.lower(): name for name in names}
     found: dict[str, Any] = {}
@@ -187,12 +189,8 @@ def parse(
     An array of one is taken for its element. Blank members count as absent if told so: XML cannot leave out what its
     template prints.
     """
-    service = take_only(data.get("subscriptionService")) if isinstance(data, dict) else None
-    forms = (
-        {name: service[name] for name in ("subscribe", "unsubscribe") if name in service}
-        if isinstance(service, dict)
-        else {}
-    )
+    service = take_only(match_names(data, {_SERVICE}).get(_SERVICE)) if isinstance(data, dict) else None
+    forms = match_names(service, {"subscribe", "unsubscribe"}) if isinstance(service, dict) else {}
     if len(forms) != 1:
         raise FormError("no subscribe or unsubscribe")
     ((verb, body),) = forms.items()

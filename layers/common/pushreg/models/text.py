@@ -25,7 +25,7 @@ _DATA_DESCRIPTION = re.compile(DATA_DESCRIPTION, re.DOTALL)
 
 
 def is_blank(text: str) -> bool:
-    """Whether the text has no visible character."""
+    """Whether the text is empty or white space alone."""
     return not text.strip(_BLANKS)
 
 

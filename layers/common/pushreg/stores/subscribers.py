@@ -204,7 +204,7 @@ class Subscribers:
             expected = was_active
         elif own is sid and form.keeps_ufid and own.ufid is not None:
             # A sid's claim does not have `active`. Unsubscribing removes the ufid, so the subscriber is active, unless
-            # 1.0.0 unsubscribed it, which kept the ufid; then the condition fails.
+            # an operator made it inactive or 1.0.0 unsubscribed it: both keep the ufid. Then the condition fails.
             was_active = expected = True
         ufid = own.ufid if form.keeps_ufid and was_active else form.ufid
         name = form.deviceName or name

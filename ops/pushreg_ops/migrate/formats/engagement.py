@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pushreg.clock import to_iso
-from pushreg.models.engagement import Subscribe, match_names
+from pushreg.models.engagement import Subscribe, match_names, to_text
 from pushreg.schema import MAX_CALLER_TEXT, SUBSCRIBERS, TAKEN, is_ksid, ksid_key, user_index_sort
 from pushreg_ops.migrate.formats.candidates import Candidate
 from pushreg_ops.migrate.formats.rows import ImportRun, RowError, explain
@@ -42,8 +42,8 @@ ZONES = {
 }
 
 # Members of a listed subscriber, whose names are matched without letter case.
-_NAMES = dict.fromkeys(
-    (
+_NAMES = frozenset(
+    {
         "ksid",
         "appId",
         "ufid",
@@ -56,7 +56,7 @@ _NAMES = dict.fromkeys(
         "ipAddress",
         "subscriptionStatus",
         "cloudStatus",
-    )
+    }
 )
 
 
@@ -124,9 +124,7 @@ def create_subscriber(
 
     An inactive one may lack its sid or deviceId, which another subscriber took.
     """
-    ksid = row.get("ksid")
-    if isinstance(ksid, int) and not isinstance(ksid, bool):
-        ksid = str(ksid)
+    ksid = to_text(row.get("ksid"))
     if not isinstance(ksid, str) or not is_ksid(ksid):
         raise RowError("ksid: not a positive signed 64-bit integer")
     try:
