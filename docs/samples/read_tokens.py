@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,34 +10,54 @@ from typing import Any
 import boto3
 from boto3.dynamodb.conditions import Attr, Key
 
+# The id of a Firebase installation, a colon, and the rest of a registration token.
+FCM_TOKEN = re.compile(r"\A([A-Za-z0-9_-]+):APA91b[A-Za-z0-9_-]+\Z")
+
 
 def read_place(tables: dict[str, Any], place_id: str) -> list[str]:
-    """Return the push tokens of a place."""
+    """Return the push tokens of a place, of each Firebase installation the one refreshed last."""
     # DynamoDB removes expired rows within days: a sender, like the API, passes over them at once.
     alive = Attr("expires_at").not_exists() | Attr("expires_at").gt(int(time.time()))
     query = {"KeyConditionExpression": Key("place_id").eq(place_id.lower()), "FilterExpression": alive}
-    tokens: list[str] = []
+    refreshed: dict[str, str] = {}
     while True:
-        page = tables["PlacesTable"].query(**query, ProjectionExpression="device_token")
-        tokens += [row["device_token"] for row in page["Items"]]
+        page = tables["PlacesTable"].query(**query, ProjectionExpression="device_token, updated_at")
+        refreshed |= {row["device_token"]: row["updated_at"] for row in page["Items"]}
         if "LastEvaluatedKey" not in page:
-            return tokens
+            return drop_superseded(refreshed)
         query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def drop_superseded(refreshed: dict[str, str]) -> list[str]:
+    """Return the tokens, given with their last refresh, without older ones of the same Firebase installation."""
+    # Apps that register installation ids send the id alone.
+    names = {token: FCM_TOKEN.sub(r"\1", token) for token in refreshed}
+    installations = {name for token, name in names.items() if name != token}
+    newest: dict[str, str] = {}
+    for token, name in names.items():
+        newest[name] = max(newest.get(name, ""), refreshed[token])
+    return [token for token, name in names.items() if name not in installations or refreshed[token] == newest[name]]
 
 
 def read_device(tables: dict[str, Any], account_id: str, device_id: str) -> dict[str, Any] | None:
     """Return a Kazoo device's subscription as its app sent it, registrations and preferences with it."""
     key = {"account_id": account_id, "record": f"device#{device_id}"}
     item = tables["DevicesTable"].get_item(Key=key).get("Item")
-    return json.loads(item["document"]) if item else None
+    return None if item is None or has_expired(item) else json.loads(item["document"])
 
 
 def read_subscriber(tables: dict[str, Any], ksid: str) -> dict[str, str] | None:
-    """Return the platform of an active engagement subscriber, and the sid, which is its push token."""
+    """Return the platform of an engagement subscriber that may be sent to, and the sid, which is its push token."""
     item = tables["SubscribersTable"].get_item(Key={"record": f"ksid#{ksid}"}).get("Item")
-    if item is None or not item["active"] or item.get("expires_at", time.time() + 1) <= time.time():
+    # `cloud` is False once the sid was reported dead.
+    if item is None or has_expired(item) or not item["active"] or not item.get("cloud", True):
         return None
     return {"osType": item["osType"], "sid": item["sid"]}
+
+
+def has_expired(item: dict[str, Any]) -> bool:
+    """Whether the item's expiry has passed; without one it never expires."""
+    return bool(item.get("expires_at", time.time() + 1) <= time.time())
 
 
 def find_tables(stack: str | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""docs/samples/read_tokens.py returns what apps have registered, without expired rows."""
+"""docs/samples/read_tokens.py returns what lookup would: what apps have registered and may be sent to."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pushreg.schema import digest
 from pushreg_local.client import connect_endpoint
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
 from pushreg_local.template import find_template
@@ -16,7 +17,6 @@ from tests.support.calls import APP, Engagement, Kazoo, Places, answered, kazoo_
 from tests.support.stack import PATIENCE, Stack, clean_environ
 
 SCRIPT = find_template(Path(__file__)).parent / "docs" / "samples" / "read_tokens.py"
-EXPIRED = {":expired": {"N": "1"}}
 
 
 def read(stack: Stack, *arguments: str) -> Any:
@@ -30,13 +30,17 @@ def read(stack: Stack, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def expire(stack: Stack, table: str, **key: str) -> None:
+def change(stack: Stack, table: str, attribute: str, value: dict[str, Any], **key: str) -> None:
     connect_endpoint(stack.endpoint).update_item(
         TableName=table,
-        Key={name: {"S": value} for name, value in key.items()},
-        UpdateExpression="SET expires_at = :expired",
-        ExpressionAttributeValues=EXPIRED,
+        Key={name: {"S": text} for name, text in key.items()},
+        UpdateExpression=f"SET {attribute} = :value",
+        ExpressionAttributeValues={":value": value},
     )
+
+
+def expire(stack: Stack, table: str, **key: str) -> None:
+    change(stack, table, "expires_at", {"N": "1"}, **key)
 
 
 def test_read_tokens_of_place_skips_expired(stack: Stack) -> None:
@@ -55,14 +59,30 @@ def test_read_tokens_of_device_returns_sent_subscription(stack: Stack) -> None:
     sent = kazoo_data("m-for-sending", app_name=APP)
     assert read(stack, "device", ACCOUNT_ID, "for-sending") == sent
     assert read(stack, "device", ACCOUNT_ID, "nobody-s") is None
+    expire(stack, "DevicesTable", account_id=ACCOUNT_ID, record="device#for-sending")
+    assert read(stack, "device", ACCOUNT_ID, "for-sending") is None
 
 
-def test_read_tokens_of_subscriber_returns_only_active(stack: Stack) -> None:
+def test_read_tokens_of_place_keeps_newest_of_each_firebase_installation(stack: Stack) -> None:
+    sent = ["F1:APA91bOld", "F1:APA91bNew", "F2:APA91bOnly", "F2", "F1:other", "F3"]
+    for token in sent:
+        assert Places(stack.send).put(token).status == 200
+    for number, token in enumerate(sent):
+        refreshed = {"S": f"2026-01-01T00:00:0{number}Z"}
+        change(stack, "PlacesTable", "updated_at", refreshed, place_id=PLACE_ID, token_digest=digest(token))
+    assert set(read(stack, "place", PLACE_ID)) & set(sent) == {"F1:APA91bNew", "F2", "F1:other", "F3"}
+
+
+def test_read_tokens_of_subscriber_returns_only_active_and_not_reported_dead(stack: Stack) -> None:
     engagement = Engagement(stack.send)
     ksid = answered(engagement.subscribe("for-sending", "sid-for-sending", osType="iphone"))[1]
     assert read(stack, "subscriber", ksid) == {"osType": "iphone", "sid": "sid-for-sending"}
     assert engagement.unsubscribe(ksid=ksid).status == 200
     assert read(stack, "subscriber", ksid) is None
     assert engagement.subscribe("for-sending", "sid-for-sending", osType="iphone").status == 200
+    change(stack, "SubscribersTable", "cloud", {"BOOL": False}, record=f"ksid#{ksid}")
+    assert read(stack, "subscriber", ksid) is None
+    change(stack, "SubscribersTable", "cloud", {"BOOL": True}, record=f"ksid#{ksid}")
+    assert read(stack, "subscriber", ksid) == {"osType": "iphone", "sid": "sid-for-sending"}
     expire(stack, "SubscribersTable", record=f"ksid#{ksid}")
     assert read(stack, "subscriber", ksid) is None

@@ -508,6 +508,15 @@ def test_lookup_keeps_newest_row_of_each_firebase_installation(api: Api) -> None
     assert tokens == {"F3:APA91bNew", "F2:APA91bOnly", "F1:other", "F1:else", "F1", "F4"}
 
 
+def test_lookup_keeps_every_row_of_an_installation_refreshed_in_one_second(api: Api) -> None:
+    api.places.put("F1:APA91bOld")
+    api.wait(1)
+    for token in ("F1:APA91bCached", "F1:APA91bRotated", "F1"):
+        api.places.put(token)
+    tokens = {token["device_token"] for token in api.find(place_id=PLACE_ID)}
+    assert tokens == {"F1:APA91bCached", "F1:APA91bRotated", "F1"}
+
+
 def test_lookup_answers_bad_addresses_beside_good_ones(api: Api) -> None:
     api.places.put("token")
     addresses = (

@@ -106,19 +106,19 @@ class Tokens:
         return [found[tuple(key.items())] for key in keys]
 
     def _list_current(self, rows: Sequence[Item]) -> Iterator[Item]:
-        """Yield the living rows; of those of one Firebase installation only the newest."""
+        """Yield the living rows; of those of one Firebase installation only the newest, several if of one second."""
         living = [row for row in rows if is_alive(row.get("expires_at"), self._epoch)]
         installations = [installation_of(row["device_token"]) for row in living]
         known = frozenset(installations)
-        newest: dict[str, Item] = {}
+        newest: dict[str, str] = {}
         for row, installation in zip(living, installations, strict=True):
             # Apps that register installation ids send the id alone.
             name = installation or row["device_token"]
             if name in known:
-                newest[name] = max(newest.get(name, row), row, key=_age)
+                newest[name] = max(newest.get(name, ""), row["updated_at"])
         for row, installation in zip(living, installations, strict=True):
             name = installation or row["device_token"]
-            if name not in known or newest[name] is row:
+            if name not in known or newest[name] == row["updated_at"]:
                 yield row
 
     def _to_part(self, subscriber: Item | None) -> Part:
@@ -141,11 +141,6 @@ class Tokens:
         for position, registration_id, registration in registrations:
             if position > after:
                 yield position, _registration_token(item, document, registration_id, registration)
-
-
-def _age(row: Item) -> tuple[str, str]:
-    # The digest decides between rows of one second, so that every reader keeps the same one.
-    return row["updated_at"], row["token_digest"]
 
 
 def _place_token(item: Item) -> Token:
