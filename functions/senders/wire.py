@@ -96,7 +96,7 @@ def _name(outcomes: Sequence[Outcome], usual: str) -> str:
 
 
 _REFUSALS: Mapping[type[Exception], Callable[[Any], Refusal]] = {
-    MalformedError: lambda _: Refusal(400, "invalid", "Bad Request", "The body is not JSON"),
+    MalformedError: lambda error: Refusal(400, "invalid", "Bad Request", f"The body is not JSON: {error.reason}"),
     FormError: lambda error: Refusal(400, "invalid", "Bad Request", error.problem),
     CursorError: lambda _: Refusal(400, "invalid", "Bad Request", "cursor must be the one of the answer before"),
     UnauthenticatedError: lambda _: Refusal(

@@ -325,7 +325,8 @@ def test_feedback_on_kazoo_leaves_revision_of_full_replacement(api: Api) -> None
         ({"provider": "wns", "code": "503"}, "not a verdict on the token"),
         ({"code": "unregistered"}, "unknown code"),
         ({"provider": "apns", "code": "UNREGISTERED"}, "unknown code"),
-        ({"provider": "mpns", "code": "404"}, "unknown code"),
+        ({"provider": "mpns", "code": "404"}, "unknown provider"),
+        ({"provider": "FCM"}, "unknown provider"),
     ],
 )
 def test_feedback_with_other_code_keeps_registration(
@@ -369,6 +370,14 @@ def test_feedback_malformed_entry_does_not_touch_others(entry: Any, reason: str,
     assert first["status"] == "invalid"
     assert first["reason"].startswith(reason)
     assert second == {"status": "removed"}
+    assert empty.settled(PLACES) == []
+
+
+def test_feedback_entry_with_null_members_of_other_kinds_is_applied(api: Api, empty: Stored) -> None:
+    api.places.put("token")
+    api.wait(1)
+    others = dict.fromkeys(("ksid", "sid", "account_id", "device_id", "registration_id"))
+    assert api.report(**place_report(at=api.at(), **others)) == {"status": "removed"}
     assert empty.settled(PLACES) == []
 
 

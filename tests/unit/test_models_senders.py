@@ -11,7 +11,16 @@ import pytest
 from pydantic import ValidationError
 
 from pushreg.models.engagement import OS_TYPES
-from pushreg.models.senders import CODES, PROVIDERS, EntryError, TokenReport, installation_of, judge, read_address
+from pushreg.models.senders import (
+    CODES,
+    PROVIDERS,
+    EntryError,
+    PlaceAddress,
+    TokenReport,
+    installation_of,
+    judge,
+    read_address,
+)
 
 GUIDE = Path(__file__).parents[2] / "docs" / "sending.md"
 ROW = re.compile(r"^\| (\w+) \| `([^`]+)` \| (dead|kept) \|", re.MULTILINE)
@@ -44,6 +53,10 @@ def report(**members: Any) -> TokenReport:
         ("2026-11-26t22:00:00-05:30", "2026-11-27T03:30:00Z"),
         ("2026-11-27T04:05:00Z", "2026-11-27T04:00:00Z"),
         ("1970-01-01T00:00:00+01:00", "1969-12-31T23:00:00Z"),
+        ("2026-11-27T03:59:59.9999999Z", "2026-11-27T03:59:59Z"),
+        ("2026-11-27T03:59:59.123456789+00:00", "2026-11-27T03:59:59Z"),
+        ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59Z"),
+        ("2017-01-01T05:29:60.5+05:30", "2016-12-31T23:59:59Z"),
     ],
 )
 def test_judge_dead_code_returns_second_not_after_now(at: str, second: str) -> None:
@@ -54,6 +67,14 @@ def test_report_from_year_without_four_digits_is_malformed() -> None:
     for at in ("9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "1000-01-01T00:00:00+23:59"):
         with pytest.raises(ValidationError):
             report(provider="fcm", code="UNREGISTERED", at=at)
+
+
+@pytest.mark.parametrize(
+    "at", ["2026-11-27T03:59:59.Z", "2026-11-27T03:59:61Z", "2026-11-27T24:00:00Z", "2026-11-27T03:59:59Z\n"]
+)
+def test_report_with_time_of_other_form_is_malformed(at: str) -> None:
+    with pytest.raises(ValidationError):
+        report(provider="fcm", code="UNREGISTERED", at=at)
 
 
 @pytest.mark.parametrize("at", ["2026-11-27T04:05:01Z", "2999-12-31T23:59:59-23:59"])
@@ -86,3 +107,11 @@ def test_address_of_two_kinds_is_malformed() -> None:
     ):
         with pytest.raises(EntryError):
             read_address(data)
+
+
+def test_address_with_null_members_of_other_kinds_is_read() -> None:
+    data = {"place_id": PLACE, "ksid": None, "application": None, "ufid": None, "device_id": None, "account_id": None}
+    assert read_address(data) == PlaceAddress(place_id=PLACE)
+    for nothing in ({"ksid": None}, {"application": "a", "ufid": None}):
+        with pytest.raises(EntryError):
+            read_address(nothing)

@@ -16,6 +16,7 @@ from pushreg_ops.terminal import Terminal, count
 
 app = typer.Typer(help="Accept the signed tokens of other servers in place of API keys.", no_args_is_help=True)
 _NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
+_ALGORITHM = "RS256"
 
 
 def _parse_name(text: str) -> str:
@@ -45,8 +46,11 @@ def add(
         str | None, typer.Option(metavar="ID", help="The key's id, as in the tokens; by default the file's name.")
     ] = None,
     algorithm: Annotated[
-        str, typer.Option(metavar="|".join(RSA_ALGORITHMS), help="The only algorithm accepted with an RSA key.")
-    ] = "RS256",
+        str | None,
+        typer.Option(
+            metavar="|".join(RSA_ALGORITHMS), help=f"The only one accepted with an RSA key; {_ALGORITHM} if not given."
+        ),
+    ] = None,
     jwks: Annotated[
         str | None, typer.Option(metavar="FILE|URL", help="The issuer's JSON Web Key Set (places).")
     ] = None,
@@ -78,22 +82,25 @@ def add(
     """
     if (pem is None) is (jwks is None):
         raise typer.BadParameter("give one of --pem and --jwks")
-    if kid is not None and pem is None:
-        raise typer.BadParameter("--kid belongs to --pem: a key set names its keys")
-    if algorithm not in RSA_ALGORITHMS:
+    if pem is None and (kid is not None or algorithm is not None):
+        raise typer.BadParameter("--kid and --algorithm belong to --pem: a key set names its keys and algorithms")
+    if algorithm not in (None, *RSA_ALGORITHMS):
         raise typer.BadParameter(f"{algorithm!r} is none of {', '.join(RSA_ALGORITHMS)}", param_hint="--algorithm")
     if family == "places" and (audience is None or not role_map):
         raise typer.BadParameter("tokens for places need --audience and --role-map")
     if family == "kazoo" and role_map:
         raise typer.BadParameter("--role-map is for places: a Kazoo token permits writing in its account")
-    keys = [read_pem(pem, kid, algorithm)] if pem is not None else read_key_set(str(jwks))
+    if "" in (audience, issuer):
+        raise typer.BadParameter("--audience and --issuer must not be empty")
+    terminal = Terminal(as_json=json)
+    keys = [read_pem(pem, kid, algorithm or _ALGORITHM)] if pem is not None else _read_key_set(str(jwks), terminal)
     # A path means nothing on another machine, so only a URL can be fetched again.
     source = jwks if jwks is not None and "://" in jwks else None
     template = Issuer("", "", name, family, "", "", issuer, audience, tuple(role_map or ()), source)
     with provision(stack, local) as provisioner:
         provisioner.add_issuer(template, keys)
     record = {"name": name, "added": [key.kid for key in keys]}
-    Terminal(as_json=json).show(record, f"issuer {name} added with {_describe_keys(keys)}")
+    terminal.show(record, f"issuer {name} added with {_describe_keys(keys)}")
 
 
 @app.command("list")
@@ -127,10 +134,17 @@ def refresh(name: Name, stack: Stack = None, local: Local = False, json: Json = 
         source = next((entry.source for entry in provisioner.list_issuers() if entry.name == name), None)
         if source is None:
             raise OperatorError(f"there is no issuer {name} with the URL of a key set: see `pushreg issuers list`")
-        keys = read_key_set(source)
-        added, removed = provisioner.refresh_issuer(name, keys)
+        terminal = Terminal(as_json=json)
+        added, removed = provisioner.refresh_issuer(name, _read_key_set(source, terminal))
     text = f"issuer {name}: {count(len(added), 'key')} added or changed, {count(len(removed), 'key')} removed"
-    Terminal(as_json=json).show({"name": name, "added": added, "removed": removed}, text)
+    terminal.show({"name": name, "added": added, "removed": removed}, text)
+
+
+def _read_key_set(source: str, terminal: Terminal) -> list[PublicKey]:
+    keys, problems = read_key_set(source)
+    for problem in problems:
+        terminal.note(f"left out: {problem}")
+    return keys
 
 
 def _describe_keys(keys: list[PublicKey]) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from pushreg.dynamodb import from_attributes
@@ -26,6 +26,7 @@ from pushreg_local.engines.memory import MemoryEngine
 from pushreg_local.errors import OperatorError
 from pushreg_local.tables import create_missing
 from pushreg_ops.directory_writer import DirectoryWriter
+from pushreg_ops.jwks import read_key_set
 from tests.support.calls import kazoo_data
 from tests.support.clients import connect_functions
 from tests.support.command import Run
@@ -135,6 +136,8 @@ def test_issuers_add_key_set_stores_every_signature_key(client: AdminClient, run
         ('{"keys": [{"kty": "RSA", "kid": "one", "n": "", "e": ""}]}', "'one'"),
         ('{"keys": [{"kty": "EC", "kid": "one", "crv": "P-256"}]}', "'one' is not usable"),
         ('{"keys": [{"kty": "RSA", "kid": 1, "n": "AQAB", "e": "AQAB"}]}', "1"),
+        ('{"keys": [{"kty": "RSA", "kid": "one", "alg": "none", "n": "AQAB", "e": "AQAB"}]}', "'one' is for 'none'"),
+        ('{"keys": [{"kty": "EC", "kid": "one", "alg": "ES256K", "crv": "secp256k1"}]}', "'one' is for 'ES256K'"),
     ],
 )
 def test_issuers_add_bad_key_set_is_refused(
@@ -144,6 +147,59 @@ def test_issuers_add_bad_key_set_is_refused(
     code, _, said = add_places(run, str(tmp_path / "keys.json"))
     assert (code, problem in said) == (1, True), said
     assert stored(client) == {}
+
+
+def test_issuers_add_and_refresh_leave_out_unusable_keys(key_server: KeyServer, client: AdminClient, run: Run) -> None:
+    short = rsa.generate_private_key(public_exponent=65537, key_size=1024).public_key().public_numbers()
+    unusable = [
+        to_jwk("short", n=encode(short.n.to_bytes(128, "big"))),
+        to_jwk("decrypting", alg="RSA-OAEP"),
+        to_jwk("a blank"),
+        {"kty": "OKP", "crv": "X25519", "kid": "agreeing", "x": encode(b"x" * 32)},
+    ]
+    key_server.content = json.dumps({"keys": [*unusable, to_jwk("one")]}).encode()
+    url = f"http://127.0.0.1:{key_server.server_port}/keys"
+    code, out, notes = add_places(run, url)
+    assert (code, out) == (0, "issuer azure added with the key one (RS256)\n")
+    names = ["short", "decrypting", "a blank", "agreeing"]
+    assert all(
+        line.startswith("left out: ") and name in line for name, line in zip(names, notes.splitlines(), strict=True)
+    )
+    assert stored(client).keys() == {"issuer#one"}
+    code, out, notes = run("issuers", "refresh", "azure", "--json")
+    assert (code, json.loads(out), notes) == (0, {"name": "azure", "added": [], "removed": []}, "")
+
+
+def test_issuers_add_private_key_in_set_is_refused_and_not_printed(
+    client: AdminClient, run: Run, tmp_path: Path
+) -> None:
+    secret = encode(private_key("one").private_numbers().d.to_bytes(256, "big"))
+    for members in ({}, {"alg": "RSA-OAEP"}, {"alg": "none"}):
+        keys = write_set(tmp_path / "keys.json", to_jwk("two"), to_jwk("one", d=secret, **members))
+        code, out, problem = add_places(run, keys)
+        assert (code, "'one' is a private key" in problem, secret in out + problem) == (1, True, False)
+    assert stored(client) == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "algorithm"),
+    [
+        (ed25519.Ed25519PrivateKey.generate(), "EdDSA"),
+        (ed448.Ed448PrivateKey.generate(), "EdDSA"),
+        (ec.generate_private_key(ec.SECP521R1()), "ES512"),
+    ],
+    ids=["ed25519", "ed448", "p-521"],
+)
+def test_issuers_add_pem_on_curve_takes_its_algorithm(
+    key: Any, algorithm: str, engine: MemoryEngine, client: AdminClient, run: Run, tmp_path: Path
+) -> None:
+    pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (tmp_path / "one.pem").write_bytes(pem)
+    assert run("issuers", "add", "kazoo", "--family", "kazoo", "--pem", str(tmp_path / "one.pem"))[0] == 0
+    assert stored(client)["issuer#one"]["algorithm"] == algorithm
+    run("accounts", "add", ACCOUNT_ID)
+    headers = {"x-auth-token": kazoo_signer(int(time.time()), ACCOUNT_ID).sign(algorithm, key, "one")}
+    assert put(engine, DEVICE, headers, {"data": kazoo_data("mobile-1")}) == 201
 
 
 def test_issuers_add_unusable_pem_is_refused(client: AdminClient, run: Run, tmp_path: Path) -> None:
@@ -164,6 +220,9 @@ def test_issuers_add_unusable_pem_is_refused(client: AdminClient, run: Run, tmp_
         ("--family", "kazoo", "--pem", "a", "--algorithm", "HS256"),
         ("--family", "kazoo", "--pem", "a", "--role-map", "Courier=write:all"),
         ("--family", "kazoo", "--jwks", "a", "--kid", "b"),
+        ("--family", "kazoo", "--jwks", "a", "--algorithm", "RS512"),
+        ("--family", "kazoo", "--pem", "a", "--issuer", ""),
+        ("--family", "places", "--jwks", "a", "--audience", "", "--role-map", "Courier=write:all"),
         ("--family", "places", "--jwks", "a", "--role-map", "Courier=write:all"),
         ("--family", "places", "--jwks", "a", "--audience", "b"),
         ("--family", "places", "--jwks", "a", "--audience", "b", "--role-map", "Courier=all"),
@@ -182,9 +241,44 @@ def test_issuers_add_for_unknown_place_is_refused(client: AdminClient, run: Run,
     assert stored(client) == {}
 
 
-def test_issuers_add_plain_http_is_refused(client: AdminClient, run: Run) -> None:
-    code, _, problem = add_places(run, "http://login.example.com/keys")
-    assert (code, "is not https" in problem) == (1, True)
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://login.example.com/keys", "is not https"),
+        ("http://127.0.0.1@login.example.com/keys", "is not https"),
+        ("file:///etc/keys.json", "is not https"),
+        ("https://[::1", "cannot be reached"),
+        ("https://login.example.com:port/keys", "cannot be reached"),
+    ],
+)
+def test_issuers_add_bad_url_is_refused(url: str, problem: str, client: AdminClient, run: Run) -> None:
+    code, _, said = add_places(run, url)
+    assert (code, problem in said) == (1, True), said
+    assert stored(client) == {}
+
+
+def test_key_set_sent_byte_by_byte_is_refused_after_its_time() -> None:
+    stop = threading.Event()
+
+    class Slow(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            # Each byte is in time for the socket.
+            while not stop.wait(0.05):
+                self.wfile.write(b" ")
+
+        def log_message(self, *_: Any) -> None:
+            """Print nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        thread = threading.Thread(target=partial(server.serve_forever, 0.02))
+        thread.start()
+        with pytest.raises(OperatorError, match="too slowly"):
+            read_key_set(f"http://127.0.0.1:{server.server_port}/keys", 0.3)
+        stop.set()
+        server.shutdown()
+        thread.join()
 
 
 class KeyServer(ThreadingHTTPServer):

@@ -99,9 +99,9 @@ PROVIDERS: Mapping[str, str] = {
 # Places hold FCM registration tokens (docs/spec/places.md).
 PLACES_PROVIDER = "fcm"
 
-# RFC 3339, with the fraction that datetime can read, of years with four digits in every time zone: stored times are
-# compared as texts.
-_MOMENT = re.compile(r"(?:19[7-9]\d|2\d{3})-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+# RFC 3339, of years with four digits in every time zone, since stored times are compared as texts. The fraction has as
+# many digits as the sender's platform prints: 3 to 9.
+_MOMENT = re.compile(r"((?:19[7-9]\d|2\d{3})-\d\d-\d\d[Tt ]\d\d:\d\d:)(\d\d)(?:\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 # A Firebase installation id, a colon, and the rest of an FCM registration token.
 _FCM_TOKEN = re.compile(r"([A-Za-z0-9_-]+):APA91b[A-Za-z0-9_-]+", re.ASCII)
 
@@ -156,14 +156,18 @@ def _check_application_id(text: str) -> str:
     return text
 
 
-def _to_moment(text: str) -> str:
+def _to_moment(value: Any) -> Any:
+    """Return the time in whole seconds, rounded down, and the second before a leap second for that."""
+    if not isinstance(value, str):
+        return value
+    match = _MOMENT.fullmatch(value)
     try:
-        moment = datetime.fromisoformat(text) if _MOMENT.fullmatch(text) else None
+        if match is not None:
+            minute, second, offset = match.groups()
+            return datetime.fromisoformat(f"{minute}{'59' if second == '60' else second}{offset}")
     except ValueError:
-        moment = None
-    if moment is None:
-        raise ValueError("must be a time in ISO 8601 with its offset, as in 2026-11-26T23:24:09Z")
-    return text
+        pass
+    raise ValueError("must be a time in ISO 8601 with its offset, as in 2026-11-26T23:24:09Z")
 
 
 _NonEmpty = StringConstraints(min_length=1)
@@ -188,7 +192,7 @@ class Report(Entry):
 
     provider: Annotated[str, _Short] | None = None
     code: Annotated[str, BeforeValidator(_to_text), _Short]
-    at: Annotated[str, AfterValidator(_to_moment)] | None = None
+    at: Annotated[datetime, BeforeValidator(_to_moment)] | None = None
 
 
 class TokenReport(Report):
@@ -248,7 +252,8 @@ class DeviceAddress(Entry):
 
 AnyReport = TokenReport | SubscriberReport | RegistrationReport
 Address = PlaceAddress | KsidAddress | UserAddress | ApplicationDeviceAddress | DeviceAddress
-# The members that tell the kinds of entries apart: an entry has all of one kind's, and of no other's.
+# The members that tell the kinds of entries apart: an entry has all of one kind's. One that is null counts as absent,
+# since many libraries write absent members so.
 _REPORTS: Mapping[tuple[str, ...], type[AnyReport]] = {
     ("place_id",): TokenReport,
     ("ksid",): SubscriberReport,
@@ -283,14 +288,16 @@ def judge(report: Report, now: datetime) -> tuple[Meaning, str]:
     """
     if report.provider is None:
         raise EntryError("provider is missing")
-    meaning = CODES.get(report.provider, {}).get(report.code)
+    if report.provider not in CODES:
+        return "kept", "unknown provider"
+    meaning = CODES[report.provider].get(report.code)
     if meaning is None:
         return "kept", "unknown code"
     if meaning == "kept":
         return "kept", "not a verdict on the token"
     if report.at is None:
         raise EntryError("at is missing")
-    at = datetime.fromisoformat(report.at).astimezone(UTC)
+    at = report.at.astimezone(UTC)
     if at > now + MAX_CLOCK_SKEW:
         raise EntryError("at is in the future")
     return "dead", f"{min(at, now):%Y-%m-%dT%H:%M:%SZ}"
@@ -305,7 +312,7 @@ def installation_of(token: str) -> str | None:
 def _read(data: Any, kinds: Mapping[tuple[str, ...], type[Any]]) -> Any:
     if not isinstance(data, dict):
         raise EntryError("not an object")
-    matching = [kind for members, kind in kinds.items() if all(name in data for name in members)]
+    matching = [kind for members, kind in kinds.items() if all(data.get(name) is not None for name in members)]
     if len(matching) != 1:
         choices = ", ".join(" and ".join(members) for members in kinds)
         raise EntryError(f"an entry has exactly one of: {choices}")
