@@ -376,7 +376,7 @@ def test_feedback_malformed_entry_does_not_touch_others(entry: Any, reason: str,
 def test_feedback_entry_with_null_members_of_other_kinds_is_applied(api: Api, empty: Stored) -> None:
     api.places.put("token")
     api.wait(1)
-    others = dict.fromkeys(("ksid", "sid", "account_id", "device_id", "registration_id"))
+    others: dict[str, Any] = dict.fromkeys(("ksid", "sid", "account_id", "device_id", "registration_id"))
     assert api.report(**place_report(at=api.at(), **others)) == {"status": "removed"}
     assert empty.settled(PLACES) == []
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -18,8 +19,8 @@ from h2.events import ConnectionTerminated, DataReceived, RequestReceived, Strea
 from tests.support.calls import Answer
 from tests.support.serving import serve
 
-# What a provider does with one message: a status, a body, and seconds of Retry-After.
-Verdict = tuple[int, dict[str, Any], int | None]
+# What a provider does with one message: a status, a body, and Retry-After.
+Verdict = tuple[int, Any, int | str | None]
 
 
 @dataclass
@@ -93,7 +94,7 @@ def _speak_http2(connection: Any, answer: Callable[[str], Verdict]) -> None:
                     headers = paths.pop(event.stream_id)
                     assert headers["authorization"].startswith("bearer ey")
                     assert headers["apns-topic"] == "com.example.app"
-                    status, body, retry_after = answer(headers[":path"].removeprefix("/3/device/"))
+                    status, body, retry_after = answer(unquote(headers[":path"].removeprefix("/3/device/")))
                     extra = [] if retry_after is None else [("retry-after", str(retry_after))]
                     http2.send_headers(event.stream_id, [(":status", str(status)), *extra])
                     http2.send_data(event.stream_id, json.dumps(body).encode(), end_stream=True)

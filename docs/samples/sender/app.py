@@ -6,14 +6,17 @@ from showing twice.
 """
 
 import json
+import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 import boto3
 import httpx
@@ -22,15 +25,20 @@ import jwt
 PARALLEL = 16
 ATTEMPTS = 4
 RECONNECTS = 3
-# Seconds: the longest wait for a provider that asks for patience, and the age at which credentials are renewed.
+# Seconds: the longest wait for a provider that asks for patience, the age at which credentials are renewed, and what
+# the last call and the report may take of the function's time.
 MAX_WAIT = 30.0
 RENEW_AFTER = 45 * 60
+RESERVE = 20.0
+# Pushreg's limits of a request: entries, and bytes less some for what is around them.
 ENTRIES = 100
+MAX_BYTES = 60_000
 # The members by which each kind of token is reported.
 NAMES = ("place_id", "device_token", "ksid", "sid", "account_id", "device_id", "registration_id")
 TOKENS = ("device_token", "sid", "registration_id")
 
 Token = dict[str, Any]
+Entry = TypeVar("Entry")
 
 
 @dataclass
@@ -68,6 +76,7 @@ class Sender:
         self._apns_url, self._of_thread = apns, threading.local()
         self._apns: list[httpx.Client] = []
         self._credentials: dict[str, tuple[float, str]] = {}
+        self._deadline = math.inf
 
     def close(self) -> None:
         """Close the connections."""
@@ -75,15 +84,20 @@ class Sender:
         for client in (self._pushreg, self._fcm, *self._apns):
             client.close()
 
-    def send(self, messages: list[Message]) -> list[str]:
-        """Send the messages to the living tokens of their addresses; return the ids of records to try again."""
+    def send(self, messages: list[Message], deadline: float = math.inf) -> list[str]:
+        """Send the messages to the living tokens of their addresses; return the ids of records to try again.
+
+        After the deadline, by time.monotonic(), no provider is called.
+        """
+        self._deadline = deadline
         failed: set[str] = set()
-        pending = messages
+        # The queue may deliver a record twice.
+        pending = {message.record_id: message for message in messages}
         # The second round is for tokens that were replaced while the first was on its way.
         for _ in range(2):
-            found = self._look_up([message.address for message in pending])
-            jobs = [(message, token) for message, tokens in zip(pending, found, strict=True) for token in tokens]
-            jobs = [(message, token) for message, token in jobs if name_of(token) not in message.sent_to]
+            found, unknown = self._look_up(list(pending.values()))
+            failed |= unknown
+            jobs = [(message, token) for message, token in found if name_of(token) not in message.sent_to]
             self._renew_credentials({token["provider"] for _, token in jobs})
             results = list(self._pool.map(lambda job: self._deliver(*job), jobs))
             reports = []
@@ -95,61 +109,86 @@ class Sender:
                 else:
                     reports.append((message, {name: token[name] for name in NAMES if name in token} | result))
             outcomes = self._report([report for _, report in reports])
-            pending = []
-            for (message, _), outcome in zip(reports, outcomes, strict=True):
-                if outcome["status"] == "newer" and message not in pending:
-                    pending.append(message)
+            pending = {}
+            for (message, report), outcome in zip(reports, outcomes, strict=True):
+                if outcome["status"] == "newer":
+                    pending[message.record_id] = message
+                elif outcome["status"] not in ("removed", "absent"):
+                    log(message.record_id, provider=report["provider"], code=report["code"], **outcome)
             if not pending:
                 break
-        return sorted(failed)
+        return sorted(failed | pending.keys())
 
-    def _look_up(self, addresses: list[dict[str, Any]]) -> list[list[Token]]:
-        """Return the tokens of each address."""
-        found: list[list[Token]] = [[] for _ in addresses]
-        for start in range(0, len(addresses), ENTRIES):
-            request: dict[str, Any] = {"addresses": addresses[start : start + ENTRIES], "cursor": None}
-            while True:
-                answer = self._post(self._pushreg, "/pushreg/v1/lookup", {}, request).raise_for_status().json()
-                for result in answer["results"]:
-                    found[start + result["address"]] += result.get("tokens", [])
-                request["cursor"] = answer["cursor"]
-                if answer["cursor"] is None:
-                    break
-        return found
+    def _look_up(self, messages: list[Message]) -> tuple[list[tuple[Message, Token]], set[str]]:
+        """Return the tokens of each message's address, and the records whose address gives none for other reasons."""
+        found: list[tuple[Message, Token]] = []
+        failed: set[str] = set()
+        for part in split(messages, lambda message: message.address):
+            request: dict[str, Any] = {"addresses": [message.address for message in part], "cursor": ""}
+            try:
+                while request["cursor"] is not None:
+                    answer = self._ask("/pushreg/v1/lookup", request)
+                    for result in answer["results"]:
+                        message = part[result["address"]]
+                        if result["status"] != "ok":
+                            log(message.record_id, **result)
+                            failed.add(message.record_id)
+                        found += [(message, token) for token in result.get("tokens", ())]
+                    request["cursor"] = answer["cursor"]
+            except httpx.HTTPError as error:
+                log(*(message.record_id for message in part), lookup=str(error))
+                failed |= {message.record_id for message in part}
+        return found, failed
 
     def _report(self, reports: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Report what the providers answered, and return what became of it; entries that failed are repeated."""
+        """Report what the providers answered, and return what became of it; entries that failed are repeated.
+
+        A report that cannot be made is no reason to send again: the next message to the token brings another.
+        """
         outcomes: list[dict[str, Any]] = []
-        for start in range(0, len(reports), ENTRIES):
-            request = {"results": reports[start : start + ENTRIES]}
-            results = (
-                self._post(self._pushreg, "/pushreg/v1/feedback", {}, request).raise_for_status().json()["results"]
-            )
+        for part in split(reports, lambda report: report):
+            results = [{"status": "failed"}] * len(part)
             for _ in range(ATTEMPTS):
+                try:
+                    results = self._ask("/pushreg/v1/feedback", {"results": part})["results"]
+                except httpx.HTTPError as error:
+                    log(feedback=str(error))
+                    break
                 if all(outcome["status"] != "failed" for outcome in results):
                     break
-                response = self._post(self._pushreg, "/pushreg/v1/feedback", {}, request)
-                results = response.raise_for_status().json()["results"]
             outcomes += results
         return outcomes
 
+    def _ask(self, path: str, request: dict[str, Any]) -> Any:
+        return self._post(self._pushreg, path, {}, request).raise_for_status().json()
+
     def _deliver(self, message: Message, token: Token) -> dict[str, Any]:
         """Hand the message over for one token, and return provider, code and the time before it was sent."""
-        at = datetime.now(UTC).isoformat(timespec="milliseconds")
         provider = token["provider"]
+        answer = {"provider": provider, "at": datetime.now(UTC).isoformat(timespec="milliseconds")}
         if provider not in ("fcm", "apns"):
-            return {"provider": provider, "code": "unsupported", "at": at}
+            return {**answer, "code": "unsupported"}
+        _, credential = self._credentials.get(provider, (0.0, None))
+        if credential is None or time.monotonic() > self._deadline:
+            return {**answer, "code": "unavailable"}
+        send = self._send_fcm if provider == "fcm" else self._send_apns
         try:
-            response = (self._send_fcm if provider == "fcm" else self._send_apns)(message, name_of(token))
-        except httpx.TransportError:
-            return {"provider": provider, "code": "unavailable", "at": at}
+            response = send(message, name_of(token), credential)
+        except httpx.HTTPError:
+            return {**answer, "code": "unavailable"}
         if response.is_success:
-            return {"provider": provider, "code": "ok", "at": at}
+            return {**answer, "code": "ok"}
+        code = read_code(provider, response)
+        # APNs refuses credentials with 403, FCM with 401: another try, or the dead letters, have better ones.
+        if response.status_code == (403 if provider == "apns" else 401):
+            log(message.record_id, provider=provider, code=code)
+            self._credentials.pop(provider, None)
+            return {**answer, "code": "unavailable"}
         if response.status_code == 429 or response.status_code >= 500:
-            return {"provider": provider, "code": "unavailable", "at": at}
-        return {"provider": provider, "code": read_code(provider, response), "at": at}
+            return {**answer, "code": "unavailable"}
+        return {**answer, "code": code}
 
-    def _send_fcm(self, message: Message, token: str) -> httpx.Response:
+    def _send_fcm(self, message: Message, token: str, credential: str) -> httpx.Response:
         # Registration tokens have a colon; what has none is a Firebase installation id.
         target = {"token": token} if ":" in token else {"fid": token}
         body = {
@@ -161,18 +200,18 @@ class Sender:
             }
         }
         project = self._secrets["fcm"]["project_id"]
-        headers = {"authorization": f"Bearer {self._credentials['fcm'][1]}"}
+        headers = {"authorization": f"Bearer {credential}"}
         return self._post(self._fcm, f"/v1/projects/{project}/messages:send", headers, body)
 
-    def _send_apns(self, message: Message, token: str) -> httpx.Response:
+    def _send_apns(self, message: Message, token: str, credential: str) -> httpx.Response:
         headers = {
-            "authorization": f"bearer {self._credentials['apns'][1]}",
+            "authorization": f"bearer {credential}",
             "apns-topic": self._secrets["apns"]["topic"],
             "apns-push-type": "alert",
             "apns-collapse-id": message.record_id,
         }
         body = {"aps": {"alert": {"title": message.title, "body": message.body}}}
-        return self._post(self._get_apns_client(), f"/3/device/{token}", headers, body)
+        return self._post(self._get_apns_client(), f"/3/device/{quote(token, safe='')}", headers, body)
 
     def _get_apns_client(self) -> httpx.Client:
         """Return the calling thread's own client, kept for the next message."""
@@ -189,8 +228,10 @@ class Sender:
             response = client.post(path, headers=headers, json=body)
             if response.status_code != 429 and response.status_code < 500:
                 return response
-            asked = response.headers.get("retry-after", "")
-            self._sleep(min(float(asked) if asked.isdigit() else 0.5 * 2**attempt, MAX_WAIT))
+            wait = min(read_retry_after(response.headers.get("retry-after", ""), 0.5 * 2**attempt), MAX_WAIT)
+            if time.monotonic() + wait > self._deadline:
+                return response
+            self._sleep(wait)
         return client.post(path, headers=headers, json=body)
 
     def _renew_credentials(self, providers: Iterable[str]) -> None:
@@ -198,8 +239,12 @@ class Sender:
         now = time.time()
         for provider in providers:
             if provider in ("fcm", "apns") and now > self._credentials.get(provider, (0.0, ""))[0] + RENEW_AFTER:
-                value = self._get_access_token(now) if provider == "fcm" else self._sign_provider_token(now)
-                self._credentials[provider] = (now, value)
+                try:
+                    value = self._get_access_token(now) if provider == "fcm" else self._sign_provider_token(now)
+                except httpx.HTTPError as error:
+                    log(provider=provider, credentials=str(error))
+                else:
+                    self._credentials[provider] = (now, value)
 
     def _get_access_token(self, now: float) -> str:
         """Exchange a signed assertion of the service account (RFC 7523)."""
@@ -227,6 +272,30 @@ def name_of(token: Token) -> str:
     return str(next(token[name] for name in TOKENS if name in token))
 
 
+def split(entries: Sequence[Entry], to_data: Callable[[Entry], Any]) -> Iterator[list[Entry]]:
+    """Yield the entries in parts that each fit into one request."""
+    part: list[Entry] = []
+    size = 0
+    for entry in entries:
+        length = len(json.dumps(to_data(entry)))
+        if part and (len(part) == ENTRIES or size + length > MAX_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(entry)
+        size += length + 1
+    if part:
+        yield part
+
+
+def read_retry_after(value: str, default: float) -> float:
+    """Return the seconds of a Retry-After header, which may be a number or a date (RFC 9110 section 10.2.3)."""
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return float(value) if value.isdecimal() else default
+    return max((moment - datetime.now(moment.tzinfo)).total_seconds(), 0.0)
+
+
 def read_code(provider: str, response: httpx.Response) -> str:
     """Return the provider's code of a refusal, its HTTP status if it has none."""
     try:
@@ -234,14 +303,37 @@ def read_code(provider: str, response: httpx.Response) -> str:
         if provider == "apns":
             return str(answer["reason"])
         return next(str(each["errorCode"]) for each in answer["error"].get("details", ()) if "errorCode" in each)
-    except (ValueError, KeyError, TypeError, StopIteration):
+    except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
         return str(response.status_code)
 
 
-def handle(sender: Sender, event: dict[str, Any]) -> dict[str, Any]:
+def read_message(record: dict[str, Any]) -> Message | None:
+    """Return the message of an SQS record, None if its body is another thing."""
+    try:
+        body = json.loads(record["body"])
+        address, title, text = body["address"], body["title"], body["body"]
+        # What is no JSON to others, such as half of a surrogate pair, must not spoil a request with other messages.
+        json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
+        if not all(isinstance(value, str | int) for value in (title, text, *address.values())):
+            return None
+        return Message(record["messageId"], address, title, text)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def handle(sender: Sender, event: dict[str, Any], deadline: float = math.inf) -> dict[str, Any]:
     """Send the messages of an SQS event; return those to try again (ReportBatchItemFailures)."""
-    messages = [Message(each["messageId"], **json.loads(each["body"])) for each in event["Records"]]
-    return {"batchItemFailures": [{"itemIdentifier": each} for each in sender.send(messages)]}
+    read = {record["messageId"]: read_message(record) for record in event["Records"]}
+    malformed = [record_id for record_id, message in read.items() if message is None]
+    if malformed:
+        log(*malformed, problem="malformed")
+    failed = sender.send([message for message in read.values() if message is not None], deadline)
+    return {"batchItemFailures": [{"itemIdentifier": each} for each in (*malformed, *failed)]}
+
+
+def log(*records: str, **members: Any) -> None:
+    """Print a line for CloudWatch; never with a token."""
+    print(json.dumps({"records": records, **members}))
 
 
 _senders: list[Sender] = []
@@ -252,4 +344,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if not _senders:
         parameter = boto3.client("ssm").get_parameter(Name=os.environ["SECRETS_PARAMETER"], WithDecryption=True)
         _senders.append(Sender(json.loads(parameter["Parameter"]["Value"]), os.environ["PUSHREG_URL"]))
-    return handle(_senders[0], event)
+    remaining = context.get_remaining_time_in_millis() / 1000
+    return handle(_senders[0], event, time.monotonic() + remaining - RESERVE)

@@ -47,6 +47,7 @@ _KEPT: Mapping[str, frozenset[str]] = {
             "BadCertificate",
             "BadCertificateEnvironment",
             "BadCollapseId",
+            "BadEnvironmentKeyIdInToken",
             "BadExpirationDate",
             "BadMessageId",
             "BadPath",
@@ -70,6 +71,7 @@ _KEPT: Mapping[str, frozenset[str]] = {
             "TooManyProviderTokenUpdates",
             "TooManyRequests",
             "TopicDisallowed",
+            "UnrelatedKeyIdInToken",
         }
     ),
     "webpush": frozenset({"400", "401", "403", "413", "429", "500", "502", "503", "504"}),
