@@ -27,7 +27,8 @@ def run(
     revoked_since: Annotated[
         str | None,
         typer.Option(
-            metavar="TABLE", help="After a restore: the Directory table that was in use, to compare keys with."
+            metavar="TABLE",
+            help="After a restore: the Directory table that was in use, to list what was revoked since.",
         ),
     ] = None,
     stack: Stack = None,

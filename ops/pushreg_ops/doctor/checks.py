@@ -31,7 +31,6 @@ from pushreg.schema import (
 from pushreg.stores.directory import to_entry
 from pushreg_local.errors import OperatorError
 from pushreg_ops.aws import call_unless
-from pushreg_ops.directory_writer import DirectoryWriter
 from pushreg_ops.jwks import check_key
 from pushreg_ops.records.invariants import check_directory as find_violations
 from pushreg_ops.records.scanning import scan
@@ -83,7 +82,7 @@ def check_directory(registry: Registry, clock: Clock = now) -> Iterator[CheckRes
     Unreadable entries, keys that expire or have unknown owners, unusable issuers, and unprotected applications.
     """
     epoch = int(clock().timestamp())
-    entries, unreadable = _read_entries(registry)
+    entries, unreadable = _read_entries(registry, registry.directory)
     counts = Counter(type(entry).__name__ for entry in entries)
     accounts = {entry.account_id for entry in entries if isinstance(entry, Account)}
     places = {entry.place_id for entry in entries if isinstance(entry, Place)}
@@ -119,10 +118,10 @@ def check_directory(registry: Registry, clock: Clock = now) -> Iterator[CheckRes
             yield CheckResult("note", f"application {application.application_id}", detail, fix)
 
 
-def _read_entries(registry: Registry) -> tuple[list[Entry], int]:
-    """Return the directory's entries, and how many items are unreadable."""
+def _read_entries(registry: Registry, table: str) -> tuple[list[Entry], int]:
+    """Return the entries of a directory table, and how many items are unreadable."""
     entries, unreadable = [], 0
-    for page in scan(registry.client, registry.directory):
+    for page in scan(registry.client, table):
         for item in page:
             if any(find_violations([item])):
                 unreadable += 1
@@ -153,19 +152,42 @@ def _check_issuers(issuers: list[Issuer], places: set[str]) -> Iterator[CheckRes
 
 
 def check_revoked(registry: Registry, table: str) -> Iterator[CheckResult]:
-    """Yield the keys of this directory that are not in the other table, which was in use when this one was restored."""
-    keys = _list_keys(registry, registry.directory)
-    revoked = sorted(set(keys) - set(_list_keys(registry, table)))
-    for key_id in revoked:
-        fix = f"run `pushreg keys revoke {key_id}`"
-        yield CheckResult("bad", f"key {key_id}", f"works again, but was revoked: {table} does not have it", fix)
-    if not revoked:
-        yield CheckResult("good", "keys", f"none of {len(keys):,} was revoked in {table}")
+    """Yield what this directory, restored, accepts again: keys, issuers' keys and authTokens that the other one lacks.
+
+    The other table is the one that was in use; OperatorError if it is missing or holds no directory.
+    """
+    if call_unless(registry.client.describe_table, "ResourceNotFoundException", TableName=table) is None:
+        raise OperatorError(f"there is no table {table}: name the Directory table that was in use")
+    restored, _ = _read_entries(registry, registry.directory)
+    used, _ = _read_entries(registry, table)
+    if not used:
+        raise OperatorError(f"the table {table} holds no directory: name the Directory table that was in use")
+    results = sorted(_find_revived(restored, used, table), key=lambda result: result.subject)
+    yield from results
+    if not results:
+        yield CheckResult("good", "directory", f"accepts nothing that was revoked in {table}")
 
 
-def _list_keys(registry: Registry, table: str) -> list[str]:
-    entries = DirectoryWriter(registry.client, table).list("credential")
-    return [entry.key_id for entry in entries if isinstance(entry, Credential)]
+def _find_revived(restored: list[Entry], used: list[Entry], table: str) -> Iterator[CheckResult]:
+    keys = {entry.secret_digest for entry in used if isinstance(entry, Credential)}
+    issuers = {entry.kid: entry.name for entry in used if isinstance(entry, Issuer)}
+    tokens = {entry.application_id: entry.auth_token_digest for entry in used if isinstance(entry, Application)}
+    for entry in restored:
+        match entry:
+            case Credential() if entry.secret_digest not in keys:
+                detail = f"works again, but was revoked: {table} does not have it"
+                yield CheckResult("bad", f"key {entry.key_id}", detail, f"run `pushreg keys revoke {entry.key_id}`")
+            case Issuer() if entry.kid not in issuers:
+                detail = f"its key {entry.kid} counts again, but was removed: {table} does not have it"
+                again = ", then add it again with the key it has now" if entry.name in issuers.values() else ""
+                fix = f"run `pushreg issuers remove {shlex.quote(entry.name)}`{again}"
+                yield CheckResult("bad", f"issuer {entry.name}", detail, fix)
+            case Application() if entry.auth_token_digest != tokens.get(entry.application_id, entry.auth_token_digest):
+                detail = f"has another authToken than in {table}, or none"
+                fix = (
+                    f"run `pushreg apps add {shlex.quote(entry.application_id)} --auth-token VALUE` with the newer one"
+                )
+                yield CheckResult("bad", f"application {entry.application_id}", detail, fix)
 
 
 def _check_form(table: str, description: dict[str, Any]) -> CheckResult:

@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import pytest
 
-from pushreg.models.directory import Credential
+from pushreg.models.directory import Application, Credential
 from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, digest
 from pushreg_local.client import AdminClient
 from pushreg_local.demo import ACCOUNT_ID
 from pushreg_local.errors import OperatorError
 from pushreg_ops.directory_writer import DirectoryWriter
-from pushreg_ops.doctor.checks import CheckResult, check_directory, check_tables
+from pushreg_ops.doctor.checks import CheckResult, check_directory, check_revoked, check_tables
 from pushreg_ops.doctor.smoke_test import ACCOUNT, NAME, PLACE, SmokeTest
 from pushreg_ops.registry import Registry
 from tests.support.calls import Send
@@ -180,6 +180,56 @@ def test_check_tables_changed_stack_is_bad(registry: Registry) -> None:
         assert (table, "bad", "TTL is off: expired items are not removed") in found
     assert (DEVICES, "note", "deletion protection is off") in found
     assert all(each.fix for each in check_tables(stack) if each.verdict != "good")
+
+
+def test_check_revoked_finds_all_that_works_again(registry: Registry, other: Registry) -> None:
+    moment = "2026-01-01T00:00:00Z"
+    kept = (
+        Credential(digest("kept"), "kazoo", "write", moment, account_id=ACCOUNT_ID),
+        kazoo_issuer("new", name="rotated"),
+        Application("same", moment, digest("token")),
+    )
+    revived = (
+        Credential(digest("leaked"), "kazoo", "write", moment, account_id=ACCOUNT_ID),
+        kazoo_issuer("old", name="rotated"),
+        kazoo_issuer("gone", name="gone"),
+    )
+    restored, used = (DirectoryWriter(each.client, each.directory) for each in (registry, other))
+    for entry in kept:
+        restored.add(entry)
+        used.add(entry)
+    for entry in revived:
+        restored.add(entry)
+    for application_id, token in (("replaced", digest("old")), ("open", None)):
+        restored.add(Application(application_id, moment, token))
+        used.add(Application(application_id, moment, digest("new")))
+    # What was added since, and is not here.
+    used.add(Application("newer", moment, digest("token")))
+    (leaked, *_) = revived
+    demo = {f"key {each.key_id}" for each in restored.list("credential") if isinstance(each, Credential)}
+    demo -= {f"key {entry.key_id}" for entry in (*kept, *revived) if isinstance(entry, Credential)}
+    results = [each for each in check_revoked(registry, other.directory) if each.subject not in demo]
+    assert isinstance(leaked, Credential)
+    assert {(each.verdict, each.subject, each.fix) for each in results} == {
+        ("bad", f"key {leaked.key_id}", f"run `pushreg keys revoke {leaked.key_id}`"),
+        ("bad", "issuer gone", "run `pushreg issuers remove gone`"),
+        (
+            "bad",
+            "issuer rotated",
+            "run `pushreg issuers remove rotated`, then add it again with the key it has now",
+        ),
+        ("bad", "application replaced", "run `pushreg apps add replaced --auth-token VALUE` with the newer one"),
+        ("bad", "application open", "run `pushreg apps add open --auth-token VALUE` with the newer one"),
+    }
+    (good,) = check_revoked(registry, registry.directory)
+    assert (good.verdict, good.detail) == ("good", f"accepts nothing that was revoked in {registry.directory}")
+
+
+@pytest.mark.parametrize("table", ["nothing-of-that-name", SUBSCRIBERS])
+def test_check_revoked_other_table_is_refused(table: str, registry: Registry) -> None:
+    # Every key would count as revoked.
+    with pytest.raises(OperatorError, match="name the Directory table that was in use"):
+        list(check_revoked(registry, registry.tables.get(table, table)))
 
 
 def test_check_directory_dangling_keys_and_open_applications_are_noted(registry: Registry) -> None:
