@@ -31,7 +31,6 @@ PLACE, FOREIGN_PLACE, UNKNOWN_PLACE = (
 )
 APPLICATION, FOREIGN_APPLICATION, UNKNOWN_APPLICATION = "first-app", "second-app", "third-app"
 APP, DEVICE_ID, SUBSCRIBER = "com.example.app", "device-1", "device-of-subscriber"
-KAZOO_TABLE, ENGAGEMENT_TABLE, PLACES_TABLE = "DevicesTable", "SubscribersTable", "PlacesTable"
 
 
 def secret(name: str) -> str:

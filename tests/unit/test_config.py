@@ -17,7 +17,6 @@ def test_settings_without_variables_use_defaults() -> None:
         endpoint=None,
         transport="direct",
         namespace="Pushreg",
-        function_name="local",
         function_version="local",
         always_http_200=False,
         duplicate_as_update=False,
@@ -29,7 +28,6 @@ def test_settings_read_every_variable() -> None:
     said = {
         "AWS_REGION": "eu-west-1",
         "AWS_DEFAULT_REGION": "eu-west-2",
-        "AWS_LAMBDA_FUNCTION_NAME": "places-function",
         "AWS_LAMBDA_FUNCTION_VERSION": "7",
         "DYNAMODB_ENDPOINT": "http://127.0.0.1:8000",
         "ENGAGEMENT_ALWAYS_HTTP_200": "true",
@@ -46,7 +44,6 @@ def test_settings_read_every_variable() -> None:
         endpoint="http://127.0.0.1:8000",
         transport="boto3",
         namespace="Mine",
-        function_name="places-function",
         function_version="7",
         always_http_200=True,
         duplicate_as_update=True,

@@ -24,7 +24,7 @@ from tests.support.time import Time
 
 EPOCH = 1_767_225_600
 ACCOUNT = "a" * 32
-PLACE, OTHER_PLACE = "1ee68c4e-7008-4227-a92d-e1b13ac64f30", "2ee68c4e-7008-4227-a92d-e1b13ac64f30"
+PLACE = "1ee68c4e-7008-4227-a92d-e1b13ac64f30"
 KAZOO = kazoo_signer(EPOCH, ACCOUNT)
 PLACES = places_signer(EPOCH, "Courier")
 ISSUERS = (kazoo_issuer(), places_issuer(f"Courier=write:{PLACE}", "Manager=admin:all", "Clerk=read:all"))

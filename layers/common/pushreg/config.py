@@ -33,7 +33,6 @@ class Settings(NamedTuple):
     endpoint: str | None
     transport: Literal["direct", "boto3"]
     namespace: str
-    function_name: str
     function_version: str
     always_http_200: bool
     duplicate_as_update: bool
@@ -55,7 +54,6 @@ class Settings(NamedTuple):
             endpoint=variables.get("DYNAMODB_ENDPOINT") or None,
             transport=_transport(variables),
             namespace=variables.get("METRICS_NAMESPACE") or "Pushreg",
-            function_name=variables.get("AWS_LAMBDA_FUNCTION_NAME") or "local",
             function_version=variables.get("AWS_LAMBDA_FUNCTION_VERSION") or "local",
             always_http_200=_flag(variables, "ENGAGEMENT_ALWAYS_HTTP_200"),
             duplicate_as_update=_flag(variables, "ENGAGEMENT_DUPLICATE_AS_UPDATE"),

@@ -111,8 +111,8 @@ class Request(NamedTuple):
 class Context:
     """What one request may use; `moment` (ISO 8601) and `epoch` (seconds) are its one reading of the clock.
 
-    `operation` names the request in the log line: the method at first, set by operations that know better. So are
-    `key_id`, of the credential, and `tenant`: the account, place or application.
+    The others are for the log line. `operation` is the method until an operation knows a better name; `key_id` (of the
+    credential) and `tenant` (the account, place or application) are set when they are known.
     """
 
     settings: Settings
