@@ -264,6 +264,40 @@ def test_deployer_policy_allows_exactly_what_cloudformation_and_sam_call(transla
     assert allowed == (called - unused) | set(chain(*CALLED_BY_OTHERS.values()))
 
 
+# How CloudFormation creates what the template names itself; all other names begin with the stack's and a dash.
+NAMED = {
+    "AWS::Budgets::Budget": ("budgets:ModifyBudget", "arn:aws:budgets::ACCOUNT:budget/{Budget[BudgetName]}"),
+    "AWS::CloudWatch::Dashboard": (
+        "cloudwatch:PutDashboard",
+        "arn:aws:cloudwatch::ACCOUNT:dashboard/{DashboardName}",
+    ),
+    "AWS::Events::EventBus": ("events:CreateEventBus", "arn:aws:events:REGION:ACCOUNT:event-bus/{Name}"),
+    "AWS::Lambda::LayerVersion": ("lambda:PublishLayerVersion", "arn:aws:lambda:REGION:ACCOUNT:layer:{LayerName}"),
+}
+
+
+def test_deployer_policy_reaches_what_the_template_names(translated: dict[str, Any]) -> None:
+    named = [each for kind in NAMED for each in find(translated, kind)]
+    assert {each["Type"] for each in named} == NAMED.keys()
+    values = {"AWS::StackName": "STACK", "AWS::Region": "REGION", "MonthlyBudget": "1", "AlarmEmail": "a@b"}
+    statements = json.loads(DEPLOYER.read_text("utf-8"))["Statement"]
+    for each in named:
+        action, arn = NAMED[each["Type"]]
+        names = json.loads(json.dumps(each["Properties"]), object_hook=lambda node: name_of(node, values))
+        reached = [pattern for each in statements if action in each["Action"] for pattern in each["Resource"]]
+        assert any(fnmatchcase(arn.format(**names), pattern) for pattern in reached), (arn.format(**names), reached)
+
+
+def name_of(node: dict[str, Any], values: dict[str, str]) -> Any:
+    """Return the text of a reference to one of the values, anything else as it is."""
+    match node:
+        case {"Ref": str() as name} if name in values:
+            return values[name]
+        case {"Fn::Sub": str() as text}:
+            return re.sub(r"\$\{([\w:]+)\}", lambda match: values.get(match[1], match[0]), text)
+    return node
+
+
 def test_deployer_policy_reaches_no_item_and_no_role_of_others() -> None:
     statements = json.loads(DEPLOYER.read_text("utf-8"))["Statement"]
     actions = {action for statement in statements for action in statement["Action"]}
