@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, cast
+from urllib.parse import SplitResult, urlsplit
 
 import boto3
 from botocore.config import Config
@@ -19,6 +20,8 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ProfileNotFound,
     ReadTimeoutError,
+    SSOError,
+    TokenRetrievalError,
 )
 from botocore.parsers import ResponseParserError
 
@@ -55,10 +58,26 @@ class AdminClient(Client, Protocol):
     def update_table(self, **parameters: Any) -> dict[str, Any]: ...
 
 
+def split_address(text: str) -> SplitResult | None:
+    """Return the parts of an http or https URL with a host and, if it names one, a valid port; None for other texts."""
+    try:
+        parts = urlsplit(text)
+        is_known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        return None
+    return parts if is_known else None
+
+
 def connect_endpoint(endpoint: str) -> AdminClient:
-    """Return a client for a local endpoint, without retries and without the machine's AWS credentials."""
+    """Return a client for a local endpoint, without retries and without the machine's AWS credentials.
+
+    OperatorError if the endpoint is not a URL that botocore accepts.
+    """
     session = boto3.Session("local", "local", region_name=REGION)
-    client = session.client("dynamodb", endpoint_url=endpoint, config=_ONE_TRY)
+    try:
+        client = session.client("dynamodb", endpoint_url=endpoint, config=_ONE_TRY)
+    except ValueError as error:
+        raise OperatorError(f"{endpoint!r} is no address of a DynamoDB: use one like http://127.0.0.1:8000") from error
     return cast("AdminClient", client)
 
 
@@ -92,6 +111,8 @@ def explain(
         raise OperatorError("no AWS region is set: set AWS_REGION to the stack's region") from error
     except ProfileNotFound as error:
         raise OperatorError(f"{error}: set AWS_PROFILE to one that exists") from error
+    except (SSOError, TokenRetrievalError) as error:
+        raise OperatorError(f"{error}: sign in again (`aws sso login`)") from error
     except ReadTimeoutError as error:
         raise OperatorError(f"{target} took too long to answer: try again when it is less busy") from error
     except (ConnectTimeoutError, EndpointConnectionError, HTTPClientError) as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, cast
 
 import boto3
@@ -10,6 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from pushreg_local.client import CONNECTIONS, AdminClient, explain
+from pushreg_local.errors import OperatorError
 
 _CONFIG = Config(
     # Our own code builds every request; botocore's validation takes a third of an import's time.
@@ -26,16 +28,25 @@ def connect_stack(name: str, region: str | None) -> tuple[AdminClient, Mapping[s
 
     Without a region, AWS_DEFAULT_REGION or the profile determines it.
     """
-    with explain(f"the stack {name}"):
+    with _explain_settings(), explain(f"the stack {name}"):
         # The AWS CLI reads AWS_REGION; boto3 does not, so the caller passes it.
         session = boto3.Session(region_name=region or None)
         formation: Any = session.client("cloudformation", config=_CONFIG)
         client = cast("AdminClient", session.client("dynamodb", config=_CONFIG))
-    with explain(f"the stack {name} in {formation.meta.region_name}"):
+    with _explain_settings(), explain(f"the stack {name} in {formation.meta.region_name}"):
         (stack,) = formation.describe_stacks(StackName=name)["Stacks"]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
     parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
     return client, outputs, parameters
+
+
+@contextmanager
+def _explain_settings() -> Iterator[None]:
+    # What botocore says of an address, or of a credential process's output, that it cannot use.
+    try:
+        yield
+    except ValueError as error:
+        raise OperatorError(f"the AWS configuration is not usable: {error}; check ~/.aws/config and AWS_*") from error
 
 
 def identify(name: str, region: str | None) -> str:

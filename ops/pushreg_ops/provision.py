@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import shlex
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from pushreg_ops.auditing import Action, Auditor
 from pushreg_ops.directory_writer import DirectoryWriter
 from pushreg_ops.jwks import PublicKey
 from pushreg_ops.registry import Registry
+from pushreg_ops.terminal import quote
 
 SECRET_BYTES = 32
 
@@ -294,7 +294,7 @@ class Provisioner:
         for key in keys:
             if session.get(self._registry.directory, entry_key(kind, key)) is None:
                 raise OperatorError(
-                    f"there is no {kind} {key}: add it first with `pushreg {noun or kind}s add {shlex.quote(key)}`"
+                    f"there is no {kind} {key}: add it first with `pushreg {noun or kind}s add {quote(key)}`"
                 )
 
     def _now(self) -> str:

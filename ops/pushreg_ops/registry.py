@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pushreg.errors import StoreError
 from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS
-from pushreg_local.client import AdminClient, connect_endpoint, explain
+from pushreg_local.client import AdminClient, connect_endpoint, explain, split_address
 from pushreg_local.errors import OperatorError
 from pushreg_local.ready_file import find_running
 from pushreg_local.tables import TABLES
@@ -111,10 +110,13 @@ def _open_local(endpoint: str | None, environ: Mapping[str, str]) -> Registry:
     template_file = find_template(Path.cwd())
     running = find_running(Path.cwd()) or find_running(template_file.parent) or {}
     port, api_port = environ.get("DYNAMODB_PORT"), environ.get("PORT")
+    for name, each in (("DYNAMODB_PORT", port), ("PORT", api_port)):
+        if each and not (each.isascii() and each.isdecimal() and 0 < int(each) <= 65535):
+            raise NoTargetError(f"{name} is {each!r}, which is no port: set it to a number, or unset it")
     if endpoint is None:
         running_endpoint = running.get("dynamodb_endpoint", f"http://127.0.0.1:{DEFAULT_PORT}")
         endpoint = f"http://127.0.0.1:{port}" if port else running_endpoint
-    elif urlsplit(endpoint).scheme not in ("http", "https") or not urlsplit(endpoint).hostname:
+    elif split_address(endpoint) is None:
         raise NoTargetError(f"{ENDPOINT_VARIABLE} is {endpoint!r}, which is no address: use http://127.0.0.1:8000")
     address = f"http://127.0.0.1:{api_port or DEFAULT_API_PORT}"
     if not api_port and running.get("dynamodb_endpoint") == endpoint:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -26,14 +27,14 @@ class Terminal:
     def say(self, text: str, style: str = "") -> None:
         """Print a line, unless the output is JSON."""
         if not self._as_json:
-            self._out.print(Text(text, style=style))
+            self._out.print(Text(_escape_lines(text), style=style))
 
     def show(self, record: Mapping[str, Any], text: str) -> None:
         """Print one result: the record as JSON, or the text."""
         if self._as_json:
             typer.echo(json.dumps(record))
         else:
-            self._out.print(Text(text))
+            self._out.print(Text(_escape_lines(text)))
 
     def complain(self, problem: str) -> None:
         """Print the problem to standard error; see the function of the same name."""
@@ -42,18 +43,23 @@ class Terminal:
     def note(self, text: str) -> None:
         """Print the text to standard error, where it cannot be mixed into results, unless the output is JSON."""
         if not self._as_json:
-            Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False).print(text)
+            console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
+            console.print(_escape_lines(text))
 
     def confirm(self, question: str, option: str = "--yes") -> None:
         """Ask on standard error and raise typer.Exit(1) unless the answer is yes.
 
-        OperatorError names the option that makes the question unnecessary if the output is JSON.
+        OperatorError names the option that makes the question unnecessary if the output is JSON or nobody answers.
         """
         if self._as_json:
             raise OperatorError(f"{question} With --json nothing is asked: add {option}")
-        typer.echo(f"{question} [y/N]: ", nl=False, err=True)
+        typer.echo(f"{_escape_lines(question)} [y/N]: ", nl=False, err=True)
         # Not typer.confirm(), which makes Ctrl-C and the end of the input alike.
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        answer = sys.stdin.readline()
+        if not answer:
+            typer.echo(err=True)
+            raise OperatorError(f"nobody answered the question: add {option}")
+        if answer.strip().lower() not in ("y", "yes"):
             raise typer.Exit(1)
 
     def list(self, columns: Sequence[str], records: Iterable[Mapping[str, Any]]) -> None:
@@ -77,13 +83,32 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def escape(text: str) -> str:
+    """Return the text with escapes such as `\\x1b` in place of what a terminal would act on or not show.
+
+    Stored ids come from strangers: control characters in them could rewrite what the operator sees.
+    """
+    return "".join(each if each.isprintable() else _to_escape(ord(each)) for each in text)
+
+
+def quote(text: str) -> str:
+    """Return the text as one word of a command line that can be pasted into a shell.
+
+    To a shell a pasted control character is a key, even between quotes, so it is escaped as bash and zsh read it.
+    """
+    if text.isprintable():
+        return shlex.quote(text)
+    text = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"$'{escape(text)}'"
+
+
 def complain(problem: str, *, as_json: bool = False) -> None:
     """Print the problem to standard error, as text or as a JSON object with the member `error`."""
     if as_json:
         typer.echo(json.dumps({"error": problem}), err=True)
         return
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
-    console.print(Text.assemble(("pushreg: ", "bold red"), problem))
+    console.print(Text.assemble(("pushreg: ", "bold red"), _escape_lines(problem)))
 
 
 def _cell(value: object) -> str:
@@ -91,4 +116,14 @@ def _cell(value: object) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return escape(", ".join(map(str, value)) if isinstance(value, list) else str(value))
+
+
+def _escape_lines(text: str) -> str:
+    return "\n".join(map(escape, text.split("\n")))
+
+
+def _to_escape(code: int) -> str:
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"

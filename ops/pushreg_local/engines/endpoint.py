@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
-from pushreg_local.client import connect_endpoint, explain
+from pushreg_local.client import connect_endpoint, explain, split_address
 from pushreg_local.errors import OperatorError
 
 
@@ -12,12 +10,8 @@ class ExistingEndpoint:
     """Uses the endpoint and never starts or stops anything."""
 
     def __init__(self, address: str) -> None:
-        parts = urlsplit(address)
-        try:
-            known = parts.scheme in ("http", "https") and parts.hostname and parts.port is not None
-        except ValueError:
-            known = False
-        if not known or parts.path.strip("/") or parts.query:
+        parts = split_address(address)
+        if parts is None or parts.port is None or parts.path.strip("/") or parts.query:
             raise OperatorError(f"{address} is not a DynamoDB endpoint like http://127.0.0.1:8000")
         self._endpoint = address.rstrip("/")
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 
+from pushreg_local.client import split_address
 from pushreg_ops.commands.options import Json, Local, Stack, parse_account_id, reach
 from pushreg_ops.migrate.files import Checkpoint
 from pushreg_ops.migrate.formats.engagement import EngagementConverter
@@ -21,10 +21,13 @@ from pushreg_ops.migrate.formats.rows import Converter, ImportRun
 from pushreg_ops.migrate.job import ImportJob
 from pushreg_ops.migrate.listing import ListingSource
 from pushreg_ops.migrate.sources import FileSource, Source, recognize
+from pushreg_ops.migrate.streams import find_descriptor
 from pushreg_ops.progress import meter
 from pushreg_ops.registry import STALE_PARAMETERS
 from pushreg_ops.terminal import Terminal, count
 
+_HEADER_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+_HEADER_VALUE = re.compile(r"[ -~]+")
 _ZONE = re.compile(r"([A-Za-z]{1,8})=([+-][0-9]{2}:?[0-9]{2})", re.ASCII)
 
 
@@ -186,11 +189,11 @@ def _open(sources: list[str], format: Format, headers: Mapping[str, str], page_s
 
 def _name_state(sources: list[str]) -> str:
     """Return the first part of the names of the checkpoint and report files."""
-    host = urlsplit(sources[0]).hostname if "://" in sources[0] else None
-    if host:
-        return f"subscribers-{host}"
+    parts = split_address(sources[0])
+    if parts is not None:
+        return f"subscribers-{parts.hostname}"
     path = Path(sources[0])
-    return path.name if path.is_file() else "stdin"
+    return path.name if find_descriptor(path) is None and path.is_file() else "stdin"
 
 
 def _parse_zone(text: str) -> tuple[str, str]:
@@ -211,7 +214,7 @@ def _read_lines(header: str) -> list[str]:
 
 def _parse_header(line: str) -> tuple[str, str]:
     name, colon, value = line.partition(":")
-    if not (name.strip() and colon and value.strip()):
+    if not (colon and _HEADER_NAME.fullmatch(name.strip()) and _HEADER_VALUE.fullmatch(value.strip())):
         # The line may hold a secret, so the message does not repeat it.
-        raise typer.BadParameter("a header is NAME: VALUE", param_hint="--header")
+        raise typer.BadParameter("a header is NAME: VALUE, in printable ASCII", param_hint="--header")
     return name.strip(), value.strip()

@@ -13,7 +13,7 @@ from pushreg_ops.progress import meter
 from pushreg_ops.records.scanning import estimate
 from pushreg_ops.records.statistics import Statistics
 from pushreg_ops.records.wording import OWNERS, describe_counts
-from pushreg_ops.terminal import Terminal
+from pushreg_ops.terminal import Terminal, escape
 
 # These widths leave room for the counts in 80 columns; a place's id has 36 characters.
 BAR = 36
@@ -58,7 +58,7 @@ def _format(family: str, record: Mapping[str, Any]) -> str:
 
 
 def _format_counts(counts: Mapping[str, int]) -> list[str]:
-    lines = [f"{name:{NAME}} {number:,}" for name, number in [*counts.items()][:MAX_LINES]]
+    lines = [f"{escape(name):{NAME}} {number:,}" for name, number in [*counts.items()][:MAX_LINES]]
     return lines + ([f"and {len(counts) - MAX_LINES:,} more, which --json lists"] if len(counts) > MAX_LINES else [])
 
 

@@ -24,7 +24,7 @@ from pushreg_ops.records.scanning import ignore
 from pushreg_ops.records.statistics import Statistics
 from pushreg_ops.registry import Registry, explain_failures
 from pushreg_ops.streams import Follower
-from pushreg_ops.terminal import count
+from pushreg_ops.terminal import count, quote
 
 # A form with the longest token, percent-encoded.
 MAX_FORM = 16 * 1024
@@ -143,7 +143,7 @@ class Pages:
     def _to_command(self, name: str, *arguments: str) -> str:
         # After -- an id that begins with a hyphen is no option.
         end = ["--"] if any(each.startswith("-") and len(each) > 1 and each[:2] != "--" for each in arguments) else []
-        return f"pushreg {name} {shlex.join([*self._target, *end, *arguments])}"
+        return " ".join(["pushreg", name, *map(quote, [*self._target, *end, *arguments])])
 
     def _render(self, name: str, status: int = 200, **values: Any) -> Response:
         text = self._templates.get_template(f"{name}.html").render(values, name=name)

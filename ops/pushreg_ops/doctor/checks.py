@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ from pushreg_ops.records.invariants import check_directory as find_violations
 from pushreg_ops.records.scanning import scan
 from pushreg_ops.records.wording import EXPIRY_NOTICE
 from pushreg_ops.registry import STALE_PARAMETERS, Registry
-from pushreg_ops.terminal import count
+from pushreg_ops.terminal import count, quote
 
 Verdict = Literal["good", "note", "bad"]
 # Error codes with which DynamoDB Local and moto reject unsupported calls.
@@ -113,7 +112,7 @@ def check_directory(registry: Registry, clock: Clock = now) -> Iterator[CheckRes
     for application in (entry for entry in entries if isinstance(entry, Application)):
         if application.auth_token_digest is None:
             detail = "accepts subscriptions from anyone who knows its appId"
-            name = shlex.quote(application.application_id)
+            name = quote(application.application_id)
             fix = f"run `pushreg apps add {name} --auth-token VALUE`, if its clients send an authToken"
             yield CheckResult("note", f"application {application.application_id}", detail, fix)
 

@@ -121,7 +121,8 @@ def replace_file(path: Path, content: bytes) -> None:
 @contextmanager
 def open_replacement(path: Path) -> Iterator[IO[bytes]]:
     """Yield a file that replaces the path atomically and durably when the block succeeds, with mode 0600."""
-    temporary = path.with_name(f".{path.name[:200]}.{uuid.uuid4().hex[:8]}")
+    # At most 50 characters of the name: four bytes each, of the 255 that a name may have.
+    temporary = path.with_name(f".{path.name[:50]}.{uuid.uuid4().hex[:8]}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:

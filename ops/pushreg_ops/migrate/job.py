@@ -105,7 +105,9 @@ class ImportJob:
             counts = importer.run()
         except (OperatorError, KeyboardInterrupt) as error:
             kind, reason = (StoppedError, "stopped") if isinstance(error, KeyboardInterrupt) else (OperatorError, error)
-            raise kind(f"{reason}; {checkpoint.rows:,} rows are done: run the same command again to resume") from error
+            if path is not None and (checkpoint.rows or kind is StoppedError):
+                reason = f"{reason}; {checkpoint.rows:,} rows are done: run the same command again to resume"
+            raise kind(str(reason)) from error
         finally:
             size = rejects.sync()
             rejects.close()

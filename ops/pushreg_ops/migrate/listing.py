@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlunsplit
 
 import urllib3
 
 from pushreg.codecs import json
 from pushreg.errors import MalformedError
+from pushreg_local.client import split_address
 from pushreg_local.errors import OperatorError
 from pushreg_ops.migrate.sources import Row
 
@@ -24,8 +25,8 @@ class ListingSource:
     def __init__(
         self, address: str, headers: Mapping[str, str], page_size: int, retries: urllib3.Retry = RETRIES
     ) -> None:
-        parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        parts = split_address(address)
+        if parts is None:
             raise OperatorError(f"{address} is not a URL like https://HOST/api/v1/subscribers")
         self._parts = parts
         self._headers = {"Accept": "application/json", **headers}
@@ -66,7 +67,9 @@ class ListingSource:
             # Following a redirect could send the credentials to another host.
             answer = self._pool.request("GET", address, headers=self._headers, redirect=False)
         except urllib3.exceptions.HTTPError as error:
-            raise OperatorError(f"{self.name} cannot be reached: {type(error).__name__}") from error
+            # Without the connection's representation before it.
+            reason = str(getattr(error, "reason", error)).rpartition("): ")[2]
+            raise OperatorError(f"{self.name} cannot be reached: {reason}") from error
         if answer.status in (401, 403):
             raise OperatorError(f"{self.name} answers {answer.status}: pass credentials with --header")
         if answer.status != 200:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import re
@@ -15,11 +16,12 @@ import ijson  # type: ignore[import-untyped]  # It has no annotations.
 from pushreg.codecs import json
 from pushreg.errors import MalformedError
 from pushreg_local.errors import OperatorError
-from pushreg_ops.migrate.streams import Input, explain_input
+from pushreg_ops.migrate.formats.places import PLACE_NAMES, TOKEN_NAMES
+from pushreg_ops.migrate.streams import Input, explain_input, find_descriptor
 
 # Longer than the line of any registration.
 MAX_LINE = 1024 * 1024
-_CSV_HEADER = re.compile(rb'(\xef\xbb\xbf)?["a-z_, ]*(place_id|device_token)["a-z_, ]*\r?\n', re.IGNORECASE)
+_CSV_HEADER = re.compile(rb'(\xef\xbb\xbf)?["a-z_,; \t]*(place_id|device_token)["a-z_,; \t]*\r?\n', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,12 @@ class FileSource:
 
     def __init__(self, paths: Sequence[Path], member: str | None = None) -> None:
         self._member = member
+        descriptors = [each for each in map(find_descriptor, paths) if each is not None]
+        if len(set(descriptors)) < len(descriptors):
+            raise OperatorError("standard input, or another open stream, is named twice: it can be read only once")
         self._inputs = [Input(path) for path in paths]
+        for each in self._inputs:
+            _check_encoding(each)
 
     @property
     def name(self) -> str:
@@ -104,6 +111,11 @@ class FileSource:
             return _read_csv(file, source.name)
         if self._member is not None and not _is_lines(source.head, self._member):
             return _read_array(file, source.name, self._member)
+        if _is_document(source.head):
+            raise OperatorError(
+                f"{source.name} is one JSON document, not JSON Lines: write each row on a line of its own, such as with"
+                " `jq -c '.[]'` for an array or `jq -c .` for objects on several lines"
+            )
         return _read_lines(file, source.name, skip)
 
 
@@ -111,6 +123,18 @@ def _is_csv(source: Input) -> bool:
     name = source.path.name.lower()
     # What comes through a pipe has no name.
     return name.endswith((".csv", ".csv.gz")) or (not source.is_file and _CSV_HEADER.match(source.head) is not None)
+
+
+def _check_encoding(source: Input) -> None:
+    """Raise OperatorError if the content is not UTF-8 but text in a known encoding."""
+    if source.head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise OperatorError(f"{source.name} is UTF-16: convert it, such as with `iconv -f UTF-16 -t UTF-8`")
+
+
+def _is_document(head: bytes) -> bool:
+    """Whether the file is a JSON array, or an object that goes on after its first line."""
+    first = head.removeprefix(codecs.BOM_UTF8).lstrip().partition(b"\n")[0].strip()
+    return first.startswith(b"[") or first == b"{"
 
 
 def _is_lines(head: bytes, member: str) -> bool:
@@ -185,6 +209,9 @@ def _read_csv(file: IO[bytes], path: str) -> Iterator[Row]:
 
     try:
         reader = csv.DictReader(decode(), restkey="", strict=True)
+        names = reader.fieldnames or ()
+        if names and not (any(each in names for each in PLACE_NAMES) and any(each in names for each in TOKEN_NAMES)):
+            raise OperatorError(f"{path} does not begin with the names of its columns: place_id,device_token")
         for content in reader:
             fault = "more fields than the header names" if content.pop("", None) else None
             yield Row(content, position, fault, reader.line_num)

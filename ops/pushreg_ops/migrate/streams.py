@@ -19,8 +19,8 @@ from pushreg_ops.migrate.files import open_replacement
 STANDARD = Path("-")
 SNIFF_BYTES = 64 * 1024
 _GZIP_MAGIC = b"\x1f\x8b"
-# Links to streams that are open already: replacing what they lead to would not reach whoever reads it.
-_OPEN_STREAMS = (Path("/dev/fd"), Path("/proc/self/fd"), Path("/dev/stdout"), Path("/dev/stderr"))
+# As many as Linux follows.
+_MAX_LINKS = 40
 
 
 class PeekedStream(io.RawIOBase):
@@ -63,7 +63,7 @@ class Input:
         with explain_input(path):
             stream, self.is_compressed = self._open()
             self.head = stream.head
-            self.is_file = path != STANDARD and path.parent not in _OPEN_STREAMS and path.is_file()
+            self.is_file = find_descriptor(path) is None and path.is_file()
             if self.is_file:
                 stream.close()
                 self.size = None if self.is_compressed else path.stat().st_size
@@ -82,12 +82,30 @@ class Input:
         return cast("IO[bytes]", io.BufferedReader(stream, SNIFF_BYTES))
 
     def _open(self) -> tuple[PeekedStream, bool]:
-        file = cast("IO[bytes]", sys.stdin.buffer) if self.path == STANDARD else self.path.open("rb")
-        stream = PeekedStream(file)
+        descriptor = find_descriptor(self.path)
+        # A descriptor is read from where it is; opened by its path, a file would be read from its start.
+        stream = PeekedStream(self.path.open("rb") if descriptor is None else os.fdopen(os.dup(descriptor), "rb"))
         if not stream.head.startswith(_GZIP_MAGIC):
             return stream, False
         raw = cast("IO[bytes]", io.BufferedReader(stream, SNIFF_BYTES))
         return PeekedStream(cast("IO[bytes]", gzip.GzipFile(fileobj=raw)), raw), True
+
+
+def find_descriptor(path: Path) -> int | None:
+    """Return the descriptor of the open stream that the path leads to: 0 for `-` and /dev/stdin; None for other files.
+
+    Such a stream is used as it is: opening its path again would read or write a file from its start, and replacing what
+    the path leads to would not reach whoever has it open.
+    """
+    if path == STANDARD:
+        return 0
+    for _ in range(_MAX_LINKS):
+        if path.name.isdecimal() and path.parent.resolve() in (Path(f"/proc/{os.getpid()}/fd"), Path("/dev/fd")):
+            return int(path.name)
+        if not path.is_symlink():
+            return None
+        path = path.parent / path.readlink()
+    return None
 
 
 @contextmanager
@@ -106,12 +124,12 @@ def explain_input(path: Path) -> Iterator[None]:
 def open_output(path: Path) -> Iterator[IO[bytes]]:
     """Yield a file for what the path is to hold; OperatorError, before the block runs, if it cannot be written.
 
-    A regular or absent file is replaced when the block succeeds, at the end of symbolic links; pipes and character
-    devices are written to; `-` is standard output. A name that ends with `.gz` compresses.
+    A regular or absent file is replaced when the block succeeds, at the end of symbolic links; pipes, character devices
+    and open streams such as /dev/stdout are written to; `-` is standard output. A name that ends with `.gz` compresses.
     """
     try:
         with _open_raw(path) as raw:
-            if path.suffix != ".gz":
+            if path.suffix.lower() != ".gz":
                 yield raw
                 raw.flush()
                 return
@@ -138,10 +156,11 @@ def _open_raw(path: Path) -> Iterator[IO[bytes]]:
         mode = None
     if mode is not None and stat.S_ISBLK(mode):
         raise OperatorError(f"{path} is a block device: name a file")
-    is_stream = path in _OPEN_STREAMS or path.parent in _OPEN_STREAMS
-    if mode is not None and (is_stream or not stat.S_ISREG(mode)):
+    descriptor = find_descriptor(path)
+    if descriptor is not None or (mode is not None and not stat.S_ISREG(mode)):
         # Without O_CREAT and O_TRUNC: what is there is written to as it is. A folder raises IsADirectoryError.
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CLOEXEC), "wb") as file:
+        opened = os.open(path, os.O_WRONLY | os.O_CLOEXEC) if descriptor is None else os.dup(descriptor)
+        with os.fdopen(opened, "wb") as file:
             yield file
         return
     target = Path(os.path.realpath(path))

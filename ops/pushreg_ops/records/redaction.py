@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from pushreg.schema import DIGEST, Key
+from pushreg_ops.terminal import escape
 
 SHOWN = 6
 # The ends of a shorter secret would give too much of it away.
@@ -21,4 +22,4 @@ def redact(secret: str) -> str:
 
 def shorten(key: Key) -> str:
     """Return the key in readable form, with digests shortened."""
-    return " ".join(_DIGEST.sub(lambda match: f"{match[0][:8]}…", value) for value in key.values())
+    return " ".join(_DIGEST.sub(lambda match: f"{match[0][:8]}…", escape(value)) for value in key.values())

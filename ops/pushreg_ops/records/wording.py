@@ -14,7 +14,7 @@ from pushreg.stores.changes import Change
 from pushreg_ops.records.inspection import SEARCHED
 from pushreg_ops.records.scanning import measure
 from pushreg_ops.registry import Registry
-from pushreg_ops.terminal import count
+from pushreg_ops.terminal import count, escape
 
 # Of on-demand tables in us-east-1: a strongly consistent read unit covers 4 KiB.
 UNIT_BYTES = 4096
@@ -76,7 +76,8 @@ def describe_change(change: Change) -> str:
     detail = change.detail
     key = " ".join(f"{name}={value}" for name, value in detail["key"].items())
     tokens = ",".join(each[:12] for each in detail["token_digests"])
-    return f"{detail['at']} {change.kind:7} {detail['family']:10} {key} {detail['reason'] or '-'} {tokens}".rstrip()
+    line = f"{detail['at']} {change.kind:7} {detail['family']:10} {key} {detail['reason'] or '-'} {tokens}"
+    return escape(line).rstrip()
 
 
 def describe_key(key: Credential) -> dict[str, Any]:
@@ -122,4 +123,4 @@ def _label(words: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
 def _format(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "-" if value is None else str(value)
+    return "-" if value is None else escape(str(value))

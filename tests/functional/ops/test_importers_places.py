@@ -47,7 +47,7 @@ def test_places_import_keeps_times_in_utc() -> None:
         ({"place_id": PLACE_ID, "device_token": " "}, "device_token: "),
         ({"place_id": PLACE_ID, "device_token": "x" * 4097}, "device_token: "),
         ({"place_id": PLACE_ID}, "device_token: "),
-        ({"id": PLACE_ID, "device_token": "t"}, "names its columns"),
+        ({"id": PLACE_ID, "device_token": "t"}, "no place_id"),
         ({"place_id": PLACE_ID, "device_token": "t", "updated_at": "yesterday"}, "ISO 8601"),
         ([PLACE_ID, "t"], "not an object"),
     ],

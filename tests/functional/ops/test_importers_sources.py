@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,6 +89,25 @@ def test_source_invalid_json_line_is_faulty_row(tmp_path: Path) -> None:
         ('{"a":', False),
         ({"a": 3}, True),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "remedy"),
+    [
+        ("a.jsonl", json.dumps(ROWS).encode(), "jq -c '.[]'"),
+        ("a.jsonl", json.dumps(ROWS, indent=2).encode(), "jq -c '.[]'"),
+        ("a.jsonl", json.dumps(ROWS[0], indent=2).encode("utf-8-sig"), "jq -c ."),
+        ("a.jsonl", '{"a":1}\n'.encode("utf-16"), "iconv -f UTF-16"),
+        ("a.csv", "place_id,device_token\n".encode("utf-16"), "iconv -f UTF-16"),
+        ("a.csv", b"place_id;device_token\np1;t1\n", "place_id,device_token"),
+        ("a.csv", b"p1,t1\n", "place_id,device_token"),
+        ("a.csv", b"Place_ID,Device_Token\np1,t1\n", "place_id,device_token"),
+    ],
+)
+def test_source_in_other_form_is_refused_with_remedy(tmp_path: Path, name: str, content: bytes, remedy: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(OperatorError, match=re.escape(remedy)):
+        contents(FileSource([tmp_path / name]))
 
 
 def test_source_endless_line_is_refused(tmp_path: Path) -> None:
@@ -203,5 +224,18 @@ def test_source_response_without_listing_is_refused() -> None:
     listing.answer = lambda path, secret: (200, b"<html>")  # type: ignore[method-assign]
     with serve(listing) as address, pytest.raises(OperatorError, match="did not send JSON"):
         contents(ListingSource(address, {}, 10))
+
+
+@pytest.mark.parametrize("address", ["ftp://example.com/", "https://[::1/x", "https://example.com:99999/", "http://"])
+def test_source_address_that_is_no_url_is_refused(address: str) -> None:
     with pytest.raises(OperatorError, match="not a URL"):
-        ListingSource("ftp://example.com/", {}, 10)
+        ListingSource(address, {}, 10)
+
+
+def test_source_server_that_does_not_answer_is_explained() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}/x"
+        source = ListingSource(f"{address}?key=secret", {}, 10, RETRIES.new(total=0))
+        with pytest.raises(OperatorError, match=rf"^{address} cannot be reached: [^(]*Connection refused$"):
+            contents(source)

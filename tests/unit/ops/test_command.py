@@ -65,12 +65,62 @@ def test_command_address_of_something_else_is_one_line(
     assert "check the address and the port" in problem
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:8000", "localhost", "ftp://127.0.0.1:8000", "http://"])
-def test_command_endpoint_without_scheme_is_one_line(address: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1:8000", "localhost", "ftp://127.0.0.1:8000", "http://", "http://[::1", "http://a:x", "http://a:99999"],
+)
+def test_command_endpoint_that_is_no_url_is_one_line(address: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PUSHREG_ENDPOINT", address)
     code, out, problem = run("stats", "--local")
     assert (code, out, problem.count("\n")) == (2, "", 1)
     assert "is no address" in problem
+
+
+@pytest.mark.parametrize("address", ["http://a b", "http://é:1", "http://a_b:8000"])
+def test_command_endpoint_that_botocore_refuses_is_one_line(
+    address: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUSHREG_ENDPOINT", address)
+    code, out, problem = run("stats", "--local")
+    assert (code, out, problem.count("\n")) == (1, "", 1)
+    assert "is no address" in problem
+
+
+@pytest.mark.parametrize("name", ["PORT", "DYNAMODB_PORT"])
+@pytest.mark.parametrize("value", ["abc", "99999", "0", "8000/x?"])
+def test_command_port_that_is_none_is_one_line(
+    name: str, value: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    code, out, problem = run("stats", "--local")
+    assert (code, out, problem.count("\n")) == (2, "", 1)
+    assert f"{name} is {value!r}, which is no port" in problem
+
+
+@pytest.mark.parametrize(
+    ("setting", "wanted"),
+    [
+        ({"AWS_ENDPOINT_URL": "garbage"}, "Invalid endpoint: garbage"),
+        ({"AWS_CONFIG_FILE": "process"}, "Expecting value"),
+        ({"AWS_CONFIG_FILE": "sso"}, "aws sso login"),
+        ({"AWS_PROFILE": "nobody"}, "set AWS_PROFILE to one that exists"),
+    ],
+)
+def test_command_unusable_aws_configuration_is_one_line(
+    setting: dict[str, str], wanted: str, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in [each for each in os.environ if each.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    (tmp_path / "process").write_text("[default]\ncredential_process = echo hello\n")
+    account = "sso_start_url = https://x\nsso_region = us-east-1\nsso_account_id = 1\nsso_role_name = x\n"
+    (tmp_path / "sso").write_text(f"[default]\n{account}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, value in ({"AWS_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"} | setting).items():
+        monkeypatch.setenv(name, value)
+    code, out, problem = run("stats", "--stack", "prod")
+    assert (code, out, problem.count("\n")) == (1, "", 1)
+    assert wanted in problem
 
 
 @pytest.mark.parametrize(

@@ -78,15 +78,37 @@ def test_output_that_cannot_be_written_is_refused_before_block(tmp_path: Path, n
         pytest.fail("the block ran")
 
 
+@pytest.mark.parametrize("name", ["/dev/stdout", "/proc/self/fd/1", "link"])
+def test_output_open_stream_is_appended_to(tmp_path: Path, name: str) -> None:
+    """As the shell's `>> file` asks for."""
+    (tmp_path / "link").symlink_to("/dev/stdout")
+    (tmp_path / "all.jsonl").write_bytes(b"kept\n")
+    code = (
+        "import sys; from pathlib import Path; from pushreg_ops.migrate.streams import open_output\n"
+        "with open_output(Path(sys.argv[1])) as file: file.write(b'added\\n')"
+    )
+    with (tmp_path / "all.jsonl").open("ab") as file:
+        subprocess.run([sys.executable, "-c", code, name], stdout=file, cwd=tmp_path, check=True)
+    assert ((tmp_path / "all.jsonl").read_bytes(), (tmp_path / "link").is_symlink()) == (b"kept\nadded\n", True)
+
+
+def test_output_name_may_have_255_bytes(tmp_path: Path) -> None:
+    path = tmp_path / ("é" * 124 + ".jsonl")
+    with open_output(path) as file:
+        file.write(LINES)
+    assert path.read_bytes() == LINES
+
+
 def test_output_full_device_is_one_line() -> None:
     with pytest.raises(OperatorError, match="No space left"), open_output(Path("/dev/full")) as file:
         file.write(b"x" * 100_000)
 
 
-def test_output_with_gz_suffix_is_compressed(tmp_path: Path) -> None:
-    with open_output(tmp_path / "out.jsonl.gz") as file:
+@pytest.mark.parametrize("name", ["out.jsonl.gz", "OUT.JSONL.GZ"])
+def test_output_with_gz_suffix_is_compressed(tmp_path: Path, name: str) -> None:
+    with open_output(tmp_path / name) as file:
         file.write(LINES)
-    assert gzip.decompress((tmp_path / "out.jsonl.gz").read_bytes()) == LINES
+    assert gzip.decompress((tmp_path / name).read_bytes()) == LINES
 
 
 def test_input_gzip_is_recognized_by_content(tmp_path: Path) -> None:
@@ -128,6 +150,23 @@ def test_input_standard_input_is_read_through_pipe(name: str) -> None:
     assert ran.stdout == "[{'place_id': 'p1', 'device_token': 't1'}]\n"
 
 
+def test_input_standard_input_is_read_from_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "rows").write_bytes(LINES)
+    code = (
+        "import os; from pathlib import Path; from pushreg_ops.migrate.sources import FileSource\n"
+        "os.lseek(0, 8, 0); print([row.content['a'] for row in FileSource([Path('/dev/stdin')]).read(0)])"
+    )
+    with (tmp_path / "rows").open("rb") as file:
+        ran = subprocess.run([sys.executable, "-c", code], stdin=file, capture_output=True, text=True, check=True)
+    assert ran.stdout == "[2, 3]\n"
+
+
+@pytest.mark.parametrize("names", [("-", "-"), ("-", "/dev/stdin")])
+def test_input_standard_input_twice_is_refused(names: tuple[str, ...]) -> None:
+    with pytest.raises(OperatorError, match="named twice"):
+        FileSource([Path(name) for name in names])
+
+
 def test_standard_output_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     written = io.BytesIO()
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written))
@@ -143,6 +182,7 @@ def test_standard_output_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
         (b'{"id":"x","doc":{}}\n', "kazoo"),
         (b'{\n "total": 3,\n "subscribers": [', "engagement"),
         (b"place_id,device_token\r\n", "places"),
+        (b"place_id;device_token\n", "places"),
         (b'\xef\xbb\xbf"device_token","place_id"\n', "places"),
         (b'{"place_id":"x","device_token":"y"}\n', "places"),
         (b'{"family":"places","place_id":"x","device_token":"y"}\n', None),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import subprocess
 from typing import Any
 
 import pytest
 
 from pushreg_local.errors import OperatorError
-from pushreg_ops.terminal import Terminal, complain
+from pushreg_ops.terminal import Terminal, complain, quote
 
 RECORDS: list[dict[str, Any]] = [{"id": "a", "n": 1, "many": ["x", "y"]}, {"id": "[b]", "many": []}]
 
@@ -46,3 +48,37 @@ def test_terminal_long_line_is_not_wrapped(capsys: pytest.CaptureFixture[str]) -
 def test_terminal_complaint_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     complain("no [such] thing")
     assert capsys.readouterr() == ("", "pushreg: no [such] thing\n")
+
+
+def test_terminal_control_characters_are_printed_as_escapes(capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = "a\x1b[2J\x07\x9b31m\u202eb\u2028\U000e0001"
+    escaped = r"a\x1b[2J\x07\u009b31m\u202eb\u2028\U000e0001"
+    terminal = Terminal()
+    terminal.say(f"1 {hostile}\n2")
+    terminal.show({}, hostile)
+    terminal.list(["id", "names"], [{"id": f"{hostile}\t\n", "names": [hostile]}])
+    terminal.note(hostile)
+    terminal.complain(hostile)
+    printed = capsys.readouterr()
+    assert printed.out == f"1 {escaped}\n2\n{escaped}\n{escaped}" + r"\x09\x0a" + f"\t{escaped}\n"
+    assert printed.err == f"{escaped}\npushreg: {escaped}\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["plain", "it's", "\x03rm -rf ~\n", "\x1b[201~\nid\n", "a'b\\c\t", "me\u202e\u00a0é\U000e0001", "\\n", "$(id)"],
+)
+def test_quote_in_bash_is_the_text_without_control_characters(text: str) -> None:
+    quoted = quote(text)
+    assert quoted.isprintable()
+    command = ["bash", "-c", f"printf %s {quoted}"]
+    assert subprocess.run(command, capture_output=True, env={"LC_ALL": "C.UTF-8"}, check=True).stdout == text.encode()
+
+
+def test_terminal_end_of_input_at_question_names_option(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    with pytest.raises(OperatorError, match="add --yes"):
+        Terminal().confirm("Remove?")
+    assert capsys.readouterr().err == "Remove? [y/N]: \n"

@@ -28,7 +28,7 @@ class PlacesConverter:
         if not isinstance(row, dict):
             raise RowError("the row is not an object")
         if not any(name in row for name in PLACE_NAMES):
-            raise RowError("no place_id: the first line of a CSV file names its columns, as in place_id,device_token")
+            raise RowError("no place_id")
         created_at, updated_at = (read_moment(row.get(name)) for name in ("created_at", "updated_at"))
         moment = updated_at or created_at
         return create_token(
