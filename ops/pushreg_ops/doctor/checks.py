@@ -179,13 +179,11 @@ def _find_revived(restored: list[Entry], used: list[Entry], table: str) -> Itera
             case Issuer() if entry.kid not in issuers:
                 detail = f"its key {entry.kid} counts again, but was removed: {table} does not have it"
                 again = ", then add it again with the key it has now" if entry.name in issuers.values() else ""
-                fix = f"run `pushreg issuers remove {shlex.quote(entry.name)}`{again}"
+                fix = f"run `pushreg issuers remove {quote(entry.name)}`{again}"
                 yield CheckResult("bad", f"issuer {entry.name}", detail, fix)
             case Application() if entry.auth_token_digest != tokens.get(entry.application_id, entry.auth_token_digest):
                 detail = f"has another authToken than in {table}, or none"
-                fix = (
-                    f"run `pushreg apps add {shlex.quote(entry.application_id)} --auth-token VALUE` with the newer one"
-                )
+                fix = f"run `pushreg apps add {quote(entry.application_id)} --auth-token VALUE` with the newer one"
                 yield CheckResult("bad", f"application {entry.application_id}", detail, fix)
 
 
