@@ -52,6 +52,8 @@ def test_engagement_import_takes_what_functions_take() -> None:
     stored = (entity.ksid, entity.appId, entity.deviceId, entity.sid, entity.osType, entity.cloud, entity.active)
     assert stored == ("42", "7", "1", "9223372036854775808", "ipod", False, True)
     assert read_entity(EngagementConverter(RUN), listed(userAgent="x" * 300)).userAgent == "x" * 256
+    assert read_entity(EngagementConverter(RUN), listed(osType="android", isgcm="TRUE")).osType == "androidgcm"
+    assert read_entity(EngagementConverter(RUN), listed(osType="Android", isJpush=True)).osType == "androidjpush"
 
 
 def test_engagement_import_inactive_subscriber_without_sid_has_one_claim() -> None:

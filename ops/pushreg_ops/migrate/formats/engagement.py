@@ -51,6 +51,8 @@ _NAMES = frozenset(
         "deviceName",
         "sid",
         "osType",
+        "isGCM",
+        "isJpush",
         "createdDateStr",
         "userAgent",
         "ipAddress",
