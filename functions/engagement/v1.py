@@ -20,7 +20,7 @@ PREFIXES = ("", "/vpns", "/kpns")
 
 def list_routes() -> Routes:
     """Return the API's operations by method and resource."""
-    routes: dict[str, dict[str, Operation]] = {wire_v1.LEGACY_LOCATION: {"POST": _locate}}
+    routes: dict[str, dict[str, Operation]] = {}
     for prefix in PREFIXES:
         base = f"{prefix}/api/v1"
         routes[f"{base}/subscribers"] = {"GET": _list, "POST": _subscribe}
@@ -29,6 +29,7 @@ def list_routes() -> Routes:
         routes[f"{base}/subscribers/{{ksid}}/inactivate"] = {"POST": _inactivate}
         routes[f"{base}/subscribers/delete/ksids"] = {"POST": _delete}
         routes[f"{base}/location"] = {"POST": _locate}
+        routes[f"{prefix}{wire_v1.LEGACY_LOCATION}"] = {"POST": _locate}
     return routes
 
 

@@ -27,6 +27,7 @@ from pushreg.models.engagement_v1 import MAX_DELETED, KsidList, ListQuery, Locat
 from pushreg.stores.managed_subscribers import UncountableError
 from pushreg.stores.subscribers import Subscriber
 
+# Below the same prefixes as the others.
 LEGACY_LOCATION = "/service/geolocupdate"
 # What a list may weigh before it ends early: Lambda's responses hold 6 MB, in which a character can take four.
 MAX_LIST_BYTES = 1_500_000
@@ -117,7 +118,7 @@ def read_location(request: Request) -> Location:
     data = take_only(_decode(request))
     if isinstance(data, dict):
         data = take_only(match_names(data, {"geolocation"}).get("geolocation", data))
-    if isinstance(data, dict) and request.resource == LEGACY_LOCATION:
+    if isinstance(data, dict) and _is_legacy_location(request):
         short = match_names(data, _SHORT_NAMES.keys())
         data = {_SHORT_NAMES[name]: value for name, value in short.items()} | data
     return validate(Location, data)
@@ -203,6 +204,10 @@ def fail(error: Exception, request: Request, operation: str) -> Response:
     return _render(request, refusal.status, "", message.format(brand=brand), refusal.outcome, headers)
 
 
+def _is_legacy_location(request: Request) -> bool:
+    return request.resource.endswith(LEGACY_LOCATION)
+
+
 def _decode(request: Request) -> Any:
     body = unwrap(request.read_body())
     if find_format(request) == "xml":
@@ -210,7 +215,7 @@ def _decode(request: Request) -> Any:
     try:
         return json.decode(body)
     except MalformedError:
-        if request.resource != LEGACY_LOCATION:
+        if not _is_legacy_location(request):
             raise
         # The vendor's sample app writes its JSON by hand, with a comma before the last brace
         # (docs/spec/engagement-v1.md#8-location).
@@ -232,7 +237,7 @@ def _render(
         answer = {"statusCode": str(status), "ksid": ksid or "-1", "message": message}
         data = {"geoLocationResponse": location} if is_location else {"subscriptionResponse": answer}
         return Response(status, xml.encode(data), CONTENT_TYPES["xml"], outcome, headers or {})
-    body = json.encode(location if request.resource == LEGACY_LOCATION else {"id": ksid, "message": message})
+    body = json.encode(location if _is_legacy_location(request) else {"id": ksid, "message": message})
     return Response(status, body, CONTENT_TYPES["json"], outcome, headers or {})
 
 

@@ -72,6 +72,8 @@ EXPECTED: dict[str, tuple[int, str, list[str]]] = {
     "engagement_post_v1_delete_unknown_kony": (400, "invalid", []),
     "engagement_post_v1_location_unknown_kony": (400, "missing", []),
     "engagement_post_location_legacy_unknown": (400, "missing", []),
+    "engagement_post_location_legacy_unknown_kony": (400, "missing", []),
+    "engagement_post_location_legacy_unknown_voltmx": (400, "missing", []),
     "places_put_registered": (200, "created", []),
     "places_put_refreshed": (200, "refreshed", ["places_put_registered"]),
     "places_put_unknown_place": (404, "missing", []),

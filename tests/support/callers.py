@@ -35,7 +35,7 @@ PROJECT = Path(__file__).parents[2]
 _ALL_ROUTES = {route.path: route for route in read_template().routes}
 # The modern engagement API has a matrix of its own, since some of its routes are open to devices and some are not.
 MODERN_ROUTES = {
-    path: route for path, route in _ALL_ROUTES.items() if "/api/v1/" in path or path == "/service/geolocupdate"
+    path: route for path, route in _ALL_ROUTES.items() if "/api/v1/" in path or path.endswith("/service/geolocupdate")
 }
 ROUTES = {path: route for path, route in _ALL_ROUTES.items() if path not in MODERN_ROUTES}
 METHODS = ("GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS")

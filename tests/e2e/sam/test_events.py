@@ -61,7 +61,7 @@ ROUTES = {
     "/subscription": ["/subscription", "/subscription?a=1&b=&a=2%20x&c=%C3%A9"],
     "/pushreg/v1/lookup": ["/pushreg/v1/lookup"],
     "/pushreg/v1/feedback": ["/pushreg/v1/feedback"],
-    "/service/geolocupdate": ["/service/geolocupdate"],
+    **{path: [path] for path in ("/service/geolocupdate", "/vpns/service/geolocupdate", "/kpns/service/geolocupdate")},
     **{
         f"{prefix}/api/v1/{path}": [f"{prefix}/api/v1/{path.format(ksid='4927718950329103027')}{query}"]
         for prefix in ("", "/vpns", "/kpns")
