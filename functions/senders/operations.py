@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
@@ -36,7 +36,8 @@ from pushreg.stores.verdicts import Verdicts
 
 # Calls of DynamoDB that one request makes at once; the client's pool has more connections.
 PARALLEL = 8
-# Addresses that are looked up together: those beyond the end of an answer were read in vain.
+# Addresses that are looked up together, fewer if PARALLEL of them take a query each: what is read beyond the end of an
+# answer is read in vain, and a query may read a page that fills one.
 WAVE = 25
 # About the size at which an answer ends and a cursor goes on, in bytes of JSON; Lambda's limit is 6 MB.
 MAX_ANSWER = 1024 * 1024
@@ -106,21 +107,19 @@ def look_up(caller: Caller, entries: Sequence[Any], cursor: str | None) -> tuple
     first, after = _read_cursor(cursor, addresses)
     found: list[Found] = []
     size = 0
-    for start in range(first, len(addresses), WAVE):
-        wave = range(start, min(start + WAVE, len(addresses)))
-        try:
-            parts = _read_wave(caller, {index: addresses[index] for index in wave}, {first: after})
-        except StoreError:
-            # What was read is true; the cursor has the rest asked for again, with time of its own.
-            if not found:
-                raise
-            return found, f"{start}."
+    for wave in _list_waves(addresses, first):
+        parts = _read_wave(caller, {index: addresses[index] for index in wave}, {first: after})
         for index in wave:
             address = addresses[index]
             if isinstance(address, Outcome):
                 found.append(Found(index, address))
                 continue
             part = parts[index]
+            if isinstance(part, StoreError):
+                # What was read is true; the cursor has the rest asked for again, with time of its own.
+                if not found:
+                    raise part
+                return found, f"{index}."
             fitting, size, following = _fit(part, size, after if index == first else None, is_first=not found)
             if fitting or following is None:
                 found.append(Found(index, Outcome("ok"), fitting))
@@ -202,10 +201,24 @@ def _read_cursor(cursor: str | None, addresses: Sequence[Address | Outcome]) -> 
     return int(match[1]), position or None
 
 
+def _list_waves(addresses: Sequence[Address | Outcome], first: int) -> Iterator[range]:
+    """Yield the indexes, from the first on, of the addresses that are looked up together."""
+    queries = 0
+    for index in range(first, len(addresses)):
+        queries += isinstance(addresses[index], PlaceAddress | UserAddress)
+        if queries == PARALLEL or index + 1 - first == WAVE:
+            yield range(first, index + 1)
+            first, queries = index + 1, 0
+    yield range(first, len(addresses))
+
+
 def _read_wave(
     caller: Caller, wave: Mapping[int, Address | Outcome], after: Mapping[int, str | None]
-) -> dict[int, Part]:
-    """Return the parts of the addresses, by one query for each place and user and a batch for each other kind."""
+) -> dict[int, Part | StoreError]:
+    """Return the parts of the addresses, by one query for each place and user and a batch for each other kind.
+
+    In place of a part that could not be read there is the error.
+    """
     reads: list[tuple[Sequence[int], Callable[[Tokens], list[Part]]]] = []
     for index, address in wave.items():
         match address:
@@ -231,15 +244,17 @@ def _read_wave(
     if devices:
         reads.append((list(devices), partial(Tokens.of_devices, devices=list(devices.values()))))
     results = _run(caller.session, [partial(_read, caller, read) for _, read in reads])
-    return {
-        index: part
-        for (indexes, _), parts in zip(reads, results, strict=True)
-        for index, part in zip(indexes, parts, strict=True)
-    }
+    found: dict[int, Part | StoreError] = {}
+    for (indexes, _), parts in zip(reads, results, strict=True):
+        found |= dict.fromkeys(indexes, parts) if isinstance(parts, StoreError) else zip(indexes, parts, strict=True)
+    return found
 
 
-def _read(caller: Caller, read: Callable[[Tokens], list[Part]], session: Session) -> list[Part]:
-    return read(Tokens(session, caller.tables, caller.epoch, caller.credential.reaches_application))
+def _read(caller: Caller, read: Callable[[Tokens], list[Part]], session: Session) -> list[Part] | StoreError:
+    try:
+        return read(Tokens(session, caller.tables, caller.epoch, caller.credential.reaches_application))
+    except StoreError as error:
+        return error
 
 
 def _read_place(address: PlaceAddress, after: str | None, tokens: Tokens) -> list[Part]:

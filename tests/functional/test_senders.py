@@ -615,18 +615,39 @@ def test_report_entry_the_database_refuses_is_fault_though_another_is_contended(
 def test_lookup_that_fails_midway_returns_cursor_for_the_rest(api: Api, empty: Stored, wire: Wire) -> None:
     tokens = store_tokens(empty, 2)
     addresses = [{"place_id": PLACE_ID}] * 30
-    wire.fail(lambda _: None, "Query", 25)
+    wire.fail(lambda _: None, "Query", 24)
     wire.fail(refuse("AccessDeniedException"), "Query", 1000)
     cut = api.senders.look_up(*addresses)
-    assert (cut.status, cut.json["cursor"]) == (200, "25.")
-    failed = api.senders.look_up(*addresses, cursor="25.")
+    assert (cut.status, cut.json["cursor"]) == (200, "24.")
+    failed = api.senders.look_up(*addresses, cursor="24.")
     assert failed.status == 503
     wire.clear()
-    rest = api.senders.look_up(*addresses, cursor="25.")
+    rest = api.senders.look_up(*addresses, cursor="24.")
     assert rest.json["cursor"] is None
     results = [*cut.json["results"], *rest.json["results"]]
     assert [result["address"] for result in results] == list(range(30))
     assert all({token["device_token"] for token in result["tokens"]} == tokens for result in results)
+
+
+def test_lookup_returns_what_was_read_beside_a_call_that_failed(api: Api, empty: Stored, wire: Wire) -> None:
+    ksid = answered(api.engagement.subscribe("phone", "sid"))[1]
+    tokens = store_tokens(empty, 2)
+    addresses = [{"ksid": ksid}, {"place_id": "x"}, {"place_id": PLACE_ID}, {"ksid": ksid}]
+    wire.fail(refuse("AccessDeniedException"), "Query")
+    cut = api.senders.look_up(*addresses)
+    assert (cut.status, cut.json["cursor"]) == (200, "2.")
+    assert [result["status"] for result in cut.json["results"]] == ["ok", "invalid"]
+    rest = api.senders.look_up(*addresses, cursor="2.").json
+    assert [result["address"] for result in rest["results"]] == [2, 3]
+    assert {token["device_token"] for token in rest["results"][0]["tokens"]} == tokens
+    assert rest["cursor"] is None
+
+
+def test_lookup_of_large_places_reads_few_beyond_the_answer(api: Api, empty: Stored, wire: Wire) -> None:
+    store_tokens(empty, 240)
+    reply = api.senders.look_up(*[{"place_id": PLACE_ID}] * 100)
+    assert (len(reply.json["results"]), reply.json["cursor"][:2]) == (2, "1.")
+    assert wire.calls.count("Query") == 8
 
 
 def test_lookup_and_list_with_empty_cursor_return_first_page(api: Api, empty: Stored) -> None:
