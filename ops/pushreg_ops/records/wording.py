@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pushreg.clock import to_iso
-from pushreg.models.directory import Credential
+from pushreg.models.directory import EVERY_PLACE, Credential
 from pushreg.schema import DAY
 from pushreg.stores.changes import Change
 from pushreg_ops.records.inspection import SEARCHED
@@ -83,7 +83,13 @@ def describe_change(change: Change) -> str:
 def describe_key(key: Credential) -> dict[str, Any]:
     """Return what a key permits as plain data, without its digest."""
     accounts = frozenset[str]() if key.account_id is None else frozenset({key.account_id})
-    reach = sorted(accounts | key.places | key.applications)
+    kinds = {"accounts": accounts, "applications": key.applications, "places": key.places}
+    # A sender's key may reach all of one kind and nothing of another; of the other keys the family tells the kind.
+    reach = sorted(
+        f"all {kind}" if key.family == "senders" and each == EVERY_PLACE else each
+        for kind, names in kinds.items()
+        for each in names
+    )
     return {
         "key_id": key.key_id,
         "name": key.name,

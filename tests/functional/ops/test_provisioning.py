@@ -238,6 +238,18 @@ def test_keys_issue_for_applications_stores_reach(client: AdminClient, run: Run)
     assert {tuple(each["reach"]) for each in json.loads(listing)} == {("all",), ("an app", "first")}
 
 
+def test_keys_list_tells_senders_keys_for_all_places_and_for_everything_apart(client: AdminClient, run: Run) -> None:
+    run("accounts", "add", ACCOUNT)
+    for options in ((), ("--places", "all"), ("--apps", "all", "--account", ACCOUNT)):
+        assert run("keys", "issue", "--scope", "sender", *options)[0] == 0
+    _, listing, _ = run("keys", "list", "--json")
+    assert {tuple(each["reach"]) for each in json.loads(listing)} == {
+        ("all accounts", "all applications", "all places"),
+        ("all places",),
+        (ACCOUNT, "all applications"),
+    }
+
+
 def test_keys_issue_existing_value_is_refused(client: AdminClient, run: Run) -> None:
     run("keys", "issue", "--places", "all", "--scope", "read", "--value", "taken-0123456789")
     before = stored(client)
