@@ -15,11 +15,11 @@ from pushreg.errors import PushregError, StaleReadError
 from pushreg.models.directory import EVERY_APPLICATION, Credential
 from pushreg.models.engagement import FormError
 from pushreg.models.engagement_v1 import MAX_DELETED, ListQuery
-from pushreg.schema import KSID, TAKEN, user_index_prefix, user_index_sort
+from pushreg.schema import DIGEST, KSID, TAKEN, user_index_prefix, user_index_sort
 from pushreg.stores.managed_subscribers import Filter, Listing, ManagedSubscribers
 from pushreg.stores.subscribers import Subscriber
 
-_SORT = f"(-|[0-9a-f]{{64}})#{KSID}"
+_SORT = f"(-|{DIGEST})#{KSID}"
 
 
 class UnnamedApplicationError(PushregError):

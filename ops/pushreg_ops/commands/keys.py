@@ -47,7 +47,10 @@ def issue(
     ] = None,
     scope: Annotated[
         Scope,
-        typer.Option(help="read: GET only; write: what devices need; admin: everything; sender: look up and report."),
+        typer.Option(
+            help="read: GET only; write: what devices need, or with --apps what consoles need; admin: everything;"
+            " sender: look up and report."
+        ),
     ] = "write",
     value: Annotated[
         str | None,

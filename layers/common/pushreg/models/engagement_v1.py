@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
-from pushreg.models.engagement import AuthToken, Form, Optional, Unsubscribe, to_text
+from pushreg.models.engagement import AuthToken, Flag, Form, Optional, Unsubscribe, to_text
 from pushreg.models.text import is_blank, trim
 from pushreg.schema import is_ksid
 
@@ -27,19 +27,14 @@ def _check_ksid(text: str) -> str:
 
 def _to_degrees(value: Any) -> Any:
     # Apps hand coordinates over as they have them: numbers or texts (docs/spec/engagement-v1.md#8-location).
-    return float(value) if isinstance(value, str) and re.fullmatch(_DECIMAL, value.strip()) else value
+    return float(value) if isinstance(value, str) and re.fullmatch(_DECIMAL, trim(value)) else value
 
 
 def _to_number(value: Any) -> Any:
     return int(value) if isinstance(value, str) and re.fullmatch(_POSITION, value) else value
 
 
-def _to_flag(value: Any) -> Any:
-    return {"true": True, "false": False}.get(str(to_text(value)).lower(), value)
-
-
 Ksid = Annotated[str, AfterValidator(_check_ksid), BeforeValidator(to_text)]
-Flag = Annotated[bool | None, BeforeValidator(_to_flag)]
 
 
 class UnsubscribeByKsid(Unsubscribe):

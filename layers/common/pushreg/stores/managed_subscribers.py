@@ -25,12 +25,11 @@ from pushreg.schema import (
     subscriber_claims,
     user_index_prefix,
 )
-from pushreg.stores.subscribers import Subscriber, Subscribers
+from pushreg.stores.subscribers import FREE_OR_OWN, Subscriber, Subscribers
 
 # Above every character of a sort key.
 _HIGH = "~"
 _IN_RANGE = f"{USER_INDEX_PARTITION} = :app AND {USER_INDEX_SORT} BETWEEN :low AND :high"
-_FREE_OR_OWN = "attribute_not_exists(ksid) OR ksid = :ksid"
 
 
 class UncountableError(PushregError):
@@ -140,7 +139,7 @@ class ManagedSubscribers(Subscribers):
             attributes = {"ksid": each.ksid, "appId": each.appId, "deviceId": each.deviceId, "sid": each.sid}
             for claim in subscriber_claims(attributes):
                 key = {"record": claim["record"]}
-                writes.append(delete(self._table, key, _FREE_OR_OWN, ksid=each.ksid))
+                writes.append(delete(self._table, key, FREE_OR_OWN, ksid=each.ksid))
         self._write(*writes)
 
     def _write(self, *writes: dict[str, Any]) -> None:

@@ -33,7 +33,7 @@ from pushreg.schema import (
 # Positions among the writes of a transaction.
 _SUBSCRIBER, _DEVICE, _SID, _RIVAL = range(4)
 _FREE = f"attribute_not_exists(ksid) OR {EXPIRED}"
-_FREE_OR_OWN = "attribute_not_exists(ksid) OR ksid = :ksid"
+FREE_OR_OWN = "attribute_not_exists(ksid) OR ksid = :ksid"
 _OWN_CLAIM = f"ksid = :ksid AND {OTHER_CLAIM_DIGEST} = :other"
 _TAKEN_DIGEST = digest(TAKEN)
 
@@ -219,10 +219,10 @@ class Subscribers:
             writes += self._take_sid(form, found) if own is device else self._take_device(form, found)
         if has_new_sid and own.other_claim_digest != _TAKEN_DIGEST:
             released = sid_claim_key(form.appId, own.other_claim_digest)
-            writes.append(delete(self._table, released, _FREE_OR_OWN, ksid=ksid))
+            writes.append(delete(self._table, released, FREE_OR_OWN, ksid=ksid))
         if own is sid and own.other_claim_digest not in (digest(form.deviceId), _TAKEN_DIGEST):
             released = device_claim_key(form.appId, own.other_claim_digest)
-            writes.append(delete(self._table, released, _FREE_OR_OWN, ksid=ksid))
+            writes.append(delete(self._table, released, FREE_OR_OWN, ksid=ksid))
         try:
             self._session.transact(writes)
         except ConditionFailedError as error:
