@@ -30,7 +30,7 @@ from pushreg.models.senders import (
     read_address,
     read_report,
 )
-from pushreg.schema import is_digest, is_ksid
+from pushreg.schema import digest, is_digest, is_ksid
 from pushreg.stores.tokens import Part, Token, Tokens
 from pushreg.stores.verdicts import Verdicts
 
@@ -42,7 +42,8 @@ WAVE = 25
 # About the size at which an answer ends and a cursor goes on, in bytes of JSON; Lambda's limit is 6 MB.
 MAX_ANSWER = 1024 * 1024
 _DENIED = "the API key has no access to this"
-_CURSOR = re.compile(r"(\d{1,2})\.([0-9a-f]{64}|[0-9]{1,19}|)", re.ASCII)
+# Index, position and digest of the addresses: with other ones, a position would leave tokens out.
+_CURSOR = re.compile(r"(\d{1,2})\.([0-9a-f]{64}|[0-9]{1,19}|)\.([0-9a-f]{16})", re.ASCII)
 
 Result = TypeVar("Result")
 
@@ -119,12 +120,12 @@ def look_up(caller: Caller, entries: Sequence[Any], cursor: str | None) -> tuple
                 # What was read is true; the cursor has the rest asked for again, with time of its own.
                 if not found:
                     raise part
-                return found, f"{index}."
+                return found, _write_cursor(index, "", addresses)
             fitting, size, following = _fit(part, size, after if index == first else None, is_first=not found)
             if fitting or following is None:
                 found.append(Found(index, Outcome("ok"), fitting))
             if following is not None:
-                return found, f"{index}.{following}"
+                return found, _write_cursor(index, following, addresses)
     return found, None
 
 
@@ -190,7 +191,7 @@ def _read_cursor(cursor: str | None, addresses: Sequence[Address | Outcome]) -> 
     if cursor is None:
         return 0, None
     match = _CURSOR.fullmatch(cursor)
-    if match is None or int(match[1]) >= len(addresses):
+    if match is None or match[3] != _digest_of(addresses) or int(match[1]) >= len(addresses):
         raise CursorError
     address, position = addresses[int(match[1])], match[2]
     if position:
@@ -199,6 +200,14 @@ def _read_cursor(cursor: str | None, addresses: Sequence[Address | Outcome]) -> 
         if not is_position or (not is_digest_expected and not is_ksid(position)):
             raise CursorError
     return int(match[1]), position or None
+
+
+def _write_cursor(index: int, position: str, addresses: Sequence[Address | Outcome]) -> str:
+    return f"{index}.{position}.{_digest_of(addresses)}"
+
+
+def _digest_of(addresses: Sequence[Address | Outcome]) -> str:
+    return digest(repr(addresses))[:16]
 
 
 def _list_waves(addresses: Sequence[Address | Outcome], first: int) -> Iterator[range]:

@@ -30,7 +30,7 @@ from pushreg_ops.auditing import Action, Auditor
 from pushreg_ops.directory_writer import DirectoryWriter
 from pushreg_ops.jwks import PublicKey
 from pushreg_ops.registry import Registry
-from pushreg_ops.terminal import quote
+from pushreg_ops.terminal import count, quote
 
 SECRET_BYTES = 32
 
@@ -246,7 +246,7 @@ class Provisioner:
         return delete(self._registry.directory, key, "public_key = :old", old=old.public_key)
 
     def _change_issuers(self, action: Action, name: str, writes: Sequence[dict[str, Any]]) -> None:
-        audit = self._auditor.record(action, {"record": f"issuer#{name}"}, f"{len(writes)} keys")
+        audit = self._auditor.record(action, {"record": f"issuer#{name}"}, count(len(writes), "key"))
         try:
             Session(self._registry.client).transact([*writes, audit], uuid.uuid4().hex)
         except ConditionFailedError as error:

@@ -585,9 +585,30 @@ def test_lookup_of_most_addresses_finds_all(api: Api) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["x", "1.", "-1.", "0", "0.x", "0." + "g" * 64, "1." + "0" * 64, "0.1", "99.1"])
-def test_lookup_with_foreign_cursor_returns_400(cursor: str, api: Api) -> None:
-    reply = api.senders.look_up({"place_id": PLACE_ID}, cursor=cursor)
+@pytest.mark.parametrize("rest", ["", ".", "." + "0" * 16])
+def test_lookup_with_foreign_cursor_returns_400(cursor: str, rest: str, api: Api) -> None:
+    reply = api.senders.look_up({"place_id": PLACE_ID}, cursor=cursor + rest)
     assert (reply.status, reply.json["message"]) == (400, "cursor must be the one of the answer before")
+
+
+def test_lookup_cursor_is_for_the_same_addresses_of_the_same_reach(api: Api, empty: Stored) -> None:
+    store_tokens(empty, 300)
+    addresses = [{"place_id": PLACE_ID}, {"ksid": "1"}]
+    cursor = api.senders.look_up(*addresses).json["cursor"]
+    assert cursor.startswith("0.")
+    again: list[dict[str, Any]] = [{"place_id": PLACE_ID.upper(), "ufid": None}, {"ksid": 1}]
+    assert api.senders.look_up(*again, cursor=cursor).status == 200
+    of_place = Senders(api.send, issue(empty, "one place's", places=frozenset({PLACE_ID})))
+    for senders, others in (
+        (api.senders, addresses[:1]),
+        (api.senders, addresses[::-1]),
+        (api.senders, [{"place_id": PLACE_ID[::-1]}, {"ksid": "1"}]),
+        (api.senders, [*addresses, {"ksid": "2"}]),
+        (of_place, addresses),
+    ):
+        assert senders.look_up(*others, cursor=cursor).status == 400
+    for tampered in (cursor.replace("0.", "1.", 1), f"0.{'g' * 64}.{cursor[-16:]}", f"2..{cursor[-16:]}"):
+        assert api.senders.look_up(*addresses, cursor=tampered).status == 400
 
 
 def test_report_some_entries_contended_is_no_fault(client: Any, empty: Stored, time: Time) -> None:
@@ -618,11 +639,12 @@ def test_lookup_that_fails_midway_returns_cursor_for_the_rest(api: Api, empty: S
     wire.fail(lambda _: None, "Query", 24)
     wire.fail(refuse("AccessDeniedException"), "Query", 1000)
     cut = api.senders.look_up(*addresses)
-    assert (cut.status, cut.json["cursor"]) == (200, "24.")
-    failed = api.senders.look_up(*addresses, cursor="24.")
+    cursor = cut.json["cursor"]
+    assert (cut.status, cursor[:4]) == (200, "24..")
+    failed = api.senders.look_up(*addresses, cursor=cursor)
     assert failed.status == 503
     wire.clear()
-    rest = api.senders.look_up(*addresses, cursor="24.")
+    rest = api.senders.look_up(*addresses, cursor=cursor)
     assert rest.json["cursor"] is None
     results = [*cut.json["results"], *rest.json["results"]]
     assert [result["address"] for result in results] == list(range(30))
@@ -635,9 +657,9 @@ def test_lookup_returns_what_was_read_beside_a_call_that_failed(api: Api, empty:
     addresses = [{"ksid": ksid}, {"place_id": "x"}, {"place_id": PLACE_ID}, {"ksid": ksid}]
     wire.fail(refuse("AccessDeniedException"), "Query")
     cut = api.senders.look_up(*addresses)
-    assert (cut.status, cut.json["cursor"]) == (200, "2.")
+    assert (cut.status, cut.json["cursor"][:3]) == (200, "2..")
     assert [result["status"] for result in cut.json["results"]] == ["ok", "invalid"]
-    rest = api.senders.look_up(*addresses, cursor="2.").json
+    rest = api.senders.look_up(*addresses, cursor=cut.json["cursor"]).json
     assert [result["address"] for result in rest["results"]] == [2, 3]
     assert {token["device_token"] for token in rest["results"][0]["tokens"]} == tokens
     assert rest["cursor"] is None

@@ -97,6 +97,8 @@ def test_issuers_add_pem_list_remove_round_trip(client: AdminClient, run: Run, t
     code, out, _ = run("issuers", "list", "--json")
     (listed,) = json.loads(out)
     assert (code, listed["name"], listed["kid"], listed["roles"]) == (0, "kazoo", "kazoo-key-1", [])
+    # No column is empty: `cut` and `column -t` count on it.
+    assert run("issuers", "list")[1].split("\t")[5:9] == ["kazoo", "-", "-", "-"]
     # Neither the name nor the key can be added twice.
     assert run(*arguments)[0] == 1
     code, _, problem = run("issuers", "add", "other", "--family", "kazoo", "--pem", str(pem))
@@ -357,6 +359,7 @@ def test_issuers_changes_leave_audit_entries(
         ("change", "issuer", "azure"),
         ("remove", "issuer", "azure"),
     ]
+    assert sorted(each["detail"] for each in records) == ["1 key", "1 key", "2 keys"]
 
 
 def test_issuers_refresh_without_url_is_refused(client: AdminClient, run: Run, tmp_path: Path) -> None:
