@@ -31,6 +31,7 @@ from pushreg_ops.commands import (
     tail,
     verify,
 )
+from pushreg_ops.commands.options import is_utf8
 from pushreg_ops.registry import NoTargetError
 from pushreg_ops.terminal import complain
 
@@ -46,7 +47,8 @@ Examples:
 
 Select a registry with --stack NAME or PUSHREG_STACK (a deployed stack; `make deploy STAGE=prod` makes one named
 pushreg), or with --local (the one that `pushreg local` serves). --json prints machine-readable output.
-Exit codes: 0 success, 1 failure or problems found, 2 usage error, 130 stopped by Ctrl-C.
+Exit codes: 0 success, 1 failure or problems found, 2 usage error, 130 stopped by Ctrl-C (0 for `local` and `console`,
+which run until then).
 """
 
 app = typer.Typer(
@@ -80,11 +82,18 @@ app.command("tail")(tail.run)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit: 0 done, 1 refused, 2 usage, 130 stopped by Ctrl-C."""
-    as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    as_json = "--json" in given
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        # For the reader of a line to refuse.
+        sys.stdin.reconfigure(errors="surrogateescape")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal's encoding may lack some of our characters.
             stream.reconfigure(errors="replace")
+    if not all(map(is_utf8, given)):
+        complain("an argument is not valid UTF-8: check the terminal's encoding, or rename the file", as_json=as_json)
+        sys.exit(2)
     try:
         # In standalone mode Typer prints usage errors as text.
         code = app(arguments, standalone_mode=not as_json)

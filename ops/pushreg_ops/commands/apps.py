@@ -30,7 +30,8 @@ def add(
         str | None,
         typer.Option(
             metavar="VALUE|@FILE|-",
-            help="The authToken that clients must send; replaces the current one. - reads it from standard input.",
+            help="The authToken that clients must send; replaces the current one. It may be short, since apps in use"
+            " send it already. - reads it from standard input.",
         ),
     ] = None,
     duplicate_as_update: Annotated[
@@ -57,7 +58,7 @@ def add(
     """
     auth_token = None if auth_token is None else read_secret(auth_token, "--auth-token")
     if auth_token is not None and is_placeholder(auth_token):
-        raise typer.BadParameter("the token must not be blank or a placeholder such as null", param_hint="--auth-token")
+        raise typer.BadParameter("the token must not be a placeholder such as null", param_hint="--auth-token")
     terminal = Terminal(as_json=json)
     with provision(stack, local) as provisioner:
         for each in ids:

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from pushreg_local.errors import OperatorError
+from pushreg_ops.commands.options import is_utf8
 from pushreg_ops.progress import meter
 from pushreg_ops.records.entities import StoredRegistration
 from pushreg_ops.records.inspection import Inspector
@@ -22,6 +23,8 @@ def read_argument(text: str, name: str) -> str:
     text = sys.stdin.readline().strip() if text == "-" else text
     if not text:
         raise typer.BadParameter("nothing to look up", param_hint=name)
+    if not is_utf8(text):
+        raise typer.BadParameter("not valid UTF-8", param_hint=name)
     return text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,8 +33,33 @@ WithRegistrations = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.")]
 
 
+# API Gateway accepts 10,240 bytes of request line and headers.
+MAX_SECRET = 4096
+_HEADER_VALUE = re.compile(r"[!-~]+", re.ASCII)
+
+
+def is_utf8(text: str) -> bool:
+    """Whether the text has no lone surrogates, which stand for bytes that are not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def read_secret(text: str, option: str) -> str:
-    """Return the secret that an option gives: as it is, of `@FILE`, or of `-`, which prompts on a terminal."""
+    """Return the secret that an option gives: as it is, of `@FILE`, or of `-`, which prompts on a terminal.
+
+    BadParameter if no header can carry it.
+    """
+    secret = _read_secret(text, option)
+    if _HEADER_VALUE.fullmatch(secret) is None or len(secret) > MAX_SECRET:
+        problem = f"a secret is sent in a header: 1 to {MAX_SECRET:,} printable ASCII characters without spaces"
+        raise typer.BadParameter(problem, param_hint=option)
+    return secret
+
+
+def _read_secret(text: str, option: str) -> str:
     if text == "-":
         return getpass.getpass("Secret: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
     if not text.startswith("@"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pushreg.clock import Clock, now, to_iso
@@ -31,6 +30,7 @@ from pushreg.stores.directory import to_entry
 from pushreg_local.errors import OperatorError
 from pushreg_ops.aws import call_unless
 from pushreg_ops.jwks import check_key
+from pushreg_ops.records.inspection import to_moment
 from pushreg_ops.records.invariants import check_directory as find_violations
 from pushreg_ops.records.scanning import scan
 from pushreg_ops.records.wording import EXPIRY_NOTICE
@@ -98,8 +98,7 @@ def check_directory(registry: Registry, clock: Clock = now) -> Iterator[CheckRes
     yield from _check_issuers([entry for entry in entries if isinstance(entry, Issuer)], places)
     for key in (entry for entry in entries if isinstance(entry, Credential)):
         if key.expires_at is not None and key.expires_at - epoch < EXPIRY_NOTICE:
-            moment = to_iso(datetime.fromtimestamp(key.expires_at, UTC))
-            detail = f"{'expired' if key.expires_at <= epoch else 'expires'} at {moment}"
+            detail = f"{'expired' if key.expires_at <= epoch else 'expires'} at {to_moment(key.expires_at)}"
             fix = f"issue another one to its caller, then run `pushreg keys revoke {key.key_id}`"
             yield CheckResult("note", f"key {key.key_id}", detail, fix)
         account = set() if key.account_id is None else {key.account_id}

@@ -53,6 +53,7 @@ from pushreg_ops.records.entities import (
 )
 from pushreg_ops.records.invariants import Rule, Violation
 from pushreg_ops.records.items import (
+    MAX_EPOCH,
     StoredDevice,
     StoredItem,
     StoredSubscriber,
@@ -155,7 +156,7 @@ class Inspector:
             **_describe(entity),
             "created_at": entity.created_at,
             "updated_at": entity.updated_at,
-            "expires_at": None if epoch is None else to_iso(datetime.fromtimestamp(epoch, UTC)),
+            "expires_at": None if epoch is None else to_moment(epoch),
             "expired": not is_alive(epoch, self._epoch),
             "claims": self._describe_claims(entity),
             "problems": [each.detail for each in self._reader.check_again(table, core)],
@@ -244,6 +245,11 @@ def _judge(entity: StoredRegistration, claim: StoredClaim, item: Item | None) ->
     except UnreadableError:
         return "unreadable"
     return "leads here" if holder == key_of(entity) else f"leads to {shorten(holder)}"
+
+
+def to_moment(epoch: int) -> str:
+    """Return the time as ISO 8601; a time after the year 9999, which has no such form, as the last second of it."""
+    return to_iso(datetime.fromtimestamp(min(epoch, MAX_EPOCH), UTC))
 
 
 def owner_of(entity: StoredRegistration) -> Owner:

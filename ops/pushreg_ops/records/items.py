@@ -15,6 +15,9 @@ from pushreg.models.engagement import OS_TYPES
 Text = Annotated[str, StringConstraints(min_length=1)]
 Digest = Annotated[str, StringConstraints(pattern=f"^{schema.DIGEST}$")]
 Moment = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
+# The last second of the year 9999, after which ISO 8601 has no form for a time.
+MAX_EPOCH = 253_402_300_799
+Epoch = Annotated[int, Field(le=MAX_EPOCH)]
 Ksid = Annotated[str, StringConstraints(pattern=f"^{schema.KSID}$")]
 OsType = Annotated[str, StringConstraints(pattern=rf"^({'|'.join(sorted(OS_TYPES))})$")]
 
@@ -46,7 +49,7 @@ class StoredItem(BaseModel):
 class ExpiringItem(StoredItem):
     """An item that DynamoDB removes some time after `expires_at`."""
 
-    expires_at: int | None = None
+    expires_at: Epoch | None = None
 
     def is_alive(self, epoch: int) -> bool:
         """Whether the item has not expired."""
@@ -165,7 +168,7 @@ class StoredCredential(StoredItem):
     account_id: Text | None = None
     places: frozenset[Text] | None = None
     applications: frozenset[Text] | None = None
-    expires_at: int | None = None
+    expires_at: Epoch | None = None
     key_name: str | None = None
     issued_by: str | None = None
     created_at: Moment

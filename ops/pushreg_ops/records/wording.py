@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from pushreg.clock import to_iso
 from pushreg.models.directory import EVERY_PLACE, Credential
 from pushreg.schema import DAY
 from pushreg.stores.changes import Change
-from pushreg_ops.records.inspection import SEARCHED
+from pushreg_ops.records.inspection import SEARCHED, to_moment
 from pushreg_ops.records.scanning import measure
 from pushreg_ops.registry import Registry
 from pushreg_ops.terminal import count, escape
@@ -98,7 +96,7 @@ def describe_key(key: Credential) -> dict[str, Any]:
         "scope": key.scope,
         "created_at": key.created_at,
         "issued_by": key.issued_by,
-        "expires_at": None if key.expires_at is None else to_iso(datetime.fromtimestamp(key.expires_at, UTC)),
+        "expires_at": None if key.expires_at is None else to_moment(key.expires_at),
     }
 
 

@@ -69,6 +69,7 @@ def test_pushreg_import_expiry_counts_from_last_refresh_with_thirty_days_left(re
         ({"family": "fax"}, "family"),
         ({"expires_at": EPOCH}, "expired"),
         ({"expires_at": "soon"}, "expires_at"),
+        ({"expires_at": 10**12}, "expires_at"),
         ({"updated_at": 5}, "ISO 8601"),
         ({"active": 1}, "active"),
     ],

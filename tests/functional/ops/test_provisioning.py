@@ -12,12 +12,15 @@ from typing import Any, cast
 import pytest
 
 from pushreg.dynamodb import from_attributes
-from pushreg.schema import digest
+from pushreg.models.directory import Credential
+from pushreg.schema import DIRECTORY, digest
+from pushreg.stores.directory import to_item
 from pushreg_local.client import AdminClient, connect_endpoint
 from pushreg_local.engines.memory import MemoryEngine
 from pushreg_local.tables import create_missing
 from pushreg_local.template import find_template, load_template
 from tests.support.command import Run
+from tests.support.stored import Stored
 
 ACCOUNT = "0123456789abcdef0123456789abcdef"
 PLACE = "1ee68c4e-7008-4227-a92d-e1b13ac64f30"
@@ -179,6 +182,14 @@ def test_keys_issue_reads_secret_from_file_and_standard_input(
     assert stored(client)["application#app"] == {"auth_token_digest": digest("auth-token")}
 
 
+def test_keys_list_shows_key_that_expires_after_year_9999(client: AdminClient, run: Run) -> None:
+    """A version before could store one."""
+    item = to_item(Credential(digest("far"), "places", "read", "2026-01-01T00:00:00Z", expires_at=10**12))
+    Stored(client).put(DIRECTORY, item)
+    code, out, _ = run("keys", "list", "--json")
+    assert (code, [key["expires_at"] for key in json.loads(out)]) == (0, ["9999-12-31T23:59:59Z"])
+
+
 def test_doctor_tells_of_keys_about_to_expire(client: AdminClient, run: Run) -> None:
     run("keys", "issue", "--places", "all", "--expires", "5")
     run("keys", "issue", "--places", "all", "--expires", "50")
@@ -298,6 +309,9 @@ def test_keys_revoke_removes_key_once(client: AdminClient, run: Run) -> None:
         ("apps", "add", "all"),
         ("apps", "add", "x" * 256),
         ("apps", "add", "x", "--auth-token", ""),
+        ("apps", "add", "x", "--auth-token", " padded"),
+        ("apps", "add", "x", "--auth-token", "naïve"),
+        ("apps", "add", "x", "--auth-token", "x" * 4097),
         ("accounts", "add"),
         ("keys", "issue"),
         ("keys", "issue", "--account", ACCOUNT, "--places", "all"),
@@ -312,6 +326,8 @@ def test_keys_revoke_removes_key_once(client: AdminClient, run: Run) -> None:
         ("keys", "issue", "--places", "all", "--expires", "2001-01-01"),
         ("keys", "issue", "--places", "all", "--expires", "0"),
         ("keys", "issue", "--places", "all", "--expires", "soon"),
+        ("keys", "issue", "--places", "all", "--expires", "9999-12-31T23:59-12:00"),
+        ("keys", "issue", "--places", "all", "--expires", "99999999"),
         ("keys", "issue", "--places", f"{PLACE},"),
         ("keys", "issue", "--places", "all", "--value", " x"),
         ("accounts", "list", "--local", "--stack", "prod"),

@@ -141,6 +141,23 @@ def test_command_usage_error_is_json_if_asked_for(run: Run, arguments: tuple[str
     assert "Usage:" not in problem
 
 
+@pytest.mark.parametrize("arguments", [("show", "\udcff"), ("apps", "add", "a\udcffb"), ("export", "\udcff", "--json")])
+def test_command_argument_that_is_not_utf8_is_refused(run: Run, arguments: tuple[str, ...]) -> None:
+    code, out, problem = run(*arguments, "--local")
+    assert (code, out, problem.count("\n")) == (2, "", 1)
+    assert "UTF-8" in problem
+
+
+@pytest.mark.parametrize("arguments", [("show", "-"), ("remove", "-"), ("erase", "--ufid", "-")])
+def test_command_input_that_is_not_utf8_is_refused(
+    run: Run, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe\n"), encoding="utf-8"))
+    code, out, problem = run(*arguments, "--local")
+    assert (code, out) == (2, "")
+    assert "not valid UTF-8" in problem
+
+
 def test_command_without_json_prints_usage(run: Run) -> None:
     code, out, problem = run("show")
     assert (code, out, problem.startswith("Usage: ")) == (2, "", True)

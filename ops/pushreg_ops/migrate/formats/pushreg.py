@@ -16,6 +16,7 @@ from pushreg_ops.migrate.formats.places import create_token
 from pushreg_ops.migrate.formats.rows import ImportRun, RowError, explain, read_moment
 from pushreg_ops.records.entities import StoredEntity, StoredEntry
 from pushreg_ops.records.items import (
+    MAX_EPOCH,
     StoredAccount,
     StoredApplication,
     StoredCredential,
@@ -153,7 +154,7 @@ class PushregConverter:
         expires_at = row.get("expires_at")
         if expires_at is None:
             return self._run.find_expiry(table, refreshed_at)
-        if not isinstance(expires_at, int) or isinstance(expires_at, bool):
+        if not isinstance(expires_at, int) or isinstance(expires_at, bool) or expires_at > MAX_EPOCH:
             raise RowError("expires_at: not a number of seconds")
         if expires_at <= self._run.epoch:
             raise RowError("expired")
