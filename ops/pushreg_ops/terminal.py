@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 from pushreg_local.errors import OperatorError
@@ -63,19 +64,35 @@ class Terminal:
             raise typer.Exit(1)
 
     def list(self, columns: Sequence[str], records: Iterable[Mapping[str, Any]]) -> None:
-        """Print results: as a JSON array, as a table on a terminal, or as tab-separated lines."""
-        rows = list(records)
+        """Print results: as a JSON array, on a terminal as a table, or as tab-separated lines.
+
+        In place of a table that is wider than the terminal each record is printed as lines: an id in two parts cannot
+        be copied.
+        """
         if self._as_json:
-            typer.echo(json.dumps(rows))
-        elif self._out.is_terminal:
-            # Folded where the terminal is narrow: an id that is cut cannot be used.
-            table = Table(*(Column(name, overflow="fold") for name in columns), box=None, pad_edge=False)
+            typer.echo(json.dumps(list(records)))
+            return
+        rows = [[_cell(record.get(column)) for column in columns] for record in records]
+        if not self._out.is_terminal:
             for row in rows:
-                table.add_row(*(Text(_cell(row.get(column))) for column in columns))
+                typer.echo("\t".join(row))
+            return
+        widths = (max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True))
+        if sum(widths) + 2 * (len(columns) - 1) <= self._out.width:
+            table = Table(*columns, box=None, pad_edge=False)
+            for row in rows:
+                table.add_row(*map(Text, row))
             self._out.print(table)
         else:
-            for row in rows:
-                typer.echo("\t".join(_cell(row.get(column)) for column in columns))
+            self._out.print(Text("\n\n".join("\n".join(align(zip(columns, row, strict=True))) for row in rows)))
+
+
+def align(values: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Yield a line for each label and value, the values below one another."""
+    pairs = list(values)
+    width = max(len(label) for label, _ in pairs)
+    for label, value in pairs:
+        yield f"{label:{width}}  {value}"
 
 
 def count(number: int, noun: str) -> str:

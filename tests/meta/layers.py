@@ -31,6 +31,7 @@ ORDER = (
     ("pushreg_ops.migrate", "pushreg_ops.verify", "pushreg_ops.doctor", "pushreg_ops.console"),
     ("pushreg_ops.commands",),
     ("pushreg_ops.cli",),
+    ("pushreg_ops.start",),
 )
 PLACES = {unit: rank for rank, units in enumerate(ORDER) for unit in units}
 

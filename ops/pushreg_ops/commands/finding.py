@@ -15,7 +15,7 @@ from pushreg_ops.records.entities import StoredRegistration
 from pushreg_ops.records.inspection import Inspector
 from pushreg_ops.records.wording import NO_KEY, describe_scan, to_lines
 from pushreg_ops.registry import Registry
-from pushreg_ops.terminal import Terminal
+from pushreg_ops.terminal import Terminal, align
 
 
 def read_argument(text: str, name: str) -> str:
@@ -50,8 +50,7 @@ def search(
 
 def print_registration(terminal: Terminal, record: Mapping[str, Any]) -> None:
     """Print a registration as `Inspector.describe` returns it, one attribute a line."""
-    lines = to_lines(record)
-    width = max(len(label) for label, _ in lines)
-    for label, texts in lines:
-        for index, text in enumerate(texts):
-            terminal.say(f"{label if not index else '':{width}}  {text}")
+    for line in align(
+        (label if not index else "", text) for label, texts in to_lines(record) for index, text in enumerate(texts)
+    ):
+        terminal.say(line)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,6 +20,42 @@ RECORDS: list[dict[str, Any]] = [{"id": "a", "n": 1, "many": ["x", "y"]}, {"id":
 def test_terminal_list_to_pipe_prints_tab_separated_lines(capsys: pytest.CaptureFixture[str]) -> None:
     Terminal().list(["id", "n", "many"], RECORDS)
     assert capsys.readouterr().out == "a\t1\tx, y\n[b]\t-\t\n"
+
+
+@pytest.fixture
+def columns(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Give the terminal a width."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    return lambda number: monkeypatch.setenv("COLUMNS", str(number))
+
+
+def test_terminal_list_that_fits_is_table(columns: Callable[[int], None], capsys: pytest.CaptureFixture[str]) -> None:
+    columns(14)
+    Terminal().list(["id", "n", "many"], RECORDS)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert [line.rstrip() for line in plain.splitlines()] == [
+        "id   n  many",
+        "a    1  x, y",
+        "[b]  -",
+    ]
+
+
+@pytest.mark.parametrize("width", [13, 5, 1])
+def test_terminal_list_that_is_too_wide_is_stacked_without_breaks(
+    columns: Callable[[int], None], capsys: pytest.CaptureFixture[str], width: int
+) -> None:
+    columns(width)
+    Terminal().list(["id", "name"], [{"id": "0123456789abcdef", "name": "日本"}, {"id": "fedcba9876543210"}])
+    assert capsys.readouterr().out == "id    0123456789abcdef\nname  日本\n\nid    fedcba9876543210\nname  -\n"
+
+
+def test_terminal_empty_list_prints_names_of_columns(
+    columns: Callable[[int], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns(80)
+    Terminal().list(["id", "name"], [])
+    assert re.findall("[a-z]{2,}", capsys.readouterr().out) == ["id", "name"]
 
 
 def test_terminal_list_as_json_prints_only_json(capsys: pytest.CaptureFixture[str]) -> None:
