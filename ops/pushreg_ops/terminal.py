@@ -129,7 +129,7 @@ def complain(problem: str, *, as_json: bool = False) -> None:
 
 
 def _cell(value: object) -> str:
-    if value is None:
+    if value is None or value == []:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
