@@ -324,6 +324,18 @@ def test_template_rules_refuse_what_would_hurt(parameters: dict[str, str], refus
     assert assert_rules(parameters) == refused
 
 
+@pytest.mark.parametrize("user_agent", ["curl/8", '"', "\\", 'x","status":200,"status_word":"status_200","y":"', "}"])
+def test_template_throttled_filter_counts_429_whatever_the_user_agent(user_agent: str) -> None:
+    log_format = RESOLVED["Api"]["Properties"]["AccessLogSettings"]["Format"]
+    (metric_filter,) = resources("AWS::Logs::MetricFilter").values()
+    # A term, which CloudWatch looks for in the text: of a line that is no JSON it would read no field.
+    assert re.fullmatch(r"\w+", metric_filter["FilterPattern"])
+    for status, counts in (("429", True), ("200", False), ("503", False)):
+        line = log_format.replace("$context.status", status).replace("$context.identity.userAgent", user_agent)
+        assert (metric_filter["FilterPattern"] in line) == counts
+    assert len(log_format) < 500
+
+
 def test_template_routes_have_limits_of_their_family() -> None:
     api = DOCUMENT["Resources"]["Api"]["Properties"]
     modules = {function.name: function.module.partition(".")[0].capitalize() for function in TEMPLATE.functions}
