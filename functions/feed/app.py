@@ -26,22 +26,47 @@ class PublishError(PushregError):
 
 
 class Feed:
-    """The handler; its client is made on first use. A record that fails is named in the answer and comes again."""
+    """The handler; its client is made on first use.
 
-    def __init__(self, environ: Mapping[str, str] | None = None, connect: Callable[[str], Any] | None = None) -> None:
+    A record that fails is named in the answer and comes again; why it failed is logged.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str] | None = None,
+        connect: Callable[[str], Any] | None = None,
+        emit: Callable[[str], None] = print,
+    ) -> None:
         self._environ = environ
         self._settings: FeedSettings | None = None
         self._connect: Any = connect or boto3.client
+        self._emit = emit
         self._client: Any = None
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Publish the changes of an event's records; return those to try again."""
         processor = BatchProcessor(event_type=EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
-        answer = process_partial_response(event, self._publish, processor, context)
+        answer = process_partial_response(event, self._process, processor, context)
         return cast("dict[str, Any]", answer)
 
-    def _publish(self, record: DynamoDBRecord) -> None:
+    def _process(self, record: DynamoDBRecord) -> None:
         raw = record.raw_event
+        try:
+            self._publish(raw)
+        except Exception as error:
+            # Not the message: it may quote the record.
+            line = {
+                "service": "feed",
+                "level": "ERROR",
+                "error": type(error).__name__,
+                "code": _find_code(error),
+                "stream": raw.get("eventSourceARN"),
+                "sequence": raw.get("dynamodb", {}).get("SequenceNumber"),
+            }
+            self._emit(json.encode(line).decode())
+            raise
+
+    def _publish(self, raw: dict[str, Any]) -> None:
         if self._settings is None:
             self._settings = FeedSettings.from_environ(self._environ)
         # arn:aws:dynamodb:REGION:ACCOUNT:table/NAME/stream/LABEL
@@ -59,6 +84,13 @@ class Feed:
         (answer,) = self._client.put_events(Entries=[entry])["Entries"]
         if "ErrorCode" in answer:
             raise PublishError(answer["ErrorCode"])
+
+
+def _find_code(error: Exception) -> str | None:
+    if isinstance(error, PublishError):
+        return error.code
+    code: str | None = getattr(error, "response", {}).get("Error", {}).get("Code")
+    return code
 
 
 handler = Feed()

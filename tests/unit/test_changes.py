@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from feed.app import Feed
 from pushreg.dynamodb import to_attributes
@@ -171,13 +172,51 @@ def test_feed_publishes_changes_and_names_records_that_fail() -> None:
         each["dynamodb"]["SequenceNumber"] = str(number)
         records.append(each)
     bus = FakeBus(digest("two"))
-    answer = Feed(ENVIRON, bus)({"Records": records}, None)
+    lines: list[str] = []
+    answer = Feed(ENVIRON, bus, lines.append)({"Records": records}, None)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "3"}]}
+    assert [json.loads(line) for line in lines] == [
+        {
+            "service": "feed",
+            "level": "ERROR",
+            "error": "PublishError",
+            "code": "ThrottlingException",
+            "stream": records[3]["eventSourceARN"],
+            "sequence": "3",
+        }
+    ]
     assert [event["DetailType"] for event in bus.events] == ["registration.created"] * 2
     assert {(event["Source"], event["EventBusName"]) for event in bus.events} == {("pushreg", "bus")}
     assert json.loads(bus.events[1]["Detail"])["key"] == {"ksid": KSID}
 
 
+@pytest.mark.parametrize(
+    ("refuse", "error", "code"),
+    [
+        (
+            ClientError({"Error": {"Code": "AccessDeniedException"}}, "PutEvents"),
+            "ClientError",
+            "AccessDeniedException",
+        ),
+        (EndpointConnectionError(endpoint_url="https://raw.example.com"), "EndpointConnectionError", None),
+    ],
+)
+def test_feed_record_that_cannot_be_published_is_logged_without_its_content(
+    refuse: Exception, error: str, code: str | None
+) -> None:
+    class Refusing(FakeBus):
+        def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 Its own name.
+            raise refuse
+
+    lines: list[str] = []
+    Feed(ENVIRON, Refusing(), lines.append)({"Records": [record("p", None, place()), record("x", None, place())]}, None)
+    first, unknown = map(json.loads, lines)
+    assert (first["error"], first["code"], unknown["error"]) == (error, code, "KeyError")
+    assert "raw" not in "".join(lines)
+
+
 def test_feed_batch_that_fails_whole_is_named_whole() -> None:
-    answer = Feed(ENVIRON, FakeBus(digest("raw token")))({"Records": [record("p", None, place())]}, None)
+    answer = Feed(ENVIRON, FakeBus(digest("raw token")), lambda _: None)(
+        {"Records": [record("p", None, place())]}, None
+    )
     assert answer == {"batchItemFailures": [{"itemIdentifier": "17"}]}
