@@ -19,7 +19,7 @@ RECORDS: list[dict[str, Any]] = [{"id": "a", "n": 1, "many": ["x", "y"]}, {"id":
 
 def test_terminal_list_to_pipe_prints_tab_separated_lines(capsys: pytest.CaptureFixture[str]) -> None:
     Terminal().list(["id", "n", "many"], RECORDS)
-    assert capsys.readouterr().out == "a\t1\tx, y\n[b]\t-\t\n"
+    assert capsys.readouterr().out == "a\t1\tx, y\n[b]\t-\t-\n"
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_terminal_list_that_fits_is_table(columns: Callable[[int], None], capsys
     assert [line.rstrip() for line in plain.splitlines()] == [
         "id   n  many",
         "a    1  x, y",
-        "[b]  -",
+        "[b]  -  -",
     ]
 
 
