@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -145,22 +144,19 @@ class Gateway:
 
 
 def create_app(gateway: Gateway, cors: Cors | None = None, routes: Sequence[BaseRoute] = ()) -> Starlette:
-    """Return the application of the local stack: the given routes, and the gateway for all others."""
-    middleware = []
-    if cors is not None:
-        middleware.append(
-            Middleware(
-                CORSMiddleware,
-                allow_origins=cors.origins,
-                allow_methods=cors.methods,
-                allow_headers=cors.headers,
-                expose_headers=cors.exposed,
-                max_age=cors.max_age,
-            )
-        )
-    app = Starlette(routes=routes, middleware=middleware)
+    """Return the application of the local stack: the given routes, and the gateway with CORS for all others."""
+    app = Starlette(routes=routes)
     # Not a Mount, whose pattern does not match paths that contain a line break.
     app.router.default = gateway
+    if cors is not None:
+        app.router.default = CORSMiddleware(
+            gateway,
+            allow_origins=cors.origins,
+            allow_methods=cors.methods,
+            allow_headers=cors.headers,
+            expose_headers=cors.exposed,
+            max_age=cors.max_age,
+        )
     return app
 
 

@@ -58,7 +58,7 @@ def note_running(folder: Path) -> Iterator[Callable[[str, str], None]]:
 def find_running(folder: Path) -> dict[str, Any] | None:
     """Return what the ready file of the folder's running stack says, None if none runs."""
     ready = _read(folder / RUNNING)
-    if ready is None:
+    if ready is None or not all(isinstance(ready.get(name), str) for name in ("address", "dynamodb_endpoint")):
         return None
     try:
         os.kill(ready["pid"], 0)

@@ -105,6 +105,17 @@ def test_console_search_shows_registration_and_commands(fetch: Send, text: str, 
     assert command in page.text
 
 
+def test_console_search_escapes_hostile_ids_for_page_and_shell(registry: Registry) -> None:
+    hostile = "<b>'\x03\n\u202e\x1b[201~"
+    Merge(registry)(subscriber(KSIDS[0], hostile, "sid", ufid=hostile))
+    page = open_console(registry)("search", what=KSIDS[0]).text
+    escaped = r"\x03\x0a\u202e\x1b[201~"
+    assert page.count(f"<dd>&lt;b&gt;&#39;{escaped}</dd>") == 2
+    # A shell takes pasted control characters for keys, between quotes too.
+    assert rf"pushreg erase --stack prod $&#39;--ufid=&lt;b&gt;\&#39;{escaped}&#39;</pre>" in page
+    assert not re.search("[\x00-\x09\x0b-\x1f\u202e]|<b>", page)
+
+
 @pytest.mark.parametrize("text", [SID, KSIDS[0]])
 def test_console_search_redacts_tokens(fetch: Send, text: str) -> None:
     page = fetch("search", what=text).text

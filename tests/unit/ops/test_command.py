@@ -208,8 +208,10 @@ def test_find_running_returns_stack_only_while_it_runs(tmp_path: Path) -> None:
     # Left by a killed stack: no process has this id.
     (tmp_path / RUNNING).write_text(json.dumps({**found, "pid": 2**22 + 1}))
     assert find_running(tmp_path) is None
-    (tmp_path / RUNNING).write_text("[]")
-    assert find_running(tmp_path) is None
+    own: dict[str, object] = {**found}
+    for damaged in ([], {"pid": own["pid"]}, own | {"address": []}, own | {"dynamodb_endpoint": 5}):
+        (tmp_path / RUNNING).write_text(json.dumps(damaged))
+        assert find_running(tmp_path) is None
 
 
 def test_list_routes_names_methods_of_every_route() -> None:

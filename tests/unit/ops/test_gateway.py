@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.responses import Response
+from starlette.routing import Route as PageRoute
 
 from pushreg_local.errors import TemplateError
 from pushreg_local.gateway import MAX_BODY, Gateway, create_app, load_handlers
@@ -130,6 +132,21 @@ def test_gateway_cors_preflight_of_allowed_origin_returns_200() -> None:
     assert response.headers["access-control-expose-headers"] == "etag"
     other = send(echo, "OPTIONS", "/things/a", cors=cors, headers={"origin": "https://b.example", **wishes})
     assert "access-control-allow-origin" not in other.headers
+
+
+def test_gateway_cors_covers_functions_alone() -> None:
+    """No page of another site may read the console and the documentation page."""
+    cors = Cors(("*",), ("GET",), (), (), 60)
+    page = PageRoute("/console", lambda request: Response("page"))
+    app = create_app(Gateway(TEMPLATE, {"Worker": FakeHandler(echo)}, 3000), cors, [page])
+
+    async def fetch(path: str) -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+            return await client.get(path, headers={"origin": "https://a.example"})
+
+    assert asyncio.run(fetch("/things/a")).headers["access-control-allow-origin"] == "*"
+    response = asyncio.run(fetch("/console"))
+    assert (response.text, "access-control-allow-origin" in response.headers) == ("page", False)
 
 
 def test_gateway_handlers_run_concurrently() -> None:
