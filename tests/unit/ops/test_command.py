@@ -209,6 +209,7 @@ def test_find_running_returns_stack_only_while_it_runs(tmp_path: Path) -> None:
     (tmp_path / RUNNING).write_text(json.dumps({**found, "pid": 2**22 + 1}))
     assert find_running(tmp_path) is None
     own: dict[str, object] = {**found}
+    damaged: object
     for damaged in ([], {"pid": own["pid"]}, own | {"address": []}, own | {"dynamodb_endpoint": 5}):
         (tmp_path / RUNNING).write_text(json.dumps(damaged))
         assert find_running(tmp_path) is None
