@@ -18,8 +18,8 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test quick bench test-sam test-browser fuzz test-schema soak check check-template check-workflows fix build \
-  deploy sbom audit engine-version lock clean java
+.PHONY: help run test quick bench test-ahead test-sam test-browser fuzz test-schema soak check check-template check-workflows fix \
+  build deploy sbom audit engine-version lock clean java
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  %-15s %s\n", $$1, $$2 }'
@@ -35,6 +35,17 @@ test: $(VENV)/.project $(VENV)/.test $(if $(CI),$(VENV)/.dev) java ## Run the te
 
 quick: $(VENV)/.project $(VENV)/.test ## Run the tests that need no engine, in under a minute
 	@$(BIN)/python -m pytest -q -n 2 -m "not (engine or docker or browser or slow)" tests/unit tests/meta tests/functional $(ARGS)
+
+# Only reading the clock may be changed: as packaged the library converts sleeps and timed waits too, and Java hangs.
+CLOCK := $(VENV)-clock/libfaketimeMT.so.1
+$(CLOCK): $(VENV)-clock/.installed
+	@cd $(@D)/lib/python3*/site-packages/libfaketime/vendor/libfaketime/src && \
+	$(CC) -shared -std=gnu99 -fPIC -O2 -DFAKE_INTERNAL_CALLS -DPTHREAD_SINGLETHREADED_TIME -DPREFIX='"/usr"' -DLIBDIRNAME='"/lib"' \
+	  -Wl,--version-script=libfaketime.map -o $(abspath $@) libfaketime.c -ldl -lm -lrt -lpthread
+
+test-ahead: $(VENV)/.project $(VENV)/.test $(CLOCK) java ## Run the functional tests with the clock a year ahead (Linux, needs a C compiler)
+	@FAKETIME=+365d DONT_FAKE_MONOTONIC=1 LD_PRELOAD=$(abspath $(CLOCK)) \
+	  $(BIN)/python -m pytest -n auto --dist worksteal -m "not (docker or browser)" tests/functional $(ARGS)
 
 test-sam: $(VENV)/.project $(VENV)/.test $(VENV)-sam/.installed java ## Run the tests of the built functions in Docker
 	@$(BIN)/python -m pytest -m docker tests/e2e/sam $(ARGS)
@@ -118,7 +129,7 @@ bench: $(VENV)/.project $(VENV)-sam/.installed $(VENV)-bench/.installed java ## 
 UV ?= $(VENV)-lock/bin/uv
 # In the order of their -c lines.
 LAYERS := common tokens
-LOCKS := run java test browser fuzz dev sam checkov schemathesis bench workflows audit lock
+LOCKS := run java test browser fuzz dev sam checkov schemathesis bench clock workflows audit lock
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 lock: $(VENV)-lock/.installed ## Resolve requirements/*.in again (ARGS=--upgrade for newer releases)

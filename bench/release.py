@@ -25,6 +25,7 @@ from tests.support.stack import PROJECT, clean_environ, run_temporary_stack
 CALLERS = 16
 SOURCES = ("ops", "layers/common", "functions")
 PATIENCE = 60
+_INSTALL = ("pip", "--disable-pip-version-check", "install", "-qq", "--no-deps", "--require-hashes")
 
 
 def main() -> None:
@@ -57,11 +58,14 @@ def main() -> None:
 
 @contextmanager
 def run_release(folder: Path, commit: str, endpoint: str) -> Iterator[str]:
-    """Run the local stack of a commit over a database that is there, and yield its address."""
+    """Run the local stack of a commit, with the packages of its own lock, over a running database; yield its address."""
     archive = subprocess.run(["git", "archive", commit], cwd=PROJECT, stdout=subprocess.PIPE, check=True)
     subprocess.run(["tar", "x"], cwd=folder, input=archive.stdout, check=True)
+    subprocess.run([sys.executable, "-m", "venv", ".venv"], cwd=folder, check=True)
+    python = folder / ".venv" / "bin" / "python"
+    subprocess.run([python, "-m", *_INSTALL, "-r", "requirements/run.txt"], cwd=folder, check=True)
     port = find_port()
-    command = [sys.executable, "-c", "from pushreg_ops.cli import main; main()"]
+    command = [python, "-c", "from pushreg_ops.cli import main; main()"]
     process = subprocess.Popen(
         [*command, "local", f"--port={port}", f"--store={endpoint}"],
         cwd=folder,

@@ -8,7 +8,7 @@ PROJECT = Path(__file__).parents[2]
 COMMON, TOKENS = LAYERS = [PROJECT / "layers" / name / "requirements.txt" for name in ("common", "tokens")]
 LOCKS = [*LAYERS, *sorted((PROJECT / "requirements").glob("*.txt"))]
 # The others share a venv.
-APART = {"sam.txt", "checkov.txt", "schemathesis.txt", "workflows.txt", "audit.txt", "lock.txt"}
+APART = {"clock.txt", "sam.txt", "checkov.txt", "schemathesis.txt", "workflows.txt", "audit.txt", "lock.txt"}
 
 
 def entries(lock: Path) -> list[str]:
