@@ -58,11 +58,11 @@ def main() -> None:
 
 @contextmanager
 def run_release(folder: Path, commit: str, endpoint: str) -> Iterator[str]:
-    """Run the local stack of a commit, with the packages of its own lock, over a running database; yield its address."""
+    """Run the local stack of a commit with the packages of its lock over a running database, and yield its address."""
     archive = subprocess.run(["git", "archive", commit], cwd=PROJECT, stdout=subprocess.PIPE, check=True)
     subprocess.run(["tar", "x"], cwd=folder, input=archive.stdout, check=True)
     subprocess.run([sys.executable, "-m", "venv", ".venv"], cwd=folder, check=True)
-    python = folder / ".venv" / "bin" / "python"
+    python = str(folder / ".venv" / "bin" / "python")
     subprocess.run([python, "-m", *_INSTALL, "-r", "requirements/run.txt"], cwd=folder, check=True)
     port = find_port()
     command = [python, "-c", "from pushreg_ops.cli import main; main()"]
