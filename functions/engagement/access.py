@@ -29,7 +29,7 @@ class AuthTokenError(PushregError):
 def authenticate_device(request: Request, context: Context, app_id: str, auth_token: str | None) -> Application:
     """Return the application; ApplicationError if it is unknown, AuthTokenError if its authToken is wrong or missing.
 
-    The token of the header goes before that of the body.
+    The header's token takes precedence over the body's.
     """
     (application,) = context.directory.find(context.session, ("application", app_id))
     if not isinstance(application, Application):

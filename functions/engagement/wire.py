@@ -70,7 +70,7 @@ def read_form(request: Request) -> Subscribe | Unsubscribe:
 def succeed(
     request: Request, settings: Settings, ksid: str, outcome: str, duplicate_as_update: bool | None = None
 ) -> Response:
-    """Return the response for an outcome of the operations; the application's wish goes before the stack's."""
+    """Return the response for an outcome of the operations; the application's setting takes precedence."""
     status, message = MESSAGES[outcome]
     chosen = find_format(request)
     if outcome == "duplicate":

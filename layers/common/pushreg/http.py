@@ -252,7 +252,7 @@ def _find_resource(routes: Routes, request: Request) -> Request:
     if request.resource in routes:
         return request
     segments = [segment for segment in request.path.split("/") if segment]
-    # A literal segment goes before a variable, as in API Gateway.
+    # A literal segment takes precedence over a variable, as in API Gateway.
     for resource in sorted(routes, key=lambda each: each.count("{")):
         names = resource.split("/")[1:]
         pairs = list(zip(names, segments, strict=False))

@@ -64,7 +64,7 @@ class Credential(NamedTuple):
 class Application(NamedTuple):
     """An engagement application; without a digest it requires no authToken.
 
-    `duplicate_as_update` goes before the stack's parameter, if it is set. A strict application changes nothing of the
+    `duplicate_as_update`, if it is set, overrides the stack's parameter. A strict application changes nothing of the
     subscriber that has a device, unless the request names its sid or its KSID.
     """
 
@@ -144,7 +144,7 @@ class Issuer(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """What stands for the digest of a secret on the credentials of this issuer's tokens, the same for each key."""
+        """The `secret_digest` on the credentials of this issuer's tokens, the same for each of its keys."""
         return digest(f"issuer {self.name}")
 
     @property

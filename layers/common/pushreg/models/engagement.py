@@ -169,7 +169,7 @@ def strip_hex_prefix(device_id: str) -> str:
 
 
 def match_names(data: Mapping[Any, Any], names: Set[str]) -> dict[str, Any]:
-    """Return the members of these names, whatever their letter case; the exact name goes before other spellings."""
+    """Return the members of these names, whatever their letter case; the exact name wins over other spellings."""
     if data.keys() <= names:
         return dict(data)
     exact = {name.lower(): name for name in names}

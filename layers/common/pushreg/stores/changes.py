@@ -32,7 +32,7 @@ class Change(NamedTuple):
 
 
 def read_change(table: str, record: Mapping[str, Any]) -> Change | None:
-    """Return the change that a stream record of the table, by its logical id, tells of; None for a mere refresh."""
+    """Return the change in a stream record of the table, given by its logical id; None for a mere refresh."""
     stream = record["dynamodb"]
     old, new = (from_attributes(stream[name]) if stream.get(name) else None for name in ("OldImage", "NewImage"))
     found = _READERS[table](old, new)
@@ -99,7 +99,7 @@ def _find_end(new: Item | None) -> Reason:
 def _read_device(old: Item | None, new: Item | None) -> tuple[Kind, Reason] | None:
     item: Item = new or old or {}
     if not item["record"].startswith(DEVICE_PREFIX):
-        # The claim tells of a takeover: it names another device from now on.
+        # A claim that names another device from now on is a takeover.
         is_takeover = old is not None and new is not None and old["device_id"] != new["device_id"]
         return ("moved", "takeover") if is_takeover else None
     if old is None:
