@@ -25,7 +25,7 @@ RESTORED = ("BillingMode", "SSESpecification", "AttributeDefinitions", "KeySchem
 def build_import(document: Mapping[str, Any], names: Mapping[str, str]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the template of the tables and the list of resources to import; TemplateError unless each has a name."""
     tables = {name: each for name, each in document["Resources"].items() if each["Type"] == "AWS::DynamoDB::Table"}
-    if set(tables) != set(names):
+    if set(tables) != set(names) or not all(names.values()):
         raise TemplateError(f"name each of the tables once: {' '.join(f'{name}=NAME' for name in tables)}")
     resources = {name: {**each, "Properties": _restore(each["Properties"])} for name, each in tables.items()}
     imports = [

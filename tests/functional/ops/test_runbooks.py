@@ -149,9 +149,12 @@ def test_import_template_leaves_all_to_the_deployment_that_a_restore_lacks() -> 
         assert "Ref" not in json.dumps(table)
 
 
-def test_import_template_needs_every_table() -> None:
+@pytest.mark.parametrize(
+    "names", [{"DevicesTable": "a-table"}, {**dict.fromkeys(TABLES, "a-table"), "PlacesTable": ""}]
+)
+def test_import_template_needs_every_table(names: dict[str, str]) -> None:
     with pytest.raises(TemplateError, match="DevicesTable=NAME"):
-        build_import(DOCUMENT, {"DevicesTable": "a-table"})
+        build_import(DOCUMENT, names)
 
 
 @pytest.mark.slow
