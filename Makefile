@@ -70,7 +70,7 @@ check: $(VENV)/.project $(VENV)/.dev ## Check format, lint, types, template and 
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/cfn-lint template.yaml docs/samples/*.yaml
+	@$(BIN)/cfn-lint template.yaml docs/samples/*.yaml docs/samples/*/template.yaml
 	@$(BIN)/python -m pytest -q tests/meta/test_layers.py
 	@$(BIN)/python -m pip check
 
@@ -104,7 +104,7 @@ sbom: $(VENV)-audit/.installed ## Write sbom.json, a list of the deployed compon
 	@cat layers/*/requirements.txt | $(VENV)-audit/bin/cyclonedx-py requirements - --output-reproducible --output-file sbom.json
 
 audit: $(VENV)-audit/.installed ## Look up known vulnerabilities of all locked packages (needs a network)
-	@for lock in layers/*/requirements.txt requirements/*.txt; do \
+	@for lock in layers/*/requirements.txt requirements/*.txt $(SAMPLE)/requirements.txt; do \
 	  echo "$$lock"; \
 	  $(VENV)-audit/bin/pip-audit --progress-spinner off --disable-pip --require-hashes --strict --requirement $$lock || exit 1; \
 	done
@@ -127,6 +127,8 @@ bench: $(VENV)/.project $(VENV)-sam/.installed $(VENV)-bench/.installed java ## 
 	@PYTHONPATH=.:layers/common:functions $(VENV)-bench/bin/python -m bench $(ARGS)
 
 UV ?= $(VENV)-lock/bin/uv
+# With the releases that its tests ran with.
+SAMPLE := docs/samples/sender
 # In the order of their -c lines.
 LAYERS := common tokens
 LOCKS := run java test browser fuzz dev sam checkov schemathesis bench clock workflows audit lock
@@ -141,6 +143,8 @@ lock: $(VENV)-lock/.installed ## Resolve requirements/*.in again (ARGS=--upgrade
 	  echo "requirements/$$name.txt"; \
 	  $(COMPILE) $(ARGS) requirements/$$name.in -o requirements/$$name.txt || exit 1; \
 	done
+	@echo "$(SAMPLE)/requirements.txt"
+	@$(COMPILE) $(ARGS) -c requirements/test.txt $(SAMPLE)/requirements.in -o $(SAMPLE)/requirements.txt
 
 engine-version: $(VENV)/.project ## Say which DynamoDB Local is used and which is the newest (needs npm)
 	@package=$$($(BIN)/python -c 'from pushreg_local.engines.bundle import NPM_PACKAGE; print(NPM_PACKAGE)'); \
