@@ -15,9 +15,7 @@ app = typer.Typer(help="Add, list and remove Kazoo accounts.", no_args_is_help=T
 
 @app.command()
 def add(
-    ids: Annotated[
-        list[str], typer.Argument(parser=parse_account_id, metavar="ID...", help="Account id, 32 characters.")
-    ],
+    ids: Annotated[list[str], typer.Argument(parser=parse_account_id, metavar="ID", help="Account id, 32 characters.")],
     stack: Stack = None,
     local: Local = False,
     json: Json = False,

@@ -24,7 +24,7 @@ app = typer.Typer(help="Add, list, open and remove engagement applications.", no
 @app.command()
 def add(
     ids: Annotated[
-        list[str], typer.Argument(parser=parse_application_id, metavar="ID...", help="The appId that clients send.")
+        list[str], typer.Argument(parser=parse_application_id, metavar="ID", help="The appId that clients send.")
     ],
     auth_token: Annotated[
         str | None,
@@ -72,12 +72,15 @@ def add(
 
 @app.command("open")
 def open_application(
-    id: Annotated[str, typer.Argument(parser=parse_application_id, metavar="ID")],  # noqa: A002
+    id: Annotated[str, typer.Argument(parser=parse_application_id, metavar="ID", help="The appId that clients send.")],  # noqa: A002
     stack: Stack = None,
     local: Local = False,
     json: Json = False,
 ) -> None:
-    """Remove an application's authToken: anyone who knows its id may subscribe."""
+    """Remove an application's authToken.
+
+    Anyone who knows its id may then subscribe.
+    """
     with provision(stack, local) as provisioner:
         had_token = provisioner.open_application(id)
     text = f"application {id}: {'authToken removed' if had_token else 'had no authToken, unchanged'}"

@@ -20,7 +20,9 @@ def run(
     local: Local = False,
     json: Json = False,
 ) -> None:
-    """Show who changed keys, issuers, accounts, applications and places, oldest first.
+    """Show who changed keys and other entries, and when.
+
+    The others are issuers, accounts, applications and places. The oldest change comes first.
 
     \b
     Examples:

@@ -17,7 +17,10 @@ from pushreg_ops.terminal import Terminal
 
 def run(
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of the console; by default a free one.", show_default=False)
+        int,
+        typer.Option(
+            min=0, max=65535, metavar="PORT", help="Port of the console; by default a free one.", show_default=False
+        ),
     ] = 0,
     stack: Stack = None,
     local: Local = False,

@@ -17,9 +17,9 @@ def run(
     family: Annotated[TokenFamily, typer.Option(help="Whose API the token is for.")] = "kazoo",
     json: Json = False,
 ) -> None:
-    """Print a signed token that this folder's local stack accepts for an hour.
+    """Print a signed token for this folder's local stack.
 
-    A deployed stack never accepts it.
+    The stack accepts it for an hour. A deployed stack never accepts it.
 
     \b
     Examples:

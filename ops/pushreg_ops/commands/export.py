@@ -48,7 +48,7 @@ def run(
     local: Local = False,
     json: Json = False,
 ) -> None:
-    """Export registrations as JSON Lines that `pushreg import` reads.
+    """Export registrations as JSON Lines, for `pushreg import`.
 
     The output contains push tokens: store it like a secret.
 

@@ -81,7 +81,9 @@ def run(
             help="A request header for fetching a listing; @FILE keeps secrets off the command line.",
         ),
     ] = None,
-    page_size: Annotated[int, typer.Option(min=1, max=10_000, help="Subscribers per page of a listing.")] = 500,
+    page_size: Annotated[
+        int, typer.Option(min=1, max=10_000, metavar="NUMBER", help="Subscribers per page of a listing.")
+    ] = 500,
     time_zone: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=+HH:MM", help="The offset of a time zone abbreviation in createdDateStr."),
@@ -91,10 +93,11 @@ def run(
         typer.Option(
             min=0,
             max=3650,
+            metavar="DAYS",
             help="Days after its last refresh at which a row expires; 0 for never. Default: the stack's parameters.",
         ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, max=32, help="Concurrent transactions.")] = 4,
+    workers: Annotated[int, typer.Option(min=1, max=32, metavar="NUMBER", help="Concurrent transactions.")] = 4,
     state: Annotated[
         Path,
         typer.Option(metavar="DIR", help="Folder of the checkpoint and report files; by default the current one."),

@@ -14,7 +14,7 @@ from pushreg_ops.commands.options import Json, Local, Stack, provision
 from pushreg_ops.jwks import RSA_ALGORITHMS, PublicKey, read_key_set, read_pem
 from pushreg_ops.terminal import Terminal, count
 
-app = typer.Typer(help="Accept the signed tokens of other servers in place of API keys.", no_args_is_help=True)
+app = typer.Typer(help="Accept other servers' signed tokens in place of API keys.", no_args_is_help=True)
 _NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _ALGORITHM = "RS256"
 
@@ -105,7 +105,7 @@ def add(
 
 @app.command("list")
 def list_issuers(stack: Stack = None, local: Local = False, json: Json = False) -> None:
-    """List the issuers, each key on a line of its own, oldest first."""
+    """List the issuers' keys, oldest first."""
     with provision(stack, local) as provisioner:
         records = [_describe(entry) for entry in provisioner.list_issuers()]
     columns = ["name", "key_id", "family", "kid", "algorithm", "issuer", "audience", "roles", "source", "created_at"]
@@ -126,9 +126,10 @@ def remove(name: Name, stack: Stack = None, local: Local = False, json: Json = F
 
 @app.command()
 def refresh(name: Name, stack: Stack = None, local: Local = False, json: Json = False) -> None:
-    """Fetch the key set of an issuer again: add its new keys and remove those that are gone.
+    """Fetch an issuer's key set again.
 
-    Run it when the issuer changes its keys, or every day. Nothing else in Pushreg calls the issuer.
+    Adds its new keys and removes those that are gone. Run it when the issuer changes its keys, or every day. Nothing
+    else in Pushreg calls the issuer.
     """
     with provision(stack, local) as provisioner:
         source = next((entry.source for entry in provisioner.list_issuers() if entry.name == name), None)

@@ -57,7 +57,7 @@ def issue(
             help="Use this secret instead of a random one: as it is, of a file, or of standard input.",
         ),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="A name for the key, such as the caller's.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="A name for the key, such as the caller's.")] = None,
     expires: Annotated[
         str | None,
         typer.Option(metavar="YYYY-MM-DD|DAYS", help="When the key stops working: a date (UTC), or days from now."),

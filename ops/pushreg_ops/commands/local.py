@@ -23,9 +23,9 @@ def _check_store(value: str | None) -> str | None:
 
 
 def run(
-    port: Annotated[int, typer.Option(envvar="PORT", min=0, max=65535, help="Port of the API.")] = 3000,
+    port: Annotated[int, typer.Option(envvar="PORT", min=0, max=65535, metavar="PORT", help="Port of the API.")] = 3000,
     dynamodb_port: Annotated[
-        int, typer.Option(envvar="DYNAMODB_PORT", min=0, max=65535, help="Port of the database.")
+        int, typer.Option(envvar="DYNAMODB_PORT", min=0, max=65535, metavar="PORT", help="Port of the database.")
     ] = 8000,
     store: Annotated[
         str | None,

@@ -15,7 +15,7 @@ app = typer.Typer(help="Add, list and remove places.", no_args_is_help=True)
 
 @app.command()
 def add(
-    ids: Annotated[list[str], typer.Argument(parser=parse_place_id, metavar="ID...", help="Place id, a UUID.")],
+    ids: Annotated[list[str], typer.Argument(parser=parse_place_id, metavar="ID", help="Place id, a UUID.")],
     stack: Stack = None,
     local: Local = False,
     json: Json = False,

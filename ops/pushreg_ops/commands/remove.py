@@ -87,10 +87,10 @@ def erase(
     local: Local = False,
     json: Json = False,
 ) -> None:
-    """Remove all engagement subscribers of one user, in every application.
+    """Remove all engagement subscribers of one user.
 
-    Reads the whole table, so that no subscriber is missed. Backups keep what was removed for up to 35 days, and the
-    logs hold no ufid. If interrupted, run it again.
+    Covers every application. Reads the whole table, so that no subscriber is missed. Backups keep what was removed for
+    up to 35 days, and the logs hold no ufid. If interrupted, run it again.
 
     \b
     Example:

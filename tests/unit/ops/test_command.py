@@ -56,6 +56,14 @@ def test_command_prints_version_and_short_help(run: Run) -> None:
     assert (code, out.startswith("Usage:")) == (0, True)
 
 
+@pytest.mark.parametrize("group", [(), ("accounts",), ("places",), ("apps",), ("keys",), ("issuers",)])
+def test_command_help_summarizes_each_command_without_cutting(run: Run, group: tuple[str, ...]) -> None:
+    _, out, _ = run(*group, "-h")
+    summaries = out.partition("Commands:\n")[2].splitlines()
+    assert summaries
+    assert not [line for line in summaries if line.endswith("...")]
+
+
 def test_command_address_of_something_else_is_one_line(
     web_server: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
