@@ -129,7 +129,8 @@ def _read_entries(registry: Registry, table: str) -> tuple[list[Entry], int]:
 
 
 def _check_issuers(issuers: list[Issuer], places: set[str]) -> Iterator[CheckResult]:
-    kids_by_key: dict[str, list[str]] = {}
+    # By family too: the demo's issuers share one key.
+    kids_by_key: dict[tuple[str, str], list[str]] = {}
     for issuer in issuers:
         subject = f"issuer {issuer.name}"
         again = f"run `pushreg issuers remove {issuer.name}`, then add it again"
@@ -137,7 +138,7 @@ def _check_issuers(issuers: list[Issuer], places: set[str]) -> Iterator[CheckRes
             check_key(issuer.kid, issuer.algorithm, issuer.public_key)
         except OperatorError as error:
             yield CheckResult("bad", subject, f"its tokens are refused: {error}", again)
-        kids_by_key.setdefault(issuer.public_key, []).append(issuer.kid)
+        kids_by_key.setdefault((issuer.family, issuer.public_key), []).append(issuer.kid)
         unknown = {each for grant in issuer.grants for each in grant.places} - places - {EVERY_PLACE}
         if unknown:
             detail = f"permits {', '.join(sorted(unknown))}, which does not exist"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from pushreg.models.directory import Application, Credential
 from pushreg.schema import DEVICES, DIRECTORY, PLACES, SUBSCRIBERS, digest
 from pushreg_local.client import AdminClient
-from pushreg_local.demo import ACCOUNT_ID
+from pushreg_local.demo import ACCOUNT_ID, store_entries
+from pushreg_local.demo_issuer import list_issuers
 from pushreg_local.errors import OperatorError
 from pushreg_ops.directory_writer import DirectoryWriter
 from pushreg_ops.doctor.checks import CheckResult, check_directory, check_revoked, check_tables
@@ -296,6 +298,11 @@ def test_check_tables_wrong_index_is_bad(registry: Registry, indexes: list[dict[
 
 def test_check_tables_reports_index_of_template(registry: Registry) -> None:
     assert "the index ByApplicationAndUser is active" in [each.detail for each in check_tables(registry)]
+
+
+def test_check_directory_demo_issuers_are_good(registry: Registry, tmp_path: Path) -> None:
+    store_entries(registry.client, registry.directory, *list_issuers(tmp_path))
+    assert not [each for each in check_directory(registry) if each.subject.startswith("issuer")]
 
 
 def test_check_directory_unusable_issuers_are_bad(registry: Registry, stored: Stored) -> None:
