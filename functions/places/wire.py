@@ -21,7 +21,7 @@ from pushreg.errors import (
     UnauthenticatedError,
 )
 from pushreg.http import NO_HEADERS, RETRY_AFTER, Response, look_up
-from pushreg.models.places import Registration
+from pushreg.models.places import TokenBody
 from pushreg.schema import is_digest
 from pushreg.stores.places import Row
 
@@ -68,7 +68,7 @@ class Refusal(NamedTuple):
 def decode(body: bytes) -> str:
     """Return the token that the body names; TokenError or MalformedError if there is none."""
     try:
-        return Registration.model_validate(json.decode(body)).device_token
+        return TokenBody.model_validate(json.decode(body)).device_token
     except ValidationError as error:
         raise TokenError from error
 

@@ -63,7 +63,7 @@ FAILED = Outcome("failed", "the database did not answer; report it again")
 CONTENDED = Outcome("failed", "other callers kept changing the registration; report it again")
 
 
-class Found(NamedTuple):
+class AddressResult(NamedTuple):
     """Tokens of an address, given by its index in the request, or why there are none."""
 
     address: int
@@ -99,21 +99,21 @@ def report(caller: Caller, entries: Sequence[Any]) -> list[Outcome]:
     return outcomes
 
 
-def look_up(caller: Caller, entries: Sequence[Any], cursor: str | None) -> tuple[list[Found], str | None]:
+def look_up(caller: Caller, entries: Sequence[Any], cursor: str | None) -> tuple[list[AddressResult], str | None]:
     """Return the living tokens of each address in order, and a cursor if the answer ends before the addresses do.
 
     CursorError if the cursor is not one of these addresses; StoreError if nothing at all could be read.
     """
     addresses = [_read_address(caller.credential, entry) for entry in entries]
     first, after = _read_cursor(cursor, addresses)
-    found: list[Found] = []
+    found: list[AddressResult] = []
     size = 0
     for wave in _list_waves(addresses, first):
         parts = _read_wave(caller, {index: addresses[index] for index in wave}, {first: after})
         for index in wave:
             address = addresses[index]
             if isinstance(address, Outcome):
-                found.append(Found(index, address))
+                found.append(AddressResult(index, address))
                 continue
             part = parts[index]
             if isinstance(part, StoreError):
@@ -123,7 +123,7 @@ def look_up(caller: Caller, entries: Sequence[Any], cursor: str | None) -> tuple
                 return found, _write_cursor(index, "", addresses)
             fitting, size, following = _fit(part, size, after if index == first else None, is_first=not found)
             if fitting or following is None:
-                found.append(Found(index, Outcome("ok"), fitting))
+                found.append(AddressResult(index, Outcome("ok"), fitting))
             if following is not None:
                 return found, _write_cursor(index, following, addresses)
     return found, None

@@ -18,13 +18,13 @@ from pushreg.errors import (
     UnauthenticatedError,
 )
 from pushreg.http import NO_HEADERS, RETRY_AFTER, Response, look_up
-from senders.operations import CONTENDED, FAILED, CursorError, Found, Outcome
+from senders.operations import CONTENDED, FAILED, AddressResult, CursorError, Outcome
 
 CONTENT_TYPE = "application/json"
 MAX_ENTRIES = 100
 
 
-class FormError(PushregError):
+class BodyError(PushregError):
     """The body is not a feedback or lookup request; `problem` may be shown to the caller."""
 
     def __init__(self, problem: str) -> None:
@@ -43,11 +43,11 @@ class Refusal(NamedTuple):
 
 
 def decode(body: bytes, member: str) -> tuple[Sequence[Any], str | None]:
-    """Return the entries under the member and the cursor; MalformedError or FormError if there is no such list."""
+    """Return the entries under the member and the cursor; MalformedError or BodyError if there is no such list."""
     data = json.decode(body)
     entries = data.get(member) if isinstance(data, dict) else None
     if not isinstance(entries, list) or not 1 <= len(entries) <= MAX_ENTRIES:
-        raise FormError(f"{member} must be a list of 1 to {MAX_ENTRIES} entries")
+        raise BodyError(f"{member} must be a list of 1 to {MAX_ENTRIES} entries")
     cursor = data.get("cursor")
     if not isinstance(cursor, str | None):
         raise CursorError
@@ -60,7 +60,7 @@ def succeed_report(outcomes: Sequence[Outcome]) -> Response:
     return Response(200, body, CONTENT_TYPE, _name(outcomes, "reported"))
 
 
-def succeed_lookup(found: Sequence[Found], cursor: str | None) -> Response:
+def succeed_lookup(found: Sequence[AddressResult], cursor: str | None) -> Response:
     """Return the response to a lookup."""
     results = [
         {"address": each.address, **_to_data(each.outcome), **({"tokens": each.tokens} if _is_ok(each) else {})}
@@ -77,7 +77,7 @@ def fail(error: Exception) -> Response:
     return Response(refusal.status, body, CONTENT_TYPE, refusal.outcome, refusal.headers)
 
 
-def _is_ok(found: Found) -> bool:
+def _is_ok(found: AddressResult) -> bool:
     return found.outcome.status == "ok"
 
 
@@ -97,7 +97,7 @@ def _name(outcomes: Sequence[Outcome], usual: str) -> str:
 
 _REFUSALS: Mapping[type[Exception], Callable[[Any], Refusal]] = {
     MalformedError: lambda error: Refusal(400, "invalid", "Bad Request", f"The body is not JSON: {error.reason}"),
-    FormError: lambda error: Refusal(400, "invalid", "Bad Request", error.problem),
+    BodyError: lambda error: Refusal(400, "invalid", "Bad Request", error.problem),
     CursorError: lambda _: Refusal(400, "invalid", "Bad Request", "cursor must be the one of the answer before"),
     UnauthenticatedError: lambda _: Refusal(
         401, "denied", "Unauthorized", "Invalid or missing API key", {"www-authenticate": "Bearer"}

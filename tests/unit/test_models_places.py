@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pushreg.models.places import Registration
+from pushreg.models.places import TokenBody
 from pushreg.schema import to_place_id
 
 
@@ -43,7 +43,7 @@ def test_place_id_of_any_text_is_uuid_or_none(text: str) -> None:
 
 @pytest.mark.parametrize("token", ["a", " a ", "eGCgkKMKFHQ:APA91b-XOvT8_", "ä" * 2048, "x" * 4096])
 def test_device_token_is_kept_unchanged(token: str) -> None:
-    assert Registration.model_validate({"device_token": token, "other": 1}).device_token == token
+    assert TokenBody.model_validate({"device_token": token, "other": 1}).device_token == token
 
 
 @pytest.mark.parametrize(
@@ -65,4 +65,4 @@ def test_device_token_is_kept_unchanged(token: str) -> None:
 )
 def test_registration_without_valid_token_is_refused(body: Any) -> None:
     with pytest.raises(ValidationError):
-        Registration.model_validate(body)
+        TokenBody.model_validate(body)

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from pushreg.models.engagement import Unsubscribe
-from pushreg.models.places import Registration
+from pushreg.models.places import TokenBody
 from pushreg.models.text import is_blank, is_placeholder, trim
 
 CHARACTERS = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
@@ -14,7 +14,7 @@ CHARACTERS = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= c
 
 def accepts_token(text: str) -> bool:
     try:
-        return Registration.model_validate({"device_token": text}).device_token == text
+        return TokenBody.model_validate({"device_token": text}).device_token == text
     except ValidationError:
         return False
 

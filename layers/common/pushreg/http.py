@@ -41,7 +41,7 @@ DEFAULT_ROUTE = "$default"
 SAFE_IN_PATH = "/~!$&'()*+,;=:@"
 _METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS"})
 
-Entry = TypeVar("Entry")
+Rendered = TypeVar("Rendered")
 
 
 class Request(NamedTuple):
@@ -239,7 +239,7 @@ class Handler:
         return response.to_event()
 
 
-def look_up(table: Mapping[type[Exception], Entry], error: Exception) -> Entry:
+def look_up(table: Mapping[type[Exception], Rendered], error: Exception) -> Rendered:
     """Return the entry of the error's class or of its nearest base class; a complete table has one for Exception."""
     return next(table[each] for each in type(error).__mro__ if each in table)
 

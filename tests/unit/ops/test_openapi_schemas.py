@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from pushreg.models.engagement import FormError, parse
 from pushreg.models.kazoo import Content, InvalidError
-from pushreg.models.places import Registration
+from pushreg.models.places import TokenBody
 from pushreg.models.text import PLACEHOLDERS, is_placeholder
 from tests.support.contract.declaration import FILE, Document
 
@@ -82,7 +82,7 @@ def test_openapi_no_token_agrees_with_rule(text: str) -> None:
 @given(objects({"device_token": ids}, {}))
 def test_openapi_places_schema_agrees_with_model(body: Any) -> None:
     try:
-        Registration.model_validate(body)
+        TokenBody.model_validate(body)
         accepted = True
     except ValidationError:
         accepted = False

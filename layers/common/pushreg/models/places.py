@@ -18,7 +18,7 @@ def _check(token: str) -> str:
     return token
 
 
-class Registration(BaseModel):
+class TokenBody(BaseModel):
     """The body of PUT and DELETE; unknown members are ignored."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")

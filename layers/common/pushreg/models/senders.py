@@ -175,7 +175,7 @@ def _to_moment(value: Any) -> Any:
 _NonEmpty = StringConstraints(min_length=1)
 _Short = StringConstraints(min_length=1, max_length=64)
 PlaceId = Annotated[str, AfterValidator(_to_place_id)]
-Token = Annotated[str, _NonEmpty, AfterValidator(_check_token)]
+TokenText = Annotated[str, _NonEmpty, AfterValidator(_check_token)]
 Ksid = Annotated[str, BeforeValidator(_to_text), AfterValidator(_check_ksid)]
 AccountId = Annotated[str, AfterValidator(_check_account_id)]
 PathId = Annotated[str, AfterValidator(_check_path_id)]
@@ -183,13 +183,13 @@ ApplicationId = Annotated[str, AfterValidator(_check_application_id)]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=MAX_IDENTIFIER)]
 
 
-class Entry(BaseModel):
+class RequestEntry(BaseModel):
     """One entry of a request; unknown members are ignored."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
 
-class Report(Entry):
+class Report(RequestEntry):
     """What a provider answered to a message for one address, sent at `at`; RFC 3339."""
 
     provider: Annotated[str, _Short] | None = None
@@ -201,14 +201,14 @@ class TokenReport(Report):
     """A report on a place's token."""
 
     place_id: PlaceId
-    device_token: Token
+    device_token: TokenText
 
 
 class SubscriberReport(Report):
     """A report on an engagement subscriber's sid."""
 
     ksid: Ksid
-    sid: Token
+    sid: TokenText
 
 
 class RegistrationReport(Report):
@@ -219,33 +219,33 @@ class RegistrationReport(Report):
     registration_id: Annotated[str, _NonEmpty]
 
 
-class PlaceAddress(Entry):
+class PlaceAddress(RequestEntry):
     """All tokens of a place."""
 
     place_id: PlaceId
 
 
-class KsidAddress(Entry):
+class KsidAddress(RequestEntry):
     """One subscriber."""
 
     ksid: Ksid
 
 
-class UserAddress(Entry):
+class UserAddress(RequestEntry):
     """All subscribers of one user of an application."""
 
     application: ApplicationId
     ufid: Identifier
 
 
-class ApplicationDeviceAddress(Entry):
+class ApplicationDeviceAddress(RequestEntry):
     """The subscriber of one device of an application."""
 
     application: ApplicationId
     device_id: Identifier
 
 
-class DeviceAddress(Entry):
+class DeviceAddress(RequestEntry):
     """All registration ids of a Kazoo device."""
 
     account_id: AccountId

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pushreg.models.places import Registration
+from pushreg.models.places import TokenBody
 from pushreg.schema import PLACES, place_key, to_place_id
 from pushreg_ops.migrate.formats.candidates import Candidate
 from pushreg_ops.migrate.formats.rows import ImportRun, RowError, explain, read_moment
@@ -49,7 +49,7 @@ def create_token(
     if place_id is None:
         raise RowError("place_id: not a UUID")
     try:
-        device_token = Registration.model_validate({"device_token": token}).device_token
+        device_token = TokenBody.model_validate({"device_token": token}).device_token
         entity = StoredToken(
             **place_key(place_id, device_token),
             device_token=device_token,
