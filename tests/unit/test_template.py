@@ -349,8 +349,8 @@ def test_template_routes_have_limits_of_their_family() -> None:
 
 def test_template_default_limits_bound_each_other() -> None:
     defaults = {name: each["Default"] for name, each in DOCUMENT["Parameters"].items()}
-    # docs/operations.md#what-bounds-what: a call at its slowest takes 3 s and at most 10 calls of 8 units.
-    slowest, units = 3, 10 * 8
+    # docs/operations.md#what-bounds-what: a request at its slowest takes 3 s and at most 10 calls of 12 units.
+    slowest, units = 3, 10 * 12
     assert len(FUNCTIONS) * defaults["ReservedConcurrency"] <= 1000 - 100
     assert defaults["ReservedConcurrency"] * units / slowest <= defaults["MaxWriteUnits"]
     for name in TABLES:
