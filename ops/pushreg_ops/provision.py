@@ -1,4 +1,4 @@
-"""Adds, lists and removes the accounts, places, applications and keys of a registry."""
+"""Adds, lists and removes the accounts, places, applications, keys and token issuers of a registry."""
 
 from __future__ import annotations
 

@@ -179,10 +179,12 @@ class Sender:
         if response.is_success:
             return {**answer, "code": "ok"}
         code = read_code(provider, response)
-        # APNs refuses credentials with 403, FCM with 401: another try, or the dead letters, have better ones.
+        # APNs refuses credentials with 403, FCM with 401, which says nothing about the token.
         if response.status_code == (403 if provider == "apns" else 401):
             log(message.record_id, provider=provider, code=code)
-            self._credentials.pop(provider, None)
+            # APNs allows a new provider token every 20 minutes, so one that has not expired stays.
+            if provider == "fcm" or code == "ExpiredProviderToken":
+                self._credentials.pop(provider, None)
             return {**answer, "code": "unavailable"}
         if response.status_code == 429 or response.status_code >= 500:
             return {**answer, "code": "unavailable"}

@@ -1,4 +1,4 @@
-"""Entries of the Directory table: credentials, applications, places and accounts."""
+"""Entries of the Directory table: credentials, applications, places, accounts and token issuers."""
 
 from __future__ import annotations
 
