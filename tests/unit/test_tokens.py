@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import Any, Literal
@@ -77,23 +78,81 @@ def test_verify_kazoo_token_without_account_is_unauthenticated(account_id: objec
         Verifying().verify(KAZOO.sign(account_id=account_id))
 
 
-@pytest.mark.parametrize("name", list_bad_tokens(KAZOO, EPOCH))
+def list_bad_of_three_parts(signer: Signer) -> dict[str, str]:
+    """Return the bad tokens that reach the verifier; the others are looked up as keys."""
+    bad = list_bad_tokens(signer, EPOCH)
+    others = {"malformed: token in two parts", "malformed: token in four parts"}
+    assert {name for name, token in bad.items() if not is_token(token)} == others
+    return {name: token for name, token in bad.items() if name not in others}
+
+
+@pytest.mark.parametrize("name", list_bad_of_three_parts(KAZOO))
 def test_verify_bad_kazoo_token_is_unauthenticated(name: str) -> None:
-    token = list_bad_tokens(KAZOO, EPOCH)[name]
     verifying = Verifying()
-    if is_token(token):
-        for _ in range(2):
-            with pytest.raises(UnauthenticatedError):
-                verifying.verify(token)
-            assert verifying.client.calls <= 1
-
-
-@pytest.mark.parametrize("name", list_bad_tokens(PLACES, EPOCH))
-def test_verify_bad_places_token_is_unauthenticated(name: str) -> None:
-    token = list_bad_tokens(PLACES, EPOCH)[name]
-    if is_token(token):
+    for _ in range(2):
         with pytest.raises(UnauthenticatedError):
-            Verifying().verify(token, family="places")
+            verifying.verify(list_bad_of_three_parts(KAZOO)[name])
+        assert verifying.client.calls <= 1
+
+
+@pytest.mark.parametrize("name", list_bad_of_three_parts(PLACES))
+def test_verify_bad_places_token_is_unauthenticated(name: str) -> None:
+    with pytest.raises(UnauthenticatedError):
+        Verifying().verify(list_bad_of_three_parts(PLACES)[name], family="places")
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"alg": "rs256"},
+        {"alg": ["RS256"]},
+        {"alg": None},
+        {"crit": []},
+        {"crit": "exp"},
+        {"crit": [["exp"]]},
+        {"crit": ["exp"], "exp": EPOCH},
+        {"b64": False},
+        {"kid": [KAZOO.kid]},
+        {"kid": True},
+        {"kid": f"../{KAZOO.kid}"},
+        {"kid": KAZOO.kid.upper()},
+    ],
+)
+def test_verify_token_with_other_header_is_unauthenticated(members: dict[str, Any]) -> None:
+    header = json.dumps({"alg": "RS256", "kid": KAZOO.kid, **members})
+    with pytest.raises(UnauthenticatedError):
+        Verifying().verify(KAZOO.sign_text(json.dumps(KAZOO.claims), header))
+
+
+@pytest.mark.parametrize("members", [{"jku": "https://x"}, {"x5u": "https://x"}, {"jwk": {"kty": "RSA"}}, {"x5c": []}])
+def test_verify_token_that_brings_a_key_is_verified_with_the_stored_one(members: dict[str, Any]) -> None:
+    header = json.dumps({"alg": "RS256", "kid": KAZOO.kid, **members})
+    payload = json.dumps(KAZOO.claims)
+    assert Verifying().verify(KAZOO.sign_text(payload, header))
+    forged = Signer("forger", {}).sign_text(payload, header)
+    with pytest.raises(UnauthenticatedError):
+        Verifying().verify(forged)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"exp": True},
+        {"exp": [EPOCH + 3600]},
+        {"exp": -1},
+        {"exp": None},
+        {"nbf": None},
+        {"nbf": "0"},
+        {"nbf": 10**400},
+        {"iss": ["kazoo"]},
+        {"iss": None},
+        {"aud": "another"},
+        {"account_id": "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"},
+    ],
+)
+def test_verify_token_with_other_claims_is_unauthenticated(members: dict[str, Any]) -> None:
+    with pytest.raises(UnauthenticatedError):
+        Verifying().verify(KAZOO.sign_text(json.dumps({**KAZOO.claims, **members})))
 
 
 def test_verify_token_of_other_family_is_unauthenticated() -> None:
