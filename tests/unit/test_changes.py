@@ -72,6 +72,7 @@ def claim(device_id: str) -> Item:
 
 
 MARK, OLD_MARK = {"operator_write": "2"}, {"operator_write": "1"}
+EXPIRED: dict[str, Any] = {"expires_at": EPOCH}
 LATER = {"updated_at": "2026-11-23T00:00:00Z"}
 
 
@@ -116,6 +117,15 @@ LATER = {"updated_at": "2026-11-23T00:00:00Z"}
         (DEVICES, None, claim("desk"), None),
         (DEVICES, claim("desk"), None, None),
         (DEVICES, claim("desk"), claim("desk"), None),
+        # Expired, and not deleted yet.
+        (DEVICES, device("raw one", **EXPIRED), device("raw one", **LATER), ("created", "app")),
+        (DEVICES, device("raw one", **EXPIRED, **MARK), device("raw two", **LATER, **MARK), ("created", "app")),
+        (DEVICES, device("raw one", **EXPIRED), device("raw two", **LATER, **MARK), ("created", "operator")),
+        (DEVICES, device("raw one", **EXPIRED), None, ("removed", None)),
+        (DEVICES, device("raw one", **EXPIRED), device("raw two", **EXPIRED, **MARK), None),
+        (DEVICES, {**claim("desk"), **EXPIRED}, claim("den"), None),
+        (DEVICES, {**claim("desk"), "expires_at": EPOCH + 1}, claim("den"), ("moved", "takeover")),
+        (PLACES, place(**EXPIRED), place(**LATER), ("created", "app")),
     ],
 )
 def test_change_of_stream_record_is_of_expected_kind(

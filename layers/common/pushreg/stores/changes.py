@@ -12,7 +12,18 @@ from typing import Any, Literal, NamedTuple
 from pushreg.clock import to_iso
 from pushreg.codecs import json
 from pushreg.dynamodb import from_attributes
-from pushreg.schema import DEVICE_PREFIX, DEVICES, KSID_PREFIX, OPERATOR_WRITE, PLACES, SUBSCRIBERS, TAKEN, Item, digest
+from pushreg.schema import (
+    DEVICE_PREFIX,
+    DEVICES,
+    KSID_PREFIX,
+    OPERATOR_WRITE,
+    PLACES,
+    SUBSCRIBERS,
+    TAKEN,
+    Item,
+    digest,
+    is_alive,
+)
 
 VERSION = 1
 # Who deletes expired items, in the record's `userIdentity` (DynamoDB Developer Guide, "DynamoDB Streams and Time to
@@ -34,8 +45,14 @@ class Change(NamedTuple):
 def read_change(table: str, record: Mapping[str, Any]) -> Change | None:
     """Return the change in a stream record of the table, given by its logical id; None for a mere refresh."""
     stream = record["dynamodb"]
+    moment = stream["ApproximateCreationDateTime"]
+    at = moment if isinstance(moment, datetime) else datetime.fromtimestamp(moment, UTC)
     old, new = (from_attributes(stream[name]) if stream.get(name) else None for name in ("OldImage", "NewImage"))
-    found = _READERS[table](old, new)
+    # What has expired counts as absent before DynamoDB deletes it.
+    was_alive, is_new_alive = (is_alive((each or {}).get("expires_at"), int(at.timestamp())) for each in (old, new))
+    if not is_new_alive:
+        return None
+    found = _READERS[table](old if was_alive or new is None else None, new)
     item = new or old
     if found is None or item is None:
         return None
@@ -45,8 +62,6 @@ def read_change(table: str, record: Mapping[str, Any]) -> Change | None:
         reason = "expired"
     elif reason in ("app", "feedback") and _is_operators(old, new):
         reason = "operator"
-    moment = stream["ApproximateCreationDateTime"]
-    at = moment if isinstance(moment, datetime) else datetime.fromtimestamp(moment, UTC)
     detail = {
         "version": VERSION,
         **_describe(table, item),
