@@ -14,7 +14,6 @@ from engagement.operations import NoSubscriptionError, subscribe, unsubscribe
 from pushreg.dynamodb import Client
 from pushreg.http import Context, Handler, Request, Response
 from pushreg.models.engagement import Subscribe, Unsubscribe
-from pushreg.schema import is_ksid
 from pushreg.stores.subscribers import Subscriber, Subscribers
 
 RESOURCES = ("/vpns/subscription", "/kpns/subscription", "/subscription")
@@ -53,8 +52,6 @@ def _authenticate_unsubscribe(
     request: Request, context: Context, subscribers: Subscribers, form: Unsubscribe
 ) -> Subscriber | None:
     """Authenticate for the application named, or that of the KSID; return the subscriber if it had to be read."""
-    if form.ksid is not None and not is_ksid(form.ksid):
-        raise NoSubscriptionError
     if form.appId is not None:
         authenticate_device(request, context, form.appId, form.authToken)
         return None

@@ -44,11 +44,6 @@ class UnsubscribeByKsid(Unsubscribe):
     appId: Any = None
     deviceId: Any = None
 
-    @model_validator(mode="after")
-    def _drop_others(self) -> UnsubscribeByKsid:
-        self.appId = self.deviceId = None
-        return self
-
 
 class Location(Form):
     """Where a subscriber is, in degrees."""
