@@ -6,7 +6,7 @@ import secrets
 
 from pushreg.errors import PushregError, WriteConflictError
 from pushreg.models.engagement import Subscribe, Unsubscribe, strip_hex_prefix
-from pushreg.schema import MAX_KSID, MIN_NEW_KSID, digest
+from pushreg.schema import MAX_KSID, MIN_NEW_KSID, digest, is_ksid
 from pushreg.stores.subscribers import Found, Subscriber, Subscribers
 
 
@@ -104,6 +104,8 @@ def _resolve(
         for variant, claim in zip(variants, claims, strict=True):
             if claim is not None and (variant == form.deviceId or claim.osType == "blackberry"):
                 return claim.ksid, app_id, variant, claim.ufid, claim.other_claim_digest
+        raise NoSubscriptionError
+    if not is_ksid(form.ksid):
         raise NoSubscriptionError
     if form.appId is not None and form.deviceId is not None:
         return form.ksid, form.appId, form.deviceId, None, None
