@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import yaml
 
 import bench.interpreter
 import engagement.app
@@ -99,6 +100,15 @@ def test_template_cors_allows_every_request_header_that_code_reads() -> None:
     cors = RESOLVED["Api"]["Properties"]["CorsConfiguration"]
     assert {"x-auth-token", "x-device-authtoken", "if-match"} < read
     assert (read | sent_by_sdks) <= set(cors["AllowHeaders"])
+
+
+def test_template_cors_exposes_every_response_header_that_is_documented() -> None:
+    document = yaml.safe_load((PROJECT / "docs" / "openapi.yaml").read_text("utf-8"))
+    documented = {name.lower() for name in document["components"]["headers"]}
+    # CORS-safelisted response headers need no permission (Fetch standard).
+    documented -= {"cache-control", "content-language", "content-length", "content-type", "expires"}
+    assert "retry-after" in documented
+    assert documented <= set(RESOLVED["Api"]["Properties"]["CorsConfiguration"]["ExposeHeaders"])
 
 
 @pytest.mark.parametrize("function", TEMPLATE.functions, ids=lambda function: function.name)
