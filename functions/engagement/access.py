@@ -15,7 +15,7 @@ from pushreg.models.directory import Application, Credential
 from pushreg.models.text import is_placeholder, trim
 
 # Each carries the same secret; the first that is sent counts.
-_SECRET_HEADERS = ("x-voltmx-app-api-key", "x-voltmx-authorization", "x-kony-authorization")
+_SECRET_HEADERS = ("x-voltmx-app-api-key", "x-kony-app-api-key", "x-voltmx-authorization", "x-kony-authorization")
 
 
 class ApplicationError(PushregError):

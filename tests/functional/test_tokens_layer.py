@@ -26,6 +26,7 @@ HEADERS = (
     "x-auth-token",
     "x-device-authtoken",
     "x-voltmx-app-api-key",
+    "x-kony-app-api-key",
     "x-voltmx-authorization",
     "x-kony-authorization",
 )
