@@ -25,6 +25,8 @@ def manage_ready_file(path: Path | None) -> Iterator[Callable[[str, str], None]]
     if path is None:
         yield lambda address, endpoint: None
         return
+    if not path.parent.is_dir():
+        raise OperatorError(f"the ready file {path} cannot be written: {path.parent} is not a folder")
     # Removed now, so that a program that waits for this stack does not read the address of the last one.
     _remove(path)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import sys
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from pushreg_local.errors import OperatorError, StoppedError
+from pushreg_local.errors import OperatorError, StoppedError, explain_os_error
 from pushreg_ops.commands import (
     accounts,
     apps,
@@ -107,29 +106,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         complain("the input ended before it was complete", as_json=as_json)
         sys.exit(1)
     except OSError as error:
-        complain(_explain(error), as_json=as_json)
+        name = f"{error.filename}: " if error.filename else ""
+        complain(f"{name}{explain_os_error(error)}", as_json=as_json)
         sys.exit(1)
     # Without standalone mode Typer returns the code of typer.Exit.
     sys.exit(code)
 
 
 _EXIT_CODES: dict[type[OperatorError], int] = {NoTargetError: 2, StoppedError: 130}
-_REMEDIES = {
-    errno.ENOSPC: "free some space, or use another folder",
-    errno.EDQUOT: "free some space, or use another folder",
-    errno.EACCES: "use a folder that you may write to",
-    errno.EPERM: "use a folder that you may write to",
-    errno.EROFS: "use a folder that you may write to",
-    errno.ENOENT: "check the name",
-    errno.ENOTDIR: "check the name",
-    errno.EMFILE: "close other programs, or raise `ulimit -n`",
-}
-
-
-def _explain(error: OSError) -> str:
-    """Return one line for a failure on a person's own file or folder."""
-    name = f"{error.filename}: " if error.filename else ""
-    return f"{name}{error.strerror or error}: {_REMEDIES.get(error.errno or 0, 'use another file or folder')}"
 
 
 def _print_version(wanted: bool) -> None:

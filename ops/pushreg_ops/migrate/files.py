@@ -41,13 +41,13 @@ class Checkpoint:
             stored = json.loads(path.read_text("utf-8"))
             version = stored.pop("version")
             checkpoint = cls(**stored)
+            differing = [name for name, value in identity.items() if checkpoint.identity.get(name) != value]
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise OperatorError(
                 f"{path} is not a checkpoint: remove it, or name another folder with --state"
             ) from error
-        differing = [name for name, value in identity.items() if checkpoint.identity.get(name) != value]
         if version != VERSION or differing:
             raise OperatorError(
                 f"{path} is the checkpoint of another import (other {', '.join(differing) or 'version'}):"
@@ -65,7 +65,12 @@ class RejectFile:
 
     def __init__(self, path: Path, size: int) -> None:
         # Lines after the checkpoint belong to rows that will be read again.
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise OperatorError(
+                f"{path} cannot be written: {error.strerror}: name another folder with --state"
+            ) from error
         self._file = os.fdopen(descriptor, "r+b")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

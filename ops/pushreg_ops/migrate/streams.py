@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
-from pushreg_local.errors import OperatorError
+from pushreg_local.errors import OperatorError, explain_os_error
 from pushreg_ops.migrate.files import open_replacement
 
 STANDARD = Path("-")
@@ -117,7 +117,7 @@ def explain_input(path: Path) -> Iterator[None]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise OperatorError(f"{name} is a broken or truncated gzip file") from error
     except OSError as error:
-        raise OperatorError(f"{name} cannot be read: {error.strerror}") from error
+        raise OperatorError(f"{name} cannot be read: {explain_os_error(error)}") from error
 
 
 @contextmanager
@@ -141,7 +141,7 @@ def open_output(path: Path) -> Iterator[IO[bytes]]:
         raise OperatorError("whoever read the output has closed it: the export is not complete") from error
     except OSError as error:
         name = "standard output" if path == STANDARD else path
-        raise OperatorError(f"{name} cannot be written: {error.strerror}") from error
+        raise OperatorError(f"{name} cannot be written: {explain_os_error(error)}") from error
 
 
 @contextmanager

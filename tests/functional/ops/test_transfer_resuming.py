@@ -68,9 +68,17 @@ def test_import_checkpoint_of_other_import_is_refused(registry: Registry, other:
     assert run(elsewhere, restart=True) == {"created": 120}
 
 
+def test_import_reject_file_that_cannot_be_written_names_option(registry: Registry, tmp_path: Path) -> None:
+    job = create_job(registry, write_dump(tmp_path / "dump.json", [document(1)]))
+    job.rejects_path.mkdir()
+    with pytest.raises(OperatorError, match="cannot be written: Is a directory: name another folder with --state"):
+        run(job)
+
+
 def test_import_invalid_checkpoint_is_refused(registry: Registry, tmp_path: Path) -> None:
     job = create_job(registry, write_dump(tmp_path / "dump.json", [document(1)]))
-    for text in ("", "[]", '{"version": 1}', '{"version": 1, "identity": {}, "epoch": 1, "more": 2}'):
+    others = ('{"version": 1, "identity": {}, "epoch": 1, "more": 2}', '{"version": 1, "identity": [], "epoch": 1}')
+    for text in ("", "[]", '{"version": 1}', *others):
         job.checkpoint_path.write_text(text)
         with pytest.raises(OperatorError, match="is not a checkpoint"):
             job.open_checkpoint(restart=False)

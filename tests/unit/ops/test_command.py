@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pushreg_local.ready_file import RUNNING, find_running, note_running
+from pushreg_local.errors import OperatorError
+from pushreg_local.ready_file import RUNNING, find_running, manage_ready_file, note_running
 from pushreg_local.serve import list_routes
 from pushreg_local.template import find_template, load_template
 from pushreg_ops.registry import NoTargetError, open_registry
@@ -221,6 +222,14 @@ def test_find_running_returns_stack_only_while_it_runs(tmp_path: Path) -> None:
     for damaged in ([], {"pid": own["pid"]}, own | {"address": []}, own | {"dynamodb_endpoint": 5}):
         (tmp_path / RUNNING).write_text(json.dumps(damaged))
         assert find_running(tmp_path) is None
+
+
+def test_ready_file_in_missing_folder_is_refused_before_stack_starts(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OperatorError, match="missing is not a folder"),
+        manage_ready_file(tmp_path / "missing" / "ready.json"),
+    ):
+        pytest.fail("the block ran")
 
 
 def test_list_routes_names_methods_of_every_route() -> None:

@@ -71,10 +71,20 @@ def test_output_keeps_device(tmp_path: Path) -> None:
     assert (link.is_symlink(), stat.S_ISCHR(link.stat().st_mode)) == (True, True)
 
 
-@pytest.mark.parametrize("name", [".", "missing/out.jsonl", "file/out.jsonl"])
-def test_output_that_cannot_be_written_is_refused_before_block(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        (".", "name a file"),
+        ("missing/out.jsonl", "check the name"),
+        ("file/out.jsonl", "check the name"),
+        ("n" * 256, "use a shorter name"),
+        ("loop", "use another file or folder"),
+    ],
+)
+def test_output_that_cannot_be_written_is_refused_before_block(tmp_path: Path, name: str, remedy: str) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OperatorError, match="cannot be written"), open_output(tmp_path / name):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OperatorError, match=f"cannot be written: .*: {remedy}$"), open_output(tmp_path / name):
         pytest.fail("the block ran")
 
 
