@@ -46,7 +46,6 @@ def run(
         inspector = Inspector(registry, int(now().timestamp()))
         registrations = inspector.find(text) or search(registry, inspector, text, scan, terminal)
         records = [inspector.describe(registration) for registration in registrations]
-        is_cut = len(records) >= MAX_SHOWN and inspector.is_owner(text)
     if json:
         terminal.list([], records)
         return
@@ -54,5 +53,7 @@ def run(
         if index:
             terminal.say("")
         print_registration(terminal, record)
-    if is_cut:
-        terminal.say(f"\nOf an account, application or place only {MAX_SHOWN} are shown; `pushreg export` writes all.")
+    if len(records) >= MAX_SHOWN:
+        terminal.say(
+            f"\nOf an account, application, place or user only {MAX_SHOWN} are shown; `pushreg export` writes all."
+        )

@@ -66,7 +66,7 @@ from pushreg_ops.records.related import ITEM_TYPES, RelatedReader
 from pushreg_ops.records.scanning import ReportCount, ignore, scan
 from pushreg_ops.registry import Registry
 
-# Results for an account or a place, so that they fit on a screen.
+# Results for an account, an application, a place or a user, so that they fit on a screen.
 MAX_SHOWN = 20
 # With more places than this, a scan of the tokens is faster than one key per place.
 MAX_PLACES = 2000
@@ -85,14 +85,17 @@ class Inspector:
         self._reader = RelatedReader(registry.client, registry.tables, epoch)
 
     def find(self, text: str) -> list[StoredRegistration]:
-        """Return the registrations found by key lookups, those of an owner with this id first."""
-        return self._follow([*self._find_owned(text), *self._find_named(text)])
+        """Return the registrations found by key lookups, those of an owner with this id first.
+
+        Of an owner or a user they are the first MAX_SHOWN.
+        """
+        return self._follow([*self._find_owned(text), *self._find_named(text, MAX_SHOWN)])
 
     def find_exact(self, text: str, place_id: str | None = None) -> list[StoredRegistration]:
         """Return the registrations that the id or token names itself, at this place only if one is given."""
         if place_id is not None:
             return self._follow(self._get(PLACES, [place_key(place_id, text)]))
-        return self._follow(self._find_named(text))
+        return self._follow(self._find_named(text, None))
 
     def is_owner(self, text: str) -> bool:
         """Whether the text names an account, an application or a place that is known or has registrations."""
@@ -112,7 +115,7 @@ class Inspector:
             found += self._query(SUBSCRIBERS, "appId = :owner", owner=text)
         return found
 
-    def _find_named(self, text: str) -> list[StoredItem]:
+    def _find_named(self, text: str, limit: int | None) -> list[StoredItem]:
         entries = list(self._read_directory())
         found = self._get(DEVICES, _device_keys(text, entries))
         found += self._get(SUBSCRIBERS, _subscriber_keys(text, entries))
@@ -120,7 +123,7 @@ class Inspector:
         if len(applications) <= MAX_APPLICATIONS:
             condition = f"appId = :owner AND begins_with({USER_INDEX_SORT}, :user)"
             for each in applications:
-                found += self._query(SUBSCRIBERS, condition, None, owner=each, user=user_index_prefix(text))
+                found += self._query(SUBSCRIBERS, condition, limit, owner=each, user=user_index_prefix(text))
         places = [entry.place_id for entry in entries if isinstance(entry, Place)]
         if len(places) <= MAX_PLACES:
             found += self._get(PLACES, [place_key(place, text) for place in places])
