@@ -41,7 +41,8 @@ def remove(
     """Remove registrations by any id or token, after showing them.
 
     Each is removed together with its claims in one transaction; one that changed after it was shown stays. To remove
-    those of a whole account, application or place, use `pushreg accounts|apps|places remove ID --with-registrations`.
+    those of a whole account, application or place, use `pushreg accounts|apps|places remove ID --with-registrations`;
+    for a person's request to be forgotten, `pushreg erase`.
 
     \b
     Examples:
