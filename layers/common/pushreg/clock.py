@@ -15,4 +15,5 @@ def now() -> datetime:
 
 def to_iso(moment: datetime) -> str:
     """Return the moment as ISO 8601 in whole seconds, `YYYY-MM-DDTHH:MM:SSZ`."""
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    # strftime writes years before 1000 with fewer digits, which nothing reads back.
+    return moment.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z"

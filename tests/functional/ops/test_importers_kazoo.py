@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from pushreg.schema import digest
+from pushreg.schema import DAY, DEVICES, digest
 from pushreg_local.demo import ACCOUNT_ID
 from pushreg_ops.migrate.formats.kazoo import KazooConverter
+from pushreg_ops.migrate.formats.rows import ImportRun
 from pushreg_ops.records.items import MobileClaim, StoredDevice
-from tests.support.rows import RUN, document, read_entity, reason
+from tests.support.rows import EPOCH, RUN, document, read_entity, reason
 
 
 def test_kazoo_import_keeps_ids_times_and_write_count() -> None:
@@ -47,6 +48,18 @@ def test_kazoo_import_without_account_uses_named_account() -> None:
     row = document(pvt_account_id=None)
     assert read_entity(KazooConverter(RUN, ACCOUNT_ID), row).account_id == ACCOUNT_ID
     assert "--account" in reason(KazooConverter(RUN), row)
+
+
+def test_kazoo_import_keeps_ancient_time() -> None:
+    """As a server with a broken clock wrote it: in seconds since the year 0."""
+    ancient = 366 * DAY + 5
+    candidate = KazooConverter(ImportRun(EPOCH, {DEVICES: 30 * DAY}))(
+        document(pvt_created=ancient, pvt_modified=ancient)
+    )
+    assert candidate is not None
+    assert isinstance(candidate.entity, StoredDevice)
+    assert candidate.entity.updated_at == "0001-01-01T00:00:05Z"
+    assert candidate.entity.expires_at == EPOCH + 30 * DAY
 
 
 def test_kazoo_import_without_times_is_untimed() -> None:

@@ -49,6 +49,8 @@ def test_places_import_keeps_times_in_utc() -> None:
         ({"place_id": PLACE_ID}, "device_token: "),
         ({"id": PLACE_ID, "device_token": "t"}, "no place_id"),
         ({"place_id": PLACE_ID, "device_token": "t", "updated_at": "yesterday"}, "ISO 8601"),
+        ({"place_id": PLACE_ID, "device_token": "t", "updated_at": "9999-12-31T23:59:59-12:00"}, "ISO 8601"),
+        ({"place_id": PLACE_ID, "device_token": "t", "created_at": "0001-01-01T00:00:00+12:00"}, "ISO 8601"),
         ([PLACE_ID, "t"], "not an object"),
     ],
 )

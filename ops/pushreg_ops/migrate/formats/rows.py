@@ -61,10 +61,10 @@ def read_moment(value: Any) -> str | None:
         return None
     try:
         moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise RowError("a time is not ISO 8601") from None
-    # A time without a zone is taken as UTC, so that the result does not depend on the machine.
-    return to_iso(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC))
+        # A time without a zone is taken as UTC, so that the result does not depend on the machine.
+        return to_iso(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC))
+    except (TypeError, ValueError, OverflowError):
+        raise RowError("a time is not ISO 8601, or not within the years 1 to 9999") from None
 
 
 def explain(error: ValidationError) -> RowError:
