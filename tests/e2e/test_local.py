@@ -80,7 +80,7 @@ def test_local_stack_ready_file_in_missing_folder_is_refused(tmp_path: Path) -> 
         "local", "--port=0", "--dynamodb-port=0", "--store=memory", "--ready-file=nowhere/ready.json", cwd=tmp_path
     )
     assert run.returncode == 1
-    assert "the ready file nowhere/ready.json cannot be written: No such file or directory" in run.stderr
+    assert "the ready file nowhere/ready.json cannot be written: nowhere is not a folder" in run.stderr
 
 
 def test_local_stack_path_without_route_returns_404(stack: Stack) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -78,6 +79,8 @@ def test_kazoo_import_without_times_is_untimed() -> None:
         ({"app_name": "a/b"}, "app_name: "),
         ({"app_name": None}, "app_name: "),
         ({"note": "\ud800"}, "invalid Unicode"),
+        ({"note": Decimal("1e400")}, "a number out of range"),
+        ({"app_name": Decimal("1.5")}, "app_name: "),
         ({"note": "x\x00"}, "NUL"),
         ({"note": "x" * 70_000}, "64 KiB"),
         (

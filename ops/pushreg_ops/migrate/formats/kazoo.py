@@ -71,6 +71,8 @@ class KazooConverter:
 
 def read_content(data: dict[str, Any], app_name: Any) -> Content:
     """Return the subscription; RowError if the API would refuse it."""
+    if not isinstance(app_name, str):
+        raise RowError("app_name: missing, or not a string")
     try:
         encoded = json.encode(_plain(data))
         if len(encoded) > MAX_BODY:
@@ -79,8 +81,8 @@ def read_content(data: dict[str, Any], app_name: Any) -> Content:
         content = Content.from_data(json.decode(encoded), app_name)
     except MalformedError as error:
         raise RowError(error.reason) from error
-    except (UnicodeEncodeError, RecursionError) as error:
-        raise RowError("invalid Unicode, or nested too deeply") from error
+    except (ValueError, RecursionError) as error:
+        raise RowError("invalid Unicode, a number out of range, or nested too deeply") from error
     except InvalidError as error:
         raise _to_row_error(error) from error
     if not is_path_id(content.app_name):
