@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from decimal import InvalidOperation
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -21,6 +22,9 @@ from pushreg_ops.migrate.streams import Input, explain_input, find_descriptor
 
 # Longer than the line of any registration.
 MAX_LINE = 1024 * 1024
+# Python's limit for integers in text.
+MAX_DIGITS = 4300
+_LONG_NUMBER = re.compile(rb"[0-9]{%d}" % (MAX_DIGITS + 1))
 _CSV_HEADER = re.compile(rb'(\xef\xbb\xbf)?["a-z_,; \t]*(place_id|device_token)["a-z_,; \t]*\r?\n', re.IGNORECASE)
 
 
@@ -173,27 +177,35 @@ def _lines(file: IO[bytes], path: str) -> Iterator[bytes]:
 
 
 def _read_array(file: IO[bytes], path: str, member: str) -> Iterator[Row]:
-    counted = _Counted(file)
+    counted = _Counted(file, path)
     # A file may hold several documents, such as concatenated pages.
     rows: Iterator[Any] = ijson.items(counted, f"{member}.item", multiple_values=True)
     try:
         for content in rows:
             yield Row(content, counted.position)
-    except (ijson.JSONError, UnicodeDecodeError) as error:
+    except (ijson.JSONError, UnicodeDecodeError, InvalidOperation) as error:
         raise OperatorError(f"{path} is broken or cut off near byte {counted.position}: {error}") from error
 
 
 class _Counted:
     """A file that counts the bytes read; calling tell() for each row would be slower than reading it."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], path: str) -> None:
         self._file = file
+        self._path = path
+        self._last = b""
         self.position = 0
 
     def read(self, size: int = -1) -> bytes:
-        """Return the next bytes."""
+        """Return the next bytes; OperatorError if they hold a number that Python does not read."""
         content = self._file.read(size)
         self.position += len(content)
+        # It would crash the process: ijson 3.6.0 does not check whether Python made an integer of it.
+        if _LONG_NUMBER.search(self._last + content):
+            raise OperatorError(
+                f"{self._path} has a number of more than {MAX_DIGITS:,} digits near byte {self.position}"
+            )
+        self._last = content[-MAX_DIGITS:]
         return content
 
 

@@ -62,6 +62,13 @@ def test_source_large_integer_keeps_all_digits(tmp_path: Path) -> None:
     assert row["ksid"] == 4927562634448402413
 
 
+@pytest.mark.parametrize("number", ["9" * 4301, "-" + "9" * 200_000, "1e99999999999999999999999"])
+def test_source_number_that_python_does_not_read_is_refused(tmp_path: Path, number: str) -> None:
+    page = write(tmp_path / "page.json", f'{{"total":1,"subscribers":[{{"ksid":{number}}}]}}')
+    with pytest.raises(OperatorError, match=r"page\.json .* near byte"):
+        contents(FileSource([page], "subscribers"))
+
+
 def test_source_several_files_are_read_in_order(tmp_path: Path) -> None:
     paths = [write(tmp_path / f"{name}.json", couchdb(ROWS[start : start + 2])) for name, start in (("a", 0), ("b", 2))]
     source = FileSource(paths, "rows")
