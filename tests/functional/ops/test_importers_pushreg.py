@@ -8,7 +8,7 @@ import pytest
 
 from pushreg_local.demo import ACCOUNT_ID, PLACE_ID
 from pushreg_ops.migrate.formats.engagement import EngagementConverter
-from pushreg_ops.migrate.formats.kazoo import KazooConverter
+from pushreg_ops.migrate.formats.kazoo import GREGORIAN_EPOCH, KazooConverter
 from pushreg_ops.migrate.formats.places import PlacesConverter
 from pushreg_ops.migrate.formats.pushreg import PushregConverter, to_line
 from pushreg_ops.migrate.formats.rows import Converter
@@ -41,6 +41,30 @@ def exported() -> list[Any]:
 def test_pushreg_import_of_exported_line_is_identical(entity: Any) -> None:
     run = RUN if getattr(entity, "expires_at", None) else FOREVER
     assert read_entity(PushregConverter(run), to_line(entity)) == entity
+
+
+LATER = "2100-01-01T00:00:01Z"
+
+
+@pytest.mark.parametrize(
+    ("converter", "row"),
+    [
+        (
+            KazooConverter(RUN),
+            document(pvt_created=GREGORIAN_EPOCH + EPOCH + 1, pvt_modified=GREGORIAN_EPOCH + 2 * EPOCH),
+        ),
+        (EngagementConverter(RUN), listed(createdDateStr="01/01/2100 05:30:01 AM IST")),
+        (PlacesConverter(RUN), {"place_id": PLACE_ID, "device_token": "t", "created_at": LATER, "updated_at": LATER}),
+        (
+            PushregConverter(RUN),
+            {"family": "places", "place_id": PLACE_ID, "device_token": "t", "created_at": LATER, "updated_at": LATER},
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_import_time_in_the_future_counts_as_the_import(converter: Converter, row: Any) -> None:
+    entity = read_entity(converter, row)
+    assert entity.created_at == entity.updated_at == RUN.moment
 
 
 def test_pushreg_import_of_expiring_line_never_expires_where_nothing_does() -> None:

@@ -107,7 +107,7 @@ class EngagementConverter:
             moment = datetime(
                 year, month, day, hour, minute, second, tzinfo=timezone(east if shift[1] == "+" else -east)
             )
-            return to_iso(moment.astimezone(UTC))
+            return self._run.bound(to_iso(moment.astimezone(UTC)))
         except (ValueError, OverflowError):
             raise RowError(_INVALID_TIME) from None
 

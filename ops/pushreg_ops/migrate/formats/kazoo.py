@@ -53,7 +53,8 @@ class KazooConverter:
         if not isinstance(account_id, str) or not is_account_id(account_id):
             raise RowError("no pvt_account_id of 32 characters: name the account with --account")
         content = read_content(data, data.get("app_name"))
-        updated_at = _moment(document.get("pvt_modified")) or _moment(document.get("pvt_created"))
+        created_at, modified_at = (self._read_moment(document.get(name)) for name in ("pvt_created", "pvt_modified"))
+        updated_at = modified_at or created_at
         moment = updated_at or self._run.moment
         revision = _REVISION.match(str(document.get("_rev", "")))
         entity = create_device(
@@ -61,12 +62,20 @@ class KazooConverter:
             device_id,
             content,
             writes=int(revision[1]) if revision else 1,
-            created_at=min(_moment(document.get("pvt_created")) or moment, moment),
+            created_at=min(created_at or moment, moment),
             updated_at=moment,
             refreshed_at=moment,
             expires_at=self._run.find_expiry(DEVICES, updated_at),
         )
         return Candidate.from_entity(entity, ("account", account_id), is_timed=updated_at is not None)
+
+    def _read_moment(self, seconds: Any) -> str | None:
+        if not isinstance(seconds, int) or isinstance(seconds, bool):
+            return None
+        try:
+            return self._run.bound(to_iso(datetime.fromtimestamp(seconds - GREGORIAN_EPOCH, UTC)))
+        except (OverflowError, OSError, ValueError):
+            return None
 
 
 def read_content(data: dict[str, Any], app_name: Any) -> Content:
@@ -131,15 +140,6 @@ def _to_row_error(error: InvalidError) -> RowError:
     # The path's other parts may be push tokens.
     faults = {f"{path.partition('.')[0]}: {next(iter(problem))}" for path, problem in error.problems.items()}
     return RowError(f"{error.message}: {'; '.join(sorted(faults))}")
-
-
-def _moment(seconds: Any) -> str | None:
-    if not isinstance(seconds, int) or isinstance(seconds, bool):
-        return None
-    try:
-        return to_iso(datetime.fromtimestamp(seconds - GREGORIAN_EPOCH, UTC))
-    except (OverflowError, OSError, ValueError):
-        return None
 
 
 def _plain(value: Any) -> Any:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pushreg.models.places import TokenBody
 from pushreg.schema import PLACES, place_key, to_place_id
 from pushreg_ops.migrate.formats.candidates import Candidate
-from pushreg_ops.migrate.formats.rows import ImportRun, RowError, explain, read_moment
+from pushreg_ops.migrate.formats.rows import ImportRun, RowError, explain
 from pushreg_ops.records.items import StoredToken
 
 PLACE_NAMES = ("place_id", "placeId", "place")
@@ -29,7 +29,7 @@ class PlacesConverter:
             raise RowError("the row is not an object")
         if not any(name in row for name in PLACE_NAMES):
             raise RowError("no place_id")
-        created_at, updated_at = (read_moment(row.get(name)) for name in ("created_at", "updated_at"))
+        created_at, updated_at = (self._run.read_moment(row.get(name)) for name in ("created_at", "updated_at"))
         moment = updated_at or created_at
         return create_token(
             _first(row, PLACE_NAMES),

@@ -13,7 +13,7 @@ from pushreg_ops.migrate.formats.candidates import Candidate
 from pushreg_ops.migrate.formats.engagement import create_subscriber
 from pushreg_ops.migrate.formats.kazoo import create_device, read_content
 from pushreg_ops.migrate.formats.places import create_token
-from pushreg_ops.migrate.formats.rows import ImportRun, RowError, explain, read_moment
+from pushreg_ops.migrate.formats.rows import ImportRun, RowError, explain
 from pushreg_ops.records.entities import StoredEntity, StoredEntry
 from pushreg_ops.records.items import (
     MAX_EPOCH,
@@ -88,7 +88,7 @@ class PushregConverter:
             raise RowError("account_id: not 32 characters")
         content = read_content(data, data.get("app_name"))
         created_at, updated_at, is_timed = self._read_moments(row)
-        refreshed_at = max(read_moment(row.get("refreshed_at")) or "", updated_at)
+        refreshed_at = max(self._run.read_moment(row.get("refreshed_at")) or "", updated_at)
         entity = create_device(
             account_id,
             row.get("device_id"),
@@ -145,7 +145,7 @@ class PushregConverter:
         return Candidate.from_entity(entity, is_timed=False)
 
     def _read_moments(self, row: dict[str, Any]) -> tuple[str, str, bool]:
-        created_at, updated_at = (read_moment(row.get(name)) for name in ("created_at", "updated_at"))
+        created_at, updated_at = (self._run.read_moment(row.get(name)) for name in ("created_at", "updated_at"))
         moment = updated_at or created_at or self._run.moment
         return created_at or moment, moment, updated_at is not None
 

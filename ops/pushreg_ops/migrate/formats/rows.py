@@ -37,6 +37,24 @@ class ImportRun:
         """The start time, ISO 8601."""
         return to_iso(datetime.fromtimestamp(self.epoch, UTC))
 
+    def bound(self, moment: str) -> str:
+        """Return the moment, or the start time if the moment is later.
+
+        No verdict would end a registration that says it was made after the message was sent.
+        """
+        return min(moment, self.moment)
+
+    def read_moment(self, value: Any) -> str | None:
+        """Return an ISO 8601 time in the registry's form, bounded; None if it is empty, RowError if it is invalid."""
+        if value is None or value == "":
+            return None
+        try:
+            moment = datetime.fromisoformat(value)
+            # A time without a zone is taken as UTC, so that the result does not depend on the machine.
+            return self.bound(to_iso(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)))
+        except (TypeError, ValueError, OverflowError):
+            raise RowError("a time is not ISO 8601, or not within the years 1 to 9999") from None
+
     def find_expiry(self, table: str, refreshed_at: str | None) -> int | None:
         """Return when a registration expires, counted from its last refresh, or from the import if that is unknown.
 
@@ -53,18 +71,6 @@ class ImportRun:
 
 # Returns None for rows that hold no registration.
 Converter = Callable[[Any], Candidate | None]
-
-
-def read_moment(value: Any) -> str | None:
-    """Return an ISO 8601 time in the registry's form, None if it is empty; RowError if it is invalid."""
-    if value is None or value == "":
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-        # A time without a zone is taken as UTC, so that the result does not depend on the machine.
-        return to_iso(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC))
-    except (TypeError, ValueError, OverflowError):
-        raise RowError("a time is not ISO 8601, or not within the years 1 to 9999") from None
 
 
 def explain(error: ValidationError) -> RowError:
