@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from pushreg import schema
-from pushreg.errors import PushregError
+from pushreg.codecs import json
+from pushreg.errors import MalformedError, PushregError
 from pushreg.models.directory import CredentialFamily, Grant, Scope, TokenFamily
 from pushreg.models.engagement import OS_TYPES
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 Digest = Annotated[str, StringConstraints(pattern=f"^{schema.DIGEST}$")]
-Moment = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
+
+
+def _check_moment(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
+
+
+Moment = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"),
+    AfterValidator(_check_moment),
+]
 # The last second of the year 9999, after which ISO 8601 has no form for a time.
 MAX_EPOCH = 253_402_300_799
 Epoch = Annotated[int, Field(le=MAX_EPOCH)]
@@ -71,6 +93,21 @@ class StoredDevice(ExpiringItem):
     updated_at: Moment
     # Absent in items of version 1.0.0.
     refreshed_at: Moment | None = None
+
+    @field_validator("document")
+    @classmethod
+    def _check_document(cls, document: str) -> str:
+        """Check what commands read of it; whether it is a subscription, the invariants say."""
+        try:
+            content = json.decode(document.encode())
+        except MalformedError as error:
+            raise ValueError(error.reason) from error
+        registrations = content.get("notification_registration_ids", {}) if isinstance(content, dict) else None
+        if not isinstance(registrations, dict) or not all(map(_has_preferences, registrations.values())):
+            raise ValueError("no object with registrations")
+        if not isinstance(content.get("platform", ""), str):
+            raise ValueError("the platform is not a string")
+        return document
 
     @model_validator(mode="after")
     def _check_record(self) -> Self:
@@ -253,6 +290,11 @@ class StoredToken(ExpiringItem):
     device_token: Text
     created_at: Moment
     updated_at: Moment
+
+
+def _has_preferences(registration: object) -> bool:
+    preferences = registration.get("notification_preferences") if isinstance(registration, dict) else None
+    return isinstance(preferences, list) and all(isinstance(each, str) for each in preferences)
 
 
 def read(item: schema.Item, kinds: Mapping[str, type[StoredItem]]) -> StoredItem:

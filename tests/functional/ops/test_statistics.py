@@ -6,8 +6,11 @@ import pytest
 
 from pushreg.schema import DEVICES, PLACES, digest
 from pushreg_local.demo import ACCOUNT_ID
+from pushreg_ops.migrate.exporting import Exporter
+from pushreg_ops.records.inspection import Inspector
 from pushreg_ops.records.statistics import Statistics
 from pushreg_ops.registry import Registry
+from pushreg_ops.verify.checking import verify
 from tests.support.stored import Stored
 from tests.support.transfer import EPOCH, KSIDS, Merge, device, subscriber, token
 
@@ -40,6 +43,37 @@ def test_statistics_count_by_family_platform_and_age(registry: Registry, stored:
     assert (places["registrations"], places["expired"], places["owners"]) == (2, 1, 1)
     assert places["last_refresh"]["7 to 30 days"] == 1
     assert sum(looked_at) == len(stored.items(DEVICES)) + 9 + 3
+
+
+DAMAGES = [
+    {"document": "not json"},
+    {"document": "[]"},
+    {"document": '{"platform":[1]}'},
+    {"document": '{"platform":null}'},
+    {"document": '{"notification_registration_ids":[]}'},
+    {"document": '{"notification_registration_ids":{"t":5}}'},
+    {"document": '{"notification_registration_ids":{"t":{"notification_type":"fcm"}}}'},
+    {"document": '{"notification_registration_ids":{"t":{"notification_preferences":[1]}}}'},
+    {"updated_at": "2026-13-45T99:99:99Z"},
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: next(iter(damage.values())))
+def test_device_with_damaged_attribute_is_unreadable_to_every_reader(
+    registry: Registry, stored: Stored, damage: dict[str, str]
+) -> None:
+    Merge(registry)(device("d1", "m1", TODAY))
+    (item,) = [each for each in stored.items(DEVICES) if each["record"] == "device#d1"]
+    stored.put(DEVICES, {**item, **damage})
+    kazoo = Statistics(registry, EPOCH, lambda count: None).collect()["kazoo"]
+    assert (kazoo.living, kazoo.unreadable) == (0, 1)
+    exporter = Exporter(registry, EPOCH, lambda count: None)
+    assert list(exporter.read(["kazoo"])) == []
+    assert exporter.counts == {"unreadable": 1}
+    inspector = Inspector(registry, EPOCH)
+    assert inspector.find("d1") == inspector.find(ACCOUNT_ID) == []
+    _, findings = verify(registry, EPOCH, lambda count: None)
+    assert f"bad or missing: {next(iter(damage))}" in [each.violation.detail for each in findings]
 
 
 def test_statistics_list_ten_largest_places(registry: Registry, stored: Stored) -> None:
