@@ -148,6 +148,7 @@ def test_guides_commands_run(document: str, tables: dict[str, dict[str, str]], r
         "$stack": "pushreg",
     }
     (tmp_path / FILE_NAME).symlink_to(PROJECT / FILE_NAME)
+    (tmp_path / "token.txt").write_text("what-the-apps-send\n")
     assert run("apps", "add", "old-app", "--stack", "pushreg")[0] == 0
     done = []
     with contextlib.chdir(tmp_path):
