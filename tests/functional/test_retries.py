@@ -161,7 +161,8 @@ def test_lasting_error_at_any_call_returns_store_error_without_change(
             reply = scenario.call(api, prepared)
             is_partial = scenario.cursor is not None and index == scenario.cold - 1
             if is_partial:
-                assert (reply.status, reply.json["cursor"]) == (200, scenario.cursor)
+                assert reply.status == 200
+                assert reply.json["cursor"].startswith(scenario.cursor)
             else:
                 assert_failed(scenario.family, reply)
             # The calls of the part that was read do not count against those of the next.

@@ -36,7 +36,7 @@ class Api:
 class Scenario:
     """`call` gets what `prepare` returned; `calls` to the database are those of a function that knows its caller.
 
-    `cold` are those that a function makes which knows nothing yet. `cursor` is what is answered with the parts that
+    `cold` are those that a function makes which knows nothing yet. `cursor` begins what is answered with the parts that
     were read if the last call fails; None if that fails the request.
     """
 
@@ -291,7 +291,7 @@ SCENARIOS = (
         lambda api, _: api.senders.look_up(*({"ksid": str(number)} for number in range(1, 27))),
         2,
         3,
-        "25.",
+        "25..",
     ),
     Scenario(
         "senders lookup of Kazoo devices",
