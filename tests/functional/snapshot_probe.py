@@ -38,7 +38,7 @@ class Database:
         ]
         return {"Responses": {table: entries if table == "Directory" else [] for table in RequestItems}}
 
-    def transact_write_items(self, ClientRequestToken: str, **_: Any) -> dict[str, Any]:  # noqa: N803
+    def transact_write_items(self, ClientRequestToken: str, **_: Any) -> dict[str, Any]:  # noqa: N803 botocore's.
         """Take the write."""
         self.tokens.append(ClientRequestToken)
         return {}

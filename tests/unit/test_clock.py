@@ -25,6 +25,7 @@ def test_to_iso_truncates_to_seconds_in_utc(moment: datetime, text: str) -> None
     assert to_iso(moment) == text
 
 
+# Bounds without a zone, as hypothesis wants them: it draws the zone by itself.
 @given(st.datetimes(min_value=datetime(1, 1, 3), max_value=datetime(9999, 12, 30), timezones=st.timezones()))  # noqa: DTZ001
 def test_to_iso_round_trips_and_sorts(moment: datetime) -> None:
     read = datetime.fromisoformat(to_iso(moment))
